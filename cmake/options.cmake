@@ -1,0 +1,46 @@
+# Compilers, warnings, sanitizers and the libraries that every room may ask for.
+option(GODWIT_TESTS "Build unit and integration tests" ON)
+option(GODWIT_BENCH "Build the benchmarks" OFF)
+option(GODWIT_FUZZ "Build the fuzz targets (clang only)" OFF)
+set(GODWIT_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+
+find_program(GODWIT_CCACHE ccache)
+if(GODWIT_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${GODWIT_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${GODWIT_CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Werror -fno-omit-frame-pointer -fstack-protector-strong
+                    $<$<COMPILE_LANGUAGE:CXX>:-Wconversion>
+                    -ffunction-sections -fdata-sections
+                    $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+add_link_options(-Wl,--gc-sections -Wl,-z,relro,-z,now)
+if(GODWIT_SANITIZE)
+  add_compile_options(-fsanitize=${GODWIT_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${GODWIT_SANITIZE})
+endif()
+add_compile_definitions(GODWIT_VERSION="${PROJECT_VERSION}")
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(CURL REQUIRED)
+if(GODWIT_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# Headers of libraries we did not write are not ours to warn about.
+add_library(godwit_boost INTERFACE)
+target_include_directories(godwit_boost SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
