@@ -1,0 +1,21 @@
+// Certificates for a self-made installation: a CA and server certificates (ECDSA P-256, X.509 v3). Blocking, pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/base/secret.hpp"
+
+namespace godwit::trust {
+
+struct CertificatePair {
+  std::string certificate_pem;
+  Secret key_pem;
+};
+[[nodiscard]] Result<CertificatePair> make_ca(std::string_view common_name, int days);
+/// `names`: DNS names and IP addresses for subjectAltName; the first is the common name.
+[[nodiscard]] Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, const std::vector<std::string>& names, int days);
+
+}  // namespace godwit::trust

@@ -1,0 +1,41 @@
+// Root keys: the trust anchors on a device and the signed package that names, adds and disables keys.
+// Format: docs/reference/formats/root-key-package.md. Values; safe from any thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/trust/keys.hpp"
+
+namespace godwit::trust {
+
+/// The keys a device believes without asking anybody: kid -> key. A root-owned file on the device.
+struct TrustAnchors {
+  std::map<std::string, PublicKey> keys;
+  bool is_test = false;  // test anchors accept test packages only, and the other way round
+
+  /// {"isTest":false,"rootKeys":{"<kid>":{"keyType":"RSA","n":"...","e":65537}}}. 1..8 keys. Errors: bad_json, crypto_failed.
+  [[nodiscard]] static Result<TrustAnchors> parse(std::string_view text);
+  [[nodiscard]] std::string print() const;
+};
+
+struct RootKeyPackage {
+  bool is_test = false;
+  std::int64_t version = 1;
+  std::int64_t published = 0;  // unix seconds
+  std::vector<std::string> disabled_root_keys;
+  std::vector<Bytes> disabled_signing_keys;                 // fingerprints
+  std::vector<std::pair<std::string, PublicKey>> root_keys; // in file order: signature i belongs to key i
+
+  /// Signs with one private key for each root key, in the same order; gives the whole document.
+  [[nodiscard]] Result<std::string> sign(const std::vector<const PrivateKey*>& keys) const;
+};
+
+/// Verifies that every anchor is listed and that its signature holds; `oldest_version` refuses a rollback.
+/// Errors: bad_signature, refused (isTest, rollback), bad_json.
+[[nodiscard]] Result<RootKeyPackage> verify_root_key_package(std::string_view text, const TrustAnchors& anchors, std::int64_t oldest_version);
+
+}  // namespace godwit::trust
