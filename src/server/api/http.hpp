@@ -1,0 +1,62 @@
+// What a route sees of HTTP: a whole, bounded request in, a reply out. Routes are rows of a table; a handler is a plain
+// function that runs on the worker pool. Sockets, TLS and parsing are in the rim (server.hpp), payload bytes in transfer.hpp.
+// Values; safe from any thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/base/json.hpp"
+
+namespace godwit::api {
+
+enum class Method : std::uint8_t { get, head, put, post, patch, delete_ };
+
+/// The six data actions of the original, and those of the hub's registry. A role is a set of them (permissions.hpp).
+enum class Permission : std::uint8_t { none, updates_read, updates_write, updates_delete, management_read, management_write, management_delete, hub_read, hub_write, access_write };
+
+struct Request {
+  Method method = Method::get;
+  std::string path;                                // as sent, without the query
+  std::map<std::string, std::string> parameters;   // {name} in the route pattern -> percent-decoded value
+  std::map<std::string, std::string> query;        // percent-decoded; names lower-cased
+  std::map<std::string, std::string> headers;      // names lower-cased
+  std::string body;
+  std::string caller;                              // token name, for the audit trail
+
+  [[nodiscard]] std::string parameter(std::string_view name) const;  // "" if absent
+  [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
+  [[nodiscard]] std::optional<std::string> header(std::string_view lower_case_name) const;
+};
+
+struct Reply {
+  int status = 200;
+  std::string body{};                              // empty = no body
+  std::string content_type = "application/json; charset=utf-8";
+  std::vector<std::pair<std::string, std::string>> headers{};
+
+  [[nodiscard]] static Reply json(const json::Value& value, int status = 200);
+  [[nodiscard]] static Reply no_content() { return Reply{.status = 204}; }
+};
+
+struct Services;  // services.hpp: everything a handler may use
+
+using Handler = Result<Reply> (*)(const Request& request, Services& services);
+
+/// `pattern`: "/deviceUpdate/{instanceId}/updates/providers/{provider}" ; literal segments match in any case, a segment may end in a
+/// ":verb" suffix ("/deviceUpdate/{instanceId}/updates:import", ".../deployments/{deploymentId}:cancel").
+struct Route {
+  Method method;
+  std::string_view pattern;
+  Permission permission;
+  Handler handler;
+};
+
+/// The only place where an Error turns into an HTTP status.
+[[nodiscard]] int http_status(Code code);
+
+}  // namespace godwit::api

@@ -1,0 +1,36 @@
+// Everything a route handler may use; built once in apps/godwitd. References outlive the server.
+#pragma once
+
+#include "core/base/clock.hpp"
+#include "core/base/log.hpp"
+#include "server/api/http.hpp"
+#include "server/blobs/blobs.hpp"
+#include "server/store/store.hpp"
+
+namespace godwit::hub { class Registry; }
+namespace godwit::service { class Importer; class Catalog; class Inventory; class Rollout; class DownloadUrls; }
+
+namespace godwit::api {
+
+struct Services {
+  Clock& clock;
+  Log& log;
+  store::Store& store;
+  blobs::Blobs& blobs;
+  hub::Registry& registry;
+  service::Importer& importer;
+  service::Catalog& catalog;
+  service::Inventory& inventory;
+  service::Rollout& rollout;
+  service::DownloadUrls& urls;
+  std::string hub_name;      // as in SAS scopes and user names
+  std::string instance_id;
+};
+
+/// The tables that make up the surface; each lives in its own folder.
+[[nodiscard]] const std::vector<Route>& deviceupdate_updates_routes();     // deviceupdate/updates_routes.cpp
+[[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
+[[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
+
+}  // namespace godwit::api

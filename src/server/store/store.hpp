@@ -1,0 +1,47 @@
+// Durable records behind an interface: one writer that commits in groups, many readers over snapshots.
+// A write that was acknowledged is on disk. No SQL and no file path leaves this room; sqlite/ is the first engine.
+// Store is safe from any thread; the records handed to a job belong to that call and that thread.
+#pragma once
+
+#include <functional>
+
+#include "core/base/error.hpp"
+#include "server/store/access_records.hpp"
+#include "server/store/catalog_records.hpp"
+#include "server/store/device_records.hpp"
+#include "server/store/fleet_records.hpp"
+#include "server/store/rollout_records.hpp"
+
+namespace godwit::store {
+
+/// The tables of one transaction, by room of use. All reads see all earlier writes of the same transaction.
+class Records {
+ public:
+  virtual ~Records() = default;
+  [[nodiscard]] virtual DeviceRecords& devices() = 0;    // identities, sessions, twins: hub
+  [[nodiscard]] virtual CatalogRecords& catalog() = 0;   // updates, files, import operations: service/import, service/catalog
+  [[nodiscard]] virtual FleetRecords& fleet() = 0;       // devices as the service sees them, classes, groups: service/inventory
+  [[nodiscard]] virtual RolloutRecords& rollout() = 0;   // deployments and their devices: service/rollout
+  [[nodiscard]] virtual AccessRecords& access() = 0;     // bearer tokens, settings, audit events
+  /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post to a loop.
+  virtual void after_commit(std::function<void()> action) = 0;
+};
+
+class Store {
+ public:
+  using Job = std::function<Result<void>(Records&)>;
+  using Done = std::function<void(Result<void>)>;
+
+  virtual ~Store() = default;
+
+  /// Queues a write. Jobs run one at a time in order of arrival; many share one commit. A job that returns an error is rolled back
+  /// alone. `done` is called exactly once, on the writer thread, after the commit is durable or with the error. A job may run again
+  /// if the shared commit failed: it must have no effect outside the records (use after_commit).
+  virtual void submit(Job job, Done done) = 0;
+  /// submit() and wait. Never call from the writer thread or an io loop.
+  [[nodiscard]] Result<void> write(Job job);
+  /// Runs on the caller's thread over one consistent snapshot. Writing inside fails with Code::internal.
+  [[nodiscard]] virtual Result<void> read(const Job& job) = 0;
+};
+
+}  // namespace godwit::store
