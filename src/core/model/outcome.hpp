@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,22 @@ inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_has
 /// A sentence with cause and remedy; "" if unknown. From one table (result_codes.cpp) that also makes the reference page.
 [[nodiscard]] std::string_view extended_code_text(ExtendedCode code);
 [[nodiscard]] std::string_view result_code_text(std::int32_t code);
+
+/// The rows behind the two functions above, sorted by `first`, for the reference page and for listings.
+/// `last` is `first` except for families such as "script ended with exit code N".
+struct ExtendedCodeRow {
+  ExtendedCode first;
+  ExtendedCode last;
+  std::string_view name;
+  std::string_view text;
+};
+struct ResultCodeRow {
+  std::int32_t code;
+  std::string_view name;
+  std::string_view text;
+};
+[[nodiscard]] std::span<const ExtendedCodeRow> extended_code_rows();
+[[nodiscard]] std::span<const ResultCodeRow> result_code_rows();
 
 inline constexpr std::size_t kResultDetailsLimit = 1024;
 

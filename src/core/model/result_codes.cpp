@@ -1,0 +1,143 @@
+// The one table of codes. docs/reference/result-codes.md is made from it; a number is never given a second meaning.
+#include <algorithm>
+#include <array>
+
+#include "core/model/outcome.hpp"
+
+namespace godwit {
+namespace {
+
+constexpr ExtendedCodeRow one(ExtendedCode code, std::string_view name, std::string_view text) { return {code, code, name, text}; }
+
+// clang-format off
+constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
+    one(erc::none, "none", "No further information"),
+    {0x00000001, 0x0000001B, "system_error", "A system call failed on the device; the low digits are its errno. Look into the device log for the call and the path"},
+    one(erc::disk_full, "disk_full", "The device has no space left for the download or the image. Free space in its data folder, then retry the deployment"),
+    {0x0000001D, 0x00000FFF, "system_error", "A system call failed on the device; the low digits are its errno. Look into the device log for the call and the path"},
+    one(0x00100001, "hash_empty", "The manifest names no hash for a file, so the file cannot be trusted. Import the update again"),
+    one(0x00100002, "hash_type", "The manifest names a hash algorithm that the device does not accept. Use sha256 and import the update again"),
+    one(erc::hash_mismatch, "hash_mismatch", "A file on the device does not have the hash that the signed manifest names: it was changed or damaged on the way. Retry; if it stays, check the store and any cache in between"),
+    one(erc::unexpected_state, "unexpected_state", "The agent was asked for a step that its present state does not allow. Retry the deployment; if it stays, send the agent's log"),
+    one(0x20000002, "install_in_wrong_state", "The agent was asked to install before the download was complete. Retry the deployment"),
+    one(0x20000003, "restore_failed", "The step failed and putting back the earlier version failed too: the device needs a look by hand"),
+    one(erc::installer_unreachable, "installer_unreachable", "The agent cannot reach its installer. Check that the godwit-installer service runs on the device"),
+    one(erc::internal, "internal", "The agent met a state that should not exist. Retry the deployment and send the agent's log"),
+    one(erc::handler_missing, "handler_missing", "No step handler is registered on the device for the handler of this step. Register the extension, then retry"),
+    one(erc::handler_crashed, "handler_crashed", "The step handler's process ended by itself. Look into the device log for its last lines, repair the extension, then retry"),
+    one(erc::handler_timed_out, "handler_timed_out", "The step handler did not finish in its time and was ended. Raise the time limit or repair the step, then retry"),
+    one(erc::handler_contract, "handler_contract", "The step handler speaks another version of the extension contract than the agent. Install a matching pair"),
+    one(erc::handler_refused, "handler_refused", "The step handler refused the step; the details say why"),
+    one(0x30400009, "nested_reference", "A referenced update refers to another update, which is one level too many. Flatten it and import it again"),
+    one(erc::script_no_file_name, "script_no_file_name", "The step names no scriptFileName. Add it to handlerProperties and import the update again"),
+    one(erc::script_bad_result, "script_bad_result", "The script wrote no result file, or one that cannot be read. It must write JSON with resultCode, extendedResultCode and resultDetails to the path after --result-file"),
+    one(erc::script_no_code, "script_no_code", "The script reported a failure without an extended code of its own; the details and the device log hold its output"),
+    {0x30501000, 0x305010FF, "script_exit", "The script ended with the exit code in the last two digits. The device log holds its output"},
+    one(erc::downloader_missing, "downloader_missing", "No content downloader is registered on the device. Register one, then retry"),
+    one(erc::download_bad_url, "download_bad_url", "A file of the update has no URL or one that the downloader does not speak. Check the service's public address, then retry"),
+    one(erc::download_hash, "download_hash", "A downloaded file does not have the hash that the signed manifest names. Retry; if it stays, a proxy or cache in between changes content"),
+    one(erc::download_failed, "download_failed", "A file could not be downloaded; the details name the cause. Check network, proxy and the service's certificate, then retry"),
+    one(erc::download_size, "download_size", "A downloaded file is longer or shorter than the signed manifest says. Retry; if it stays, a proxy or cache in between changes content"),
+    {0x40301000, 0x403010FF, "curl_exit", "The download ended with the curl error in the last two digits. Check network, proxy and the service's certificate, then retry"},
+    one(erc::manifest_hash, "manifest_hash", "The update manifest does not have the hash that its signature names, or has no signature: it was changed or damaged. Nothing was installed"),
+    one(erc::bad_manifest, "bad_manifest", "The update manifest breaks a rule of its format; the details name the place. Import the update again with a present service"),
+    one(erc::manifest_version, "manifest_version", "The update manifest has a version that this agent does not speak. Update the agent first"),
+    one(erc::detached_manifest, "detached_manifest", "The manifest of the update or of a referenced one could not be fetched or read. Retry the deployment"),
+    one(erc::no_root_key_url, "no_root_key_url", "The service named no root key package. Check the service's signing setup"),
+    one(erc::incompatible, "incompatible", "The update is not made for this device: none of its compatibility sets matches the device's properties"),
+    one(erc::root_package_invalid, "root_package_invalid", "The root key package is not valid: a member is wrong or a trust anchor's signature does not hold. Check which package the service publishes and which anchors the device has"),
+    one(erc::root_package_rollback, "root_package_rollback", "The root key package is older than the one that the device has seen. Publish the newest one"),
+    one(0x90800008, "delta_source_missing", "The device has no cached source file for this delta, so the whole file was fetched. Nothing has to be done"),
+    one(erc::signing_key_disabled, "signing_key_disabled", "The key that signed the manifest is on the list of disabled signing keys. Sign with a valid key and deploy again"),
+    one(0xA0000006, "root_package_not_test", "The device trusts test keys only, but the root key package is for production"),
+    one(erc::root_package_is_test, "root_package_is_test", "The root key package is for tests, but the device trusts production keys only"),
+    one(0xA0000008, "root_package_replaced", "A newer root key package was stored. Nothing has to be done"),
+    one(0xA0000FFF, "root_package_unchanged", "The root key package is the one already stored. Nothing has to be done"),
+    one(erc::root_package_download, "root_package_download", "The root key package could not be downloaded. Check that the device reaches the URL, then retry"),
+    one(erc::signature_failed, "signature_failed", "The manifest signature could not be checked; the details name the cause"),
+    one(erc::signature_structure, "signature_structure", "The manifest signature is not a compact JWS with a signed key inside. Check the service's signing setup"),
+    one(erc::signature_invalid, "signature_invalid", "A signature of the manifest does not hold: manifest, key or signature was changed. Nothing was installed"),
+    one(erc::root_key_disabled, "root_key_disabled", "The root key behind the manifest's signature is disabled. Sign the signing key with a valid root key"),
+    one(erc::root_key_unknown, "root_key_unknown", "The root key behind the manifest's signature is not known to the device. Check the device's trust anchors and the root key package"),
+    {0xD0000000, 0xDFFFFFFF, "delivery_optimization", "The Delivery Optimization client of the device reported this code; see its documentation"},
+});
+
+constexpr auto kResults = std::to_array<ResultCodeRow>({
+    {result::cancelled, "cancelled", "The work was cancelled"},
+    {result::failure, "failure", "The work failed; the extended code and the details name the cause"},
+    {result::success, "success", "The work succeeded"},
+    {2, "cache_miss", "The source file is not in the device's cache"},
+    {100, "registered", "The extension is registered"},
+    {result::idle, "idle", "There is nothing to do"},
+    {300, "sandbox", "The work folder is ready"},
+    {result::in_progress, "in_progress", "The work is in progress"},
+    {result::download_ok, "download_ok", "The download succeeded"},
+    {501, "download_in_progress", "The download is in progress"},
+    {502, "download_was_there", "The file was there already"},
+    {result::download_skipped, "download_skipped", "The download was skipped because the step is installed already"},
+    {result::no_component, "no_component", "The download was skipped because the device has no matching component"},
+    {result::handler_made_it, "handler_made_it", "The download handler made the file from what the device had"},
+    {result::full_download_needed, "full_download_needed", "The download handler could not make the file; the whole file is fetched"},
+    {result::install_ok, "install_ok", "The installation succeeded"},
+    {601, "install_in_progress", "The installation is in progress"},
+    {result::install_skipped, "install_skipped", "The installation was skipped because the step is installed already"},
+    {604, "install_no_component", "The installation was skipped because the device has no matching component"},
+    {result::install_reboot, "install_reboot", "The installation needs a reboot now"},
+    {606, "install_reboot_later", "The installation needs a reboot"},
+    {result::install_restart_agent, "install_restart_agent", "The installation needs a restart of the agent now"},
+    {608, "install_restart_agent_later", "The installation needs a restart of the agent"},
+    {result::apply_ok, "apply_ok", "The update was applied"},
+    {701, "apply_in_progress", "The update is being applied"},
+    {result::apply_reboot, "apply_reboot", "Applying the update needs a reboot now"},
+    {706, "apply_reboot_later", "Applying the update needs a reboot"},
+    {result::apply_restart_agent, "apply_restart_agent", "Applying the update needs a restart of the agent now"},
+    {708, "apply_restart_agent_later", "Applying the update needs a restart of the agent"},
+    {800, "cancel_ok", "The work was cancelled as asked"},
+    {801, "cancel_too_late", "The work could not be cancelled any more"},
+    {result::is_installed, "is_installed", "The update is installed"},
+    {result::not_installed, "not_installed", "The update is not installed"},
+    {result::backup_ok, "backup_ok", "The backup succeeded"},
+    {result::backup_unsupported, "backup_unsupported", "The step has no backup"},
+    {1002, "backup_in_progress", "The backup is in progress"},
+    {result::restore_ok, "restore_ok", "The earlier version was put back"},
+    {result::restore_unsupported, "restore_unsupported", "The step cannot put the earlier version back"},
+    {1102, "restore_in_progress", "The earlier version is being put back"},
+    {1105, "restore_reboot", "Putting the earlier version back needs a reboot now"},
+    {1106, "restore_reboot_later", "Putting the earlier version back needs a reboot"},
+    {1107, "restore_restart_agent", "Putting the earlier version back needs a restart of the agent now"},
+    {1108, "restore_restart_agent_later", "Putting the earlier version back needs a restart of the agent"},
+    {1200, "root_keys_unchanged", "The root keys are unchanged"},
+});
+// clang-format on
+
+constexpr bool extended_rows_are_sorted_and_apart() {
+  for (std::size_t i = 0; i < kExtended.size(); ++i) {
+    if (kExtended[i].first > kExtended[i].last || kExtended[i].text.empty()) return false;
+    if (i > 0 && kExtended[i - 1].last >= kExtended[i].first) return false;
+  }
+  return true;
+}
+constexpr bool result_rows_are_sorted() {
+  for (std::size_t i = 1; i < kResults.size(); ++i)
+    if (kResults[i - 1].code >= kResults[i].code) return false;
+  return true;
+}
+static_assert(extended_rows_are_sorted_and_apart(), "a code must have one meaning");
+static_assert(result_rows_are_sorted(), "a code must have one meaning");
+
+}  // namespace
+
+std::span<const ExtendedCodeRow> extended_code_rows() { return kExtended; }
+std::span<const ResultCodeRow> result_code_rows() { return kResults; }
+
+std::string_view extended_code_text(ExtendedCode code) {
+  const auto row = std::find_if(kExtended.begin(), kExtended.end(), [&](const ExtendedCodeRow& r) { return r.first <= code && code <= r.last; });
+  return row == kExtended.end() ? std::string_view{} : row->text;
+}
+
+std::string_view result_code_text(std::int32_t code) {
+  const auto row = std::find_if(kResults.begin(), kResults.end(), [&](const ResultCodeRow& r) { return r.code == code; });
+  return row == kResults.end() ? std::string_view{} : row->text;
+}
+
+}  // namespace godwit
