@@ -1,0 +1,290 @@
+#include "core/base/config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <set>
+
+#define TOML_HEADER_ONLY 1
+#define TOML_EXCEPTIONS 0
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+namespace godwit::config {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr ByteCount kFileLimit = 1024 * 1024;
+
+struct Unit {
+  std::string_view name;
+  std::int64_t factor;
+};
+constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+constexpr Unit kSizes[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", std::int64_t{1} << 40}};
+
+/// "15m" with kDurations gives 900000; nothing when the number, the unit or the product is not good.
+template <std::size_t N>
+std::optional<std::int64_t> parse_with_unit(std::string_view text, const Unit (&units)[N]) {
+  std::int64_t number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (problem != std::errc{} || number < 0) return std::nullopt;
+  const std::string_view name(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  for (const auto& unit : units) {
+    if (unit.name != name) continue;
+    std::int64_t product = 0;
+    if (__builtin_mul_overflow(number, unit.factor, &product)) return std::nullopt;
+    return product;
+  }
+  return std::nullopt;
+}
+
+/// The largest unit that divides the value.
+template <std::size_t N>
+std::string print_with_unit(std::int64_t value, const Unit (&units)[N]) {
+  const Unit* best = &units[0];
+  for (const auto& unit : units) {
+    if (value != 0 && value % unit.factor == 0) best = &unit;
+  }
+  return fmt::format("{}{}", value / best->factor, best->name);
+}
+
+std::string in_quotes(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string print_list(const std::vector<std::string>& list) {
+  std::string out = "[";
+  for (const auto& item : list) out += (out.size() > 1 ? ", " : "") + in_quotes(item);
+  return out + "]";
+}
+
+struct PrintTarget {
+  std::string operator()(const std::string* value) const { return in_quotes(*value); }
+  std::string operator()(const std::int64_t* value) const { return std::to_string(*value); }
+  std::string operator()(const bool* value) const { return *value ? "true" : "false"; }
+  std::string operator()(const milliseconds* value) const { return in_quotes(print_duration(*value)); }
+  std::string operator()(const ByteSize* value) const {
+    return in_quotes(print_with_unit(static_cast<std::int64_t>(value->value), kSizes));
+  }
+  std::string operator()(const std::vector<std::string>* value) const { return print_list(*value); }
+  std::string operator()(const Path* value) const { return in_quotes(value->string()); }
+};
+
+/// Reads one TOML value into one target; the answer says what was wrong, without the place.
+class Assign {
+ public:
+  Assign(const Key& key, const toml::node& node) : key_(key), node_(node) {}
+
+  Result<void> operator()(std::string* target) const {
+    GODWIT_TRY(const auto text, string("a string in quotes"));
+    const auto& words = key_.choices;
+    if (!words.empty() && std::find(words.begin(), words.end(), text) == words.end()) {
+      const auto close = nearest(text, words);
+      return wrong(fmt::format("\"{}\" is not one of {}{}", text, print_list(words), close.empty() ? "" : "; did you mean \"" + close + "\"?"));
+    }
+    *target = text;
+    return {};
+  }
+  Result<void> operator()(Path* target) const {
+    GODWIT_TRY(const auto text, string("a path in quotes"));
+    *target = text;
+    return {};
+  }
+  Result<void> operator()(std::int64_t* target) const {
+    const auto* number = node_.as_integer();
+    if (number == nullptr) return wrong("expected a whole number");
+    return store(target, number->get(), std::to_string(key_.minimum), std::to_string(key_.maximum));
+  }
+  Result<void> operator()(bool* target) const {
+    const auto* flag = node_.as_boolean();
+    if (flag == nullptr) return wrong("expected true or false");
+    *target = flag->get();
+    return {};
+  }
+  Result<void> operator()(milliseconds* target) const {
+    GODWIT_TRY(const auto text, string("a duration in quotes such as \"30s\""));
+    GODWIT_TRY(const auto value, parse_duration(text));
+    std::int64_t number = 0;
+    GODWIT_TRY_VOID(store(&number, value.count(), print_duration(milliseconds(key_.minimum)), print_duration(milliseconds(key_.maximum))));
+    *target = milliseconds(number);
+    return {};
+  }
+  Result<void> operator()(ByteSize* target) const {
+    std::int64_t number = 0;
+    if (const auto* plain = node_.as_integer()) {
+      number = plain->get();
+      if (number < 0) return wrong("a size cannot be negative");
+    } else {
+      GODWIT_TRY(const auto text, string("bytes as a number or a size in quotes such as \"64KiB\""));
+      GODWIT_TRY(const auto value, parse_byte_size(text));
+      number = static_cast<std::int64_t>(value);
+    }
+    GODWIT_TRY_VOID(store(&number, number, print_with_unit(key_.minimum, kSizes), print_with_unit(key_.maximum, kSizes)));
+    target->value = static_cast<std::uint64_t>(number);
+    return {};
+  }
+  Result<void> operator()(std::vector<std::string>* target) const {
+    const auto* list = node_.as_array();
+    if (list == nullptr) return wrong("expected a list of strings");
+    std::vector<std::string> items;
+    for (const auto& item : *list) {
+      const auto* text = item.as_string();
+      if (text == nullptr) return wrong("expected a list of strings");
+      items.push_back(text->get());
+    }
+    *target = std::move(items);
+    return {};
+  }
+
+ private:
+  static tl::unexpected<Error> wrong(std::string why) { return fail(Code::invalid_argument, std::move(why)); }
+  [[nodiscard]] Result<std::string> string(std::string_view wanted) const {
+    const auto* text = node_.as_string();
+    if (text == nullptr) return wrong(fmt::format("expected {}", wanted));
+    return text->get();
+  }
+  [[nodiscard]] Result<void> store(std::int64_t* target, std::int64_t value, const std::string& low, const std::string& high) const {
+    if (value < key_.minimum) return wrong(fmt::format("must be at least {}", low));
+    if (value > key_.maximum) return wrong(fmt::format("must be at most {}", high));
+    *target = value;
+    return {};
+  }
+
+  const Key& key_;
+  const toml::node& node_;
+};
+
+/// Walks the tables of one file and assigns what it finds.
+class Loader {
+ public:
+  Loader(const std::vector<Key>& keys, std::string_view source) : keys_(keys), source_(source) {}
+
+  Result<void> table(const toml::table& table, const std::string& prefix) const {
+    for (const auto& [name, node] : table) {
+      const auto path = prefix.empty() ? std::string(name.str()) : prefix + "." + std::string(name.str());
+      const auto key = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == path; });
+      const auto line = node.source().begin.line;
+      if (key != keys_.end()) {
+        auto done = std::visit(Assign(*key, node), key->target);
+        if (!done) return with_context(fmt::format("{}:{}: {}", source_, line, path), std::move(done).error());
+      } else if (node.is_table() && is_table_name(path)) {
+        GODWIT_TRY_VOID(this->table(*node.as_table(), path));
+      } else {
+        return unknown(path, line);
+      }
+    }
+    return {};
+  }
+
+ private:
+  [[nodiscard]] bool is_table_name(const std::string& path) const {
+    return std::any_of(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name.starts_with(path + "."); });
+  }
+  [[nodiscard]] tl::unexpected<Error> unknown(const std::string& path, toml::source_index line) const {
+    std::vector<std::string> names;
+    for (const auto& key : keys_) {
+      names.push_back(key.name);
+      for (auto dot = key.name.find('.'); dot != std::string::npos; dot = key.name.find('.', dot + 1)) names.push_back(key.name.substr(0, dot));
+    }
+    const auto close = nearest(path, names);
+    return fail(Code::invalid_argument, fmt::format("{}:{}: \"{}\" is not a known key{}", source_, line, path,
+                                                    close.empty() ? "; --print-config lists all" : "; did you mean \"" + close + "\"?"));
+  }
+
+  const std::vector<Key>& keys_;
+  std::string_view source_;
+};
+
+}  // namespace
+
+Result<void> Schema::load_file(const Path& file) {
+  auto text = read_file(file, kFileLimit);
+  if (!text) return with_context("configuration", std::move(text).error());
+  return load_text(*text, file.string());
+}
+
+Result<void> Schema::load_text(std::string_view toml_text, std::string_view source_name) {
+  const auto parsed = toml::parse(toml_text, source_name);
+  if (!parsed) {
+    const auto& error = parsed.error();
+    return fail(Code::invalid_argument, fmt::format("{}:{}: {}", source_name, error.source().begin.line, error.description()));
+  }
+  return Loader(keys_, source_name).table(parsed.table(), "");
+}
+
+std::string Schema::print() const {
+  const auto table_of = [](const Key& key) {
+    const auto dot = key.name.rfind('.');
+    return dot == std::string::npos ? std::string() : key.name.substr(0, dot);
+  };
+  std::vector<std::string> tables{""};  // keys without a table must stand before the first header
+  for (const auto& key : keys_) {
+    if (std::find(tables.begin(), tables.end(), table_of(key)) == tables.end()) tables.push_back(table_of(key));
+  }
+  std::string out;
+  for (const auto& table : tables) {
+    if (!table.empty()) out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
+    for (const auto& key : keys_) {
+      if (table_of(key) != table) continue;
+      out += fmt::format("# {}\n", key.help);
+      if (!key.choices.empty()) out += fmt::format("# One of {}.\n", print_list(key.choices));
+      out += fmt::format("{} = {}\n", table.empty() ? key.name : key.name.substr(table.size() + 1), std::visit(PrintTarget{}, key.target));
+    }
+  }
+  return out;
+}
+
+Result<milliseconds> parse_duration(std::string_view text) {
+  const auto value = parse_with_unit(text, kDurations);
+  if (!value) return fail(Code::invalid_argument, fmt::format("\"{}\" is not a duration such as 250ms, 30s, 15m, 8h or 7d", text.substr(0, 40)));
+  return milliseconds(*value);
+}
+
+std::string print_duration(milliseconds value) { return print_with_unit(value.count(), kDurations); }
+
+Result<std::uint64_t> parse_byte_size(std::string_view text) {
+  const auto value = parse_with_unit(text, kSizes);
+  if (!value) return fail(Code::invalid_argument, fmt::format("\"{}\" is not a size such as 512B, 64KiB, 32MiB or 2GiB", text.substr(0, 40)));
+  return static_cast<std::uint64_t>(*value);
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  const auto distance = [&](std::string_view other) {
+    std::vector<std::size_t> row(other.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= word.size(); ++i) {
+      auto diagonal = std::exchange(row[0], i);
+      for (std::size_t j = 1; j < row.size(); ++j) {
+        const auto substituted = diagonal + (word[i - 1] == other[j - 1] ? 0 : 1);
+        diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, substituted}));
+      }
+    }
+    return row.back();
+  };
+  std::string best;
+  std::size_t best_distance = std::size_t(-1);
+  if (word.size() > 200) return best;  // nobody mistypes that much
+  for (const auto& candidate : candidates) {
+    const auto d = distance(candidate);
+    if (d < best_distance && d <= candidate.size() / 2) {
+      best = candidate;
+      best_distance = d;
+    }
+  }
+  return best;
+}
+
+}  // namespace godwit::config
