@@ -1,0 +1,75 @@
+// One accepted TLS connection: a non-blocking socket with OpenSSL on its descriptor. It holds no buffers of its own:
+// wait until it is readable, then read into a buffer that all connections of the loop share.
+// Belongs to one loop and is touched only on its thread.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "server/net/asio.hpp"
+#include "server/net/tls.hpp"
+
+namespace godwit::net {
+
+enum class IoStatus : std::uint8_t {
+  ok,          // `bytes` > 0 were moved
+  want_read,   // nothing moved; call again after wait_readable()
+  want_write,  // nothing moved; call again after wait_writable()
+  closed,      // the peer ended the stream
+  failed,      // broken: error_text() tells why; only close() is left
+};
+struct IoResult {
+  IoStatus status = IoStatus::failed;
+  std::size_t bytes = 0;
+};
+
+class Connection {
+ public:
+  /// Takes the socket; makes it non-blocking with TCP_NODELAY.
+  Connection(Tcp::socket socket, const TlsContext& tls);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Every callback below is called exactly once, from the loop, never from inside the call; after close() with an error
+  /// or false. It must keep this connection alive (capture the owner's shared_ptr).
+  using HandshakeDone = std::function<void(Result<void>)>;
+  using Ready = std::function<void(bool is_ready)>;
+
+  void start_handshake(HandshakeDone done);
+  void wait_readable(Ready ready);
+  void wait_writable(Ready ready);
+
+  /// Never block. After `want_*` the call may be repeated with a moved or longer buffer (ACCEPT_MOVING_WRITE_BUFFER).
+  [[nodiscard]] IoResult read_some(char* buffer, std::size_t size);
+  [[nodiscard]] IoResult write_some(std::string_view bytes);
+
+  /// Sends close_notify if that needs no waiting, then closes the socket. Idempotent; waits end with false.
+  void close();
+  /// As close(), but the peer gets RST and the kernel forgets unsent bytes.
+  void abort();
+  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+
+  /// Address of the peer without port, as text; remembered at construction.
+  [[nodiscard]] const std::string& peer() const { return peer_; }
+  [[nodiscard]] const std::string& error_text() const { return error_text_; }
+  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
+  [[nodiscard]] SSL* native_tls() const { return ssl_.get(); }
+
+ private:
+  struct Free { void operator()(SSL* ssl) const { SSL_free(ssl); } };
+  void handshake_step(HandshakeDone done);
+  [[nodiscard]] IoResult to_result(int returned, std::size_t bytes);
+
+  Tcp::socket socket_;
+  std::unique_ptr<SSL, Free> ssl_;
+  std::string peer_;
+  std::string error_text_;
+  bool is_broken_ = false;  // after a fatal TLS error no close_notify may be sent
+};
+
+}  // namespace godwit::net
