@@ -42,6 +42,11 @@ function(godwit_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
 endfunction()
 
+# All fuzz targets in one, for ./dev fuzz.
+if(GODWIT_FUZZ)
+  add_custom_target(fuzzers)
+endif()
+
 # godwit_fuzz(mqtt SOURCES fuzz_mqtt.cpp LINKS core_mqtt): a libFuzzer target, clang only.
 function(godwit_fuzz name)
   cmake_parse_arguments(F "" "" "SOURCES;LINKS" ${ARGN})
@@ -53,4 +58,5 @@ function(godwit_fuzz name)
   target_link_libraries(fuzz_${name} PRIVATE ${F_LINKS})
   target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()

@@ -38,7 +38,7 @@ inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_has
     download_size = 0x40000102, disk_full = 0x0000001C, signature_failed = 0xA0200000, signature_structure = 0xA0200002,
     signature_invalid = 0xA0200004, root_key_disabled = 0xA0200005, root_key_unknown = 0xA0200006, signing_key_disabled = 0xA0000005,
     root_package_download = 0xA0100001, root_package_invalid = 0x80500001, root_package_rollback = 0x80500101,
-    root_package_is_test = 0xA0000007, installer_unreachable = 0x20000101, unexpected_state = 0x20000001, internal = 0x20000FFF;
+    root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006, installer_unreachable = 0x20000101, unexpected_state = 0x20000001, internal = 0x20000FFF;
 }  // namespace erc
 
 [[nodiscard]] std::string extended_code_hex(ExtendedCode code);                 // "30500205"

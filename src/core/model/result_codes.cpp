@@ -49,7 +49,7 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(erc::root_package_rollback, "root_package_rollback", "The root key package is older than the one that the device has seen. Publish the newest one"),
     one(0x90800008, "delta_source_missing", "The device has no cached source file for this delta, so the whole file was fetched. Nothing has to be done"),
     one(erc::signing_key_disabled, "signing_key_disabled", "The key that signed the manifest is on the list of disabled signing keys. Sign with a valid key and deploy again"),
-    one(0xA0000006, "root_package_not_test", "The device trusts test keys only, but the root key package is for production"),
+    one(erc::root_package_not_test, "root_package_not_test", "The device trusts test keys only, but the root key package is for production"),
     one(erc::root_package_is_test, "root_package_is_test", "The root key package is for tests, but the device trusts production keys only"),
     one(0xA0000008, "root_package_replaced", "A newer root key package was stored. Nothing has to be done"),
     one(0xA0000FFF, "root_package_unchanged", "The root key package is the one already stored. Nothing has to be done"),

@@ -2,12 +2,14 @@
 // Format: docs/reference/formats/root-key-package.md. Values; safe from any thread.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/error.hpp"
+#include "core/model/outcome.hpp"
 #include "core/trust/keys.hpp"
 
 namespace godwit::trust {
@@ -33,6 +35,14 @@ struct RootKeyPackage {
   /// Signs with one private key for each root key, in the same order; gives the whole document.
   [[nodiscard]] Result<std::string> sign(const std::vector<const PrivateKey*>& keys) const;
 };
+
+/// Why a package was refused: the extended code that a device reports, and the sentence.
+struct RootPackageProblem {
+  ExtendedCode code = 0;
+  Error error;
+};
+/// As verify_root_key_package(), with the extended code.
+[[nodiscard]] tl::expected<RootKeyPackage, RootPackageProblem> check_root_key_package(std::string_view text, const TrustAnchors& anchors, std::int64_t oldest_version);
 
 /// Verifies that every anchor is listed and that its signature holds; `oldest_version` refuses a rollback.
 /// Errors: bad_signature, refused (isTest, rollback), bad_json.

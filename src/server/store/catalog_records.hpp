@@ -14,6 +14,7 @@
 #include "core/base/error.hpp"
 #include "core/model/compatibility.hpp"
 #include "core/model/update_id.hpp"
+#include "server/store/operation_status.hpp"
 
 namespace godwit::store {
 
@@ -53,7 +54,6 @@ struct OfferRecord {
 };
 
 enum class OperationKind : std::uint8_t { import_update = 0, delete_update = 1 };
-enum class OperationStatus : std::uint8_t { not_started = 0, running = 1, succeeded = 2, failed = 3 };
 
 struct OperationRecord {
   std::string id{};                        // a GUID

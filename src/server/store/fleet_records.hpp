@@ -13,6 +13,7 @@
 #include "core/model/ids.hpp"
 #include "core/model/outcome.hpp"
 #include "core/model/update_id.hpp"
+#include "server/store/operation_status.hpp"
 
 namespace godwit::store {
 
@@ -67,8 +68,6 @@ struct FleetFilter {
   bool is_never_deployed = false;
   std::optional<bool> is_healthy{};  // nullopt = both
 };
-
-enum class OperationStatus : std::uint8_t { not_started, running, succeeded, failed };
 
 /// A re-reading of all twins ("device sync"). `after` is how far it got, so that a restart continues there.
 struct FleetOperation {

@@ -1,0 +1,65 @@
+// Bearer tokens: who calls, and may they. Tokens are 32 random bytes; only their SHA-256 is stored, with a name and a role.
+// Found tokens are remembered for a short time, so a removed token works at most that much longer; addresses that
+// keep failing must wait. Safe from any thread.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/clock.hpp"
+#include "core/base/secret.hpp"
+#include "server/api/permissions.hpp"
+#include "server/store/store.hpp"
+
+namespace godwit::api {
+
+struct Caller {
+  std::string name;
+  Role role = Role::content_reader;
+};
+
+class Access {
+ public:
+  static constexpr Duration kMemory = std::chrono::seconds(15);
+  static constexpr int kFreeFailures = 10;                             // before an address has to wait
+  static constexpr Duration kLongestWait = std::chrono::seconds(30);
+
+  Access(Clock& clock, store::Store& store) : clock_(clock), store_(store) {}
+
+  /// Looks only in memory: a caller, or an error that needs no store (no token, wrong scheme, address has to wait), or
+  /// nullopt: ask look_up(). Never blocks.
+  [[nodiscard]] Result<std::optional<Caller>> recall(std::string_view authorization, const std::string& address);
+  /// Asks the store. Blocks: worker thread. Errors: unauthorized, too_many, database_failed.
+  [[nodiscard]] Result<Caller> look_up(std::string_view authorization, const std::string& address);
+
+  /// Makes a token "gwt_..." and stores its digest. The text is shown once. Errors: invalid_argument (name), conflict.
+  [[nodiscard]] static Result<Secret> create_token(store::Records& records, std::string_view name, Role role, WallTime now,
+                                                   std::optional<WallTime> expires = std::nullopt);
+
+ private:
+  struct Known {
+    Caller caller;
+    Duration until{};
+    std::optional<WallTime> expires;
+  };
+  struct Failures {
+    int count = 0;
+    Duration wait_until{};
+    Duration forget_at{};
+  };
+  void note_failure(const std::string& address);
+
+  Clock& clock_;
+  store::Store& store_;
+  std::mutex mutex_;
+  std::map<Bytes, Known> known_;              // by digest
+  std::map<std::string, Failures> failures_;  // by address
+};
+
+/// The error of a caller without `permission`, if it has not got it.
+[[nodiscard]] Result<void> check_permission(const Caller& caller, Permission permission);
+
+}  // namespace godwit::api

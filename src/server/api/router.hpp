@@ -1,0 +1,68 @@
+// Finds the row of the route tables that a request means. Literal segments match in any case, values do not; the path is
+// split at '/' and a ":verb" is cut off before anything is decoded, so an encoded '/' or ':' stays part of a value.
+// Immutable after construction; safe from any thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/http.hpp"
+#include "server/api/target.hpp"
+
+namespace godwit::api {
+
+/// Whose manners an answer follows: api-version values and the shape of an error.
+enum class Family : std::uint8_t { device_update, iothub, godwit, plain };
+[[nodiscard]] Family family_of(const Target& target);
+
+/// Routes that do not read the request whole; transfer.hpp serves them.
+enum class Stream : std::uint8_t { none, upload, download, root_key_package };
+
+struct Match {
+  Permission permission = Permission::none;
+  Handler handler = nullptr;              // null for a stream
+  Stream stream = Stream::none;
+  std::map<std::string, std::string> parameters;
+};
+
+class Router {
+ public:
+  explicit Router(std::string instance_id) : instance_id_(std::move(instance_id)) {}
+
+  void add(const std::vector<Route>& table);
+  void add_stream(Method method, std::string_view pattern, Permission permission, Stream stream);
+
+  struct Miss {
+    std::vector<Method> allowed;  // empty: no such path (404); else 405
+  };
+  /// A HEAD without a row of its own takes that of GET.
+  [[nodiscard]] tl::expected<Match, Miss> find(Method method, const Target& target) const;
+
+  /// What must hold for a found row, apart from permission: the family's api-version and the instance in the path.
+  /// Errors: invalid_argument, not_found.
+  [[nodiscard]] Result<void> check_manners(const Target& target, const Match& match) const;
+
+ private:
+  struct Segment {
+    std::string text;      // literal, or name of the value
+    bool is_value = false;
+    std::string verb;      // after ':', lower-case; "" = none
+  };
+  struct Row {
+    Method method;
+    std::vector<Segment> segments;
+    Match match;
+  };
+  static Row compile(Method method, std::string_view pattern, Match match);
+  static bool matches(const Row& row, const Target& target, std::map<std::string, std::string>& values);
+  void insert(Row row);
+
+  std::vector<Row> rows_;  // literals before values, so the first match is the most specific
+  std::string instance_id_;
+};
+
+[[nodiscard]] std::string_view method_name(Method method);
+
+}  // namespace godwit::api

@@ -1,0 +1,38 @@
+// A fixed number of threads and a bounded queue: where route handlers run and may block on the store or the disk.
+// try_post() is safe from any thread and never blocks.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace godwit::api {
+
+class WorkerPool {
+ public:
+  WorkerPool(std::size_t threads, std::size_t queue_limit);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// False when the queue is full or the pool has stopped: the job was not taken.
+  [[nodiscard]] bool try_post(std::function<void()> job);
+  /// Lets the jobs that were taken end, then joins. Not from a worker. Idempotent.
+  void stop();
+
+ private:
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+  std::size_t queue_limit_;
+  bool is_stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace godwit::api
