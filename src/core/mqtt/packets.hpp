@@ -15,31 +15,31 @@ namespace godwit::mqtt {
 
 enum class ConnectReturn : std::uint8_t { accepted = 0, bad_protocol = 1, bad_identifier = 2, unavailable = 3, bad_credentials = 4, not_authorized = 5 };
 
-struct Will { std::string topic; std::string payload; std::uint8_t qos = 0; bool retain = false; };
+struct Will { std::string topic{}; std::string payload{}; std::uint8_t qos = 0; bool retain = false; };
 struct Connect {
   std::string protocol_name = "MQTT";
   std::uint8_t protocol_level = 4;
   bool clean_session = false;
   std::uint16_t keep_alive_seconds = 0;
-  std::string client_id;
-  std::optional<Will> will;
-  std::optional<std::string> user_name;
-  std::optional<std::string> password;
+  std::string client_id{};
+  std::optional<Will> will{};
+  std::optional<std::string> user_name{};
+  std::optional<std::string> password{};
 };
 struct ConnectAck { bool session_present = false; ConnectReturn code = ConnectReturn::accepted; };
 struct Publish {
-  std::string topic;
-  std::string payload;
+  std::string topic{};
+  std::string payload{};
   std::uint8_t qos = 0;
   bool retain = false;
   bool duplicate = false;
   std::uint16_t packet_id = 0;  // only with qos > 0
 };
 struct PublishAck { std::uint16_t packet_id = 0; };
-struct TopicRequest { std::string filter; std::uint8_t qos = 0; };
-struct Subscribe { std::uint16_t packet_id = 0; std::vector<TopicRequest> topics; };
-struct SubscribeAck { std::uint16_t packet_id = 0; std::vector<std::uint8_t> codes; };  // 0, 1, 2 or 0x80
-struct Unsubscribe { std::uint16_t packet_id = 0; std::vector<std::string> filters; };
+struct TopicRequest { std::string filter{}; std::uint8_t qos = 0; };
+struct Subscribe { std::uint16_t packet_id = 0; std::vector<TopicRequest> topics{}; };
+struct SubscribeAck { std::uint16_t packet_id = 0; std::vector<std::uint8_t> codes{}; };  // 0, 1, 2 or 0x80
+struct Unsubscribe { std::uint16_t packet_id = 0; std::vector<std::string> filters{}; };
 struct UnsubscribeAck { std::uint16_t packet_id = 0; };
 struct PingRequest {};
 struct PingResponse {};
