@@ -57,7 +57,10 @@ std::size_t utf8_sequence(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const auto lead = byte(0);
   if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
+  const std::size_t size = lead >= 0xc2 && lead <= 0xdf   ? 2
+                           : (lead & 0xf0) == 0xe0        ? 3
+                           : lead >= 0xf0 && lead <= 0xf4 ? 4
+                                                          : 0;
   if (size == 0 || text.size() < size) return 0;
   unsigned char low = 0x80;
   unsigned char high = 0xbf;
@@ -82,14 +85,16 @@ Result<Bytes> base64_decode(std::string_view text) {
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
   const auto padding = given - text.size();
   const bool padding_fits = padding == 0 || (padding <= 2 && given % 4 == 0);
-  if (text.size() % 4 == 1 || !padding_fits) return fail(Code::invalid_argument, "base64 text is cut short or wrongly padded");
+  if (text.size() % 4 == 1 || !padding_fits)
+    return fail(Code::invalid_argument, "base64 text is cut short or wrongly padded");
   Bytes out;
   out.reserve(text.size() * 3 / 4);
   std::uint32_t group = 0;
   unsigned bits = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const int value = value_64(text[i]);
-    if (value < 0) return fail(Code::invalid_argument, "base64 text has a foreign character at position " + std::to_string(i));
+    if (value < 0)
+      return fail(Code::invalid_argument, "base64 text has a foreign character at position " + std::to_string(i));
     group = (group << 6) | static_cast<std::uint32_t>(value);
     bits += 6;
     if (bits >= 8) {
@@ -98,7 +103,8 @@ Result<Bytes> base64_decode(std::string_view text) {
     }
   }
   // One value has one text: left-over bits that are set would make a second text for the same bytes.
-  if ((group & ((1U << bits) - 1U)) != 0) return fail(Code::invalid_argument, "base64 text ends in bits that belong to no byte");
+  if ((group & ((1U << bits) - 1U)) != 0)
+    return fail(Code::invalid_argument, "base64 text ends in bits that belong to no byte");
   return out;
 }
 
@@ -120,7 +126,8 @@ Result<Bytes> hex_decode(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); i += 2) {
     const int high = value_16(text[i]);
     const int low = value_16(text[i + 1]);
-    if (high < 0 || low < 0) return fail(Code::invalid_argument, "hex text has a foreign character near position " + std::to_string(i));
+    if (high < 0 || low < 0)
+      return fail(Code::invalid_argument, "hex text has a foreign character near position " + std::to_string(i));
     out += static_cast<char>(high * 16 + low);
   }
   return out;
@@ -173,7 +180,8 @@ void Sha256::update(std::string_view bytes) {
 Bytes Sha256::finish() {
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
-  GODWIT_CHECK(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), &size) == 1 && size == digest.size());
+  GODWIT_CHECK(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), &size) == 1 &&
+               size == digest.size());
   return {digest.begin(), digest.end()};
 }
 

@@ -21,7 +21,7 @@ using ByteCount = std::uint64_t;
 /// Accepts both alphabets, with or without padding (the original service mixes them). Errors: invalid_argument.
 [[nodiscard]] Result<Bytes> base64_decode(std::string_view text);
 
-[[nodiscard]] std::string hex_encode(std::string_view bytes);  // lower case
+[[nodiscard]] std::string hex_encode(std::string_view bytes);   // lower case
 [[nodiscard]] Result<Bytes> hex_decode(std::string_view text);  // either case
 
 /// Everything outside RFC 3986 "unreserved" becomes %XX with upper-case digits.

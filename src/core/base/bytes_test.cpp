@@ -7,8 +7,13 @@
 using namespace godwit;
 
 TEST(Base64, agrees_with_the_examples_of_rfc_4648) {
-  const std::pair<const char*, const char*> examples[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                                          {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> examples[] = {{"", ""},
+                                                          {"f", "Zg=="},
+                                                          {"fo", "Zm8="},
+                                                          {"foo", "Zm9v"},
+                                                          {"foob", "Zm9vYg=="},
+                                                          {"fooba", "Zm9vYmE="},
+                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : examples) {
     EXPECT_EQ(base64_encode(bytes), text);
     EXPECT_EQ(base64_decode(text).value(), bytes);
@@ -19,7 +24,8 @@ TEST(Base64, decodes_both_alphabets_with_and_without_padding) {
   const Bytes bytes("\xfb\xff\xbf\xfe", 4);
   EXPECT_EQ(base64_encode(bytes), "+/+//g==");
   EXPECT_EQ(base64url_encode(bytes), "-_-__g");
-  for (const char* text : {"+/+//g==", "-_-__g", "+/+//g", "-_-__g=="}) EXPECT_EQ(base64_decode(text).value(), bytes) << text;
+  for (const char* text : {"+/+//g==", "-_-__g", "+/+//g", "-_-__g=="})
+    EXPECT_EQ(base64_decode(text).value(), bytes) << text;
 }
 
 TEST(Base64, refuses_broken_text) {
@@ -61,8 +67,12 @@ TEST(Bytes, compares_whole_texts_in_constant_time) {
 }
 
 TEST(Utf8, accepts_what_unicode_allows_and_nothing_else) {
-  for (const char* good : {"", "ascii", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\xa6", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) EXPECT_TRUE(is_valid_utf8(good)) << good;
-  for (const char* bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "a\xff"}) EXPECT_FALSE(is_valid_utf8(bad));
+  for (const char* good :
+       {"", "ascii", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x90\xa6", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(is_valid_utf8(good)) << good;
+  for (const char* bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                          "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "a\xff"})
+    EXPECT_FALSE(is_valid_utf8(bad));
 }
 
 TEST(Random, gives_the_asked_count_and_guids_of_version_4) {

@@ -57,8 +57,9 @@ std::string format_seconds(WallTime time) {
   const auto day = floor<days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{floor<seconds>(time) - day};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count());
 }
 
 std::int64_t fraction_of(WallTime time) { return (time - floor<seconds>(time)).count(); }
@@ -79,7 +80,9 @@ bool read_offset(Reader& in, minutes& offset) {
 
 }  // namespace
 
-WallTime SystemClock::now() const { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
+WallTime SystemClock::now() const {
+  return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
+}
 
 Duration SystemClock::monotonic() const {
   return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
@@ -87,11 +90,14 @@ Duration SystemClock::monotonic() const {
 
 std::string format_time(WallTime time) { return fmt::format("{}.{:03}Z", format_seconds(time), fraction_of(time)); }
 
-std::string format_time_7(WallTime time) { return fmt::format("{}.{:03}0000Z", format_seconds(time), fraction_of(time)); }
+std::string format_time_7(WallTime time) {
+  return fmt::format("{}.{:03}0000Z", format_seconds(time), fraction_of(time));
+}
 
 Result<WallTime> parse_time(std::string_view text) {
   const auto refuse = [&] {
-    return fail(Code::invalid_argument, fmt::format("\"{}\" is not a time like 2026-11-22T10:15:00Z", text.substr(0, 40)));
+    return fail(Code::invalid_argument,
+                fmt::format("\"{}\" is not a time like 2026-11-22T10:15:00Z", text.substr(0, 40)));
   };
   Reader in(text);
   const int year = in.digits(4);
@@ -111,7 +117,8 @@ Result<WallTime> parse_time(std::string_view text) {
   const int fraction = in.take('.') ? in.fraction_ms() : 0;
   minutes offset{};
   if (fraction < 0 || !read_offset(in, offset) || !in.at_end()) return refuse();
-  return WallTime{std::chrono::sys_days{date} + hours{hour} + minutes{minute} + seconds{second} + milliseconds{fraction} - offset};
+  return WallTime{std::chrono::sys_days{date} + hours{hour} + minutes{minute} + seconds{second} +
+                  milliseconds{fraction} - offset};
 }
 
 }  // namespace godwit

@@ -30,7 +30,10 @@ class FakeClock final : public Clock {
  public:
   [[nodiscard]] WallTime now() const override { return now_; }
   [[nodiscard]] Duration monotonic() const override { return monotonic_; }
-  void advance(Duration by) { now_ += by; monotonic_ += by; }
+  void advance(Duration by) {
+    now_ += by;
+    monotonic_ += by;
+  }
   void set(WallTime now) { now_ = now; }
 
  private:

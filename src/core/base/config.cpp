@@ -22,7 +22,8 @@ struct Unit {
   std::int64_t factor;
 };
 constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-constexpr Unit kSizes[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", std::int64_t{1} << 40}};
+constexpr Unit kSizes[] = {
+    {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", std::int64_t{1} << 40}};
 
 /// "15m" with kDurations gives 900000; nothing when the number, the unit or the product is not good.
 template <std::size_t N>
@@ -93,7 +94,8 @@ class Assign {
     const auto& words = key_.choices;
     if (!words.empty() && std::find(words.begin(), words.end(), text) == words.end()) {
       const auto close = nearest(text, words);
-      return wrong(fmt::format("\"{}\" is not one of {}{}", text, print_list(words), close.empty() ? "" : "; did you mean \"" + close + "\"?"));
+      return wrong(fmt::format("\"{}\" is not one of {}{}", text, print_list(words),
+                               close.empty() ? "" : "; did you mean \"" + close + "\"?"));
     }
     *target = text;
     return {};
@@ -118,7 +120,8 @@ class Assign {
     GODWIT_TRY(const auto text, string("a duration in quotes such as \"30s\""));
     GODWIT_TRY(const auto value, parse_duration(text));
     std::int64_t number = 0;
-    GODWIT_TRY_VOID(store(&number, value.count(), print_duration(milliseconds(key_.minimum)), print_duration(milliseconds(key_.maximum))));
+    GODWIT_TRY_VOID(store(&number, value.count(), print_duration(milliseconds(key_.minimum)),
+                          print_duration(milliseconds(key_.maximum))));
     *target = milliseconds(number);
     return {};
   }
@@ -132,7 +135,8 @@ class Assign {
       GODWIT_TRY(const auto value, parse_byte_size(text));
       number = static_cast<std::int64_t>(value);
     }
-    GODWIT_TRY_VOID(store(&number, number, print_with_unit(key_.minimum, kSizes), print_with_unit(key_.maximum, kSizes)));
+    GODWIT_TRY_VOID(
+        store(&number, number, print_with_unit(key_.minimum, kSizes), print_with_unit(key_.maximum, kSizes)));
     target->value = static_cast<std::uint64_t>(number);
     return {};
   }
@@ -156,7 +160,8 @@ class Assign {
     if (text == nullptr) return wrong(fmt::format("expected {}", wanted));
     return text->get();
   }
-  [[nodiscard]] Result<void> store(std::int64_t* target, std::int64_t value, const std::string& low, const std::string& high) const {
+  [[nodiscard]] Result<void> store(std::int64_t* target, std::int64_t value, const std::string& low,
+                                   const std::string& high) const {
     if (value < key_.minimum) return wrong(fmt::format("must be at least {}", low));
     if (value > key_.maximum) return wrong(fmt::format("must be at most {}", high));
     *target = value;
@@ -197,11 +202,13 @@ class Loader {
     std::vector<std::string> names;
     for (const auto& key : keys_) {
       names.push_back(key.name);
-      for (auto dot = key.name.find('.'); dot != std::string::npos; dot = key.name.find('.', dot + 1)) names.push_back(key.name.substr(0, dot));
+      for (auto dot = key.name.find('.'); dot != std::string::npos; dot = key.name.find('.', dot + 1))
+        names.push_back(key.name.substr(0, dot));
     }
     const auto close = nearest(path, names);
-    return fail(Code::invalid_argument, fmt::format("{}:{}: \"{}\" is not a known key{}", source_, line, path,
-                                                    close.empty() ? "; --print-config lists all" : "; did you mean \"" + close + "\"?"));
+    return fail(Code::invalid_argument,
+                fmt::format("{}:{}: \"{}\" is not a known key{}", source_, line, path,
+                            close.empty() ? "; --print-config lists all" : "; did you mean \"" + close + "\"?"));
   }
 
   const std::vector<Key>& keys_;
@@ -220,7 +227,8 @@ Result<void> Schema::load_text(std::string_view toml_text, std::string_view sour
   const auto parsed = toml::parse(toml_text, source_name);
   if (!parsed) {
     const auto& error = parsed.error();
-    return fail(Code::invalid_argument, fmt::format("{}:{}: {}", source_name, error.source().begin.line, error.description()));
+    return fail(Code::invalid_argument,
+                fmt::format("{}:{}: {}", source_name, error.source().begin.line, error.description()));
   }
   return Loader(keys_, source_name).table(parsed.table(), "");
 }
@@ -241,7 +249,8 @@ std::string Schema::print() const {
       if (table_of(key) != table) continue;
       out += fmt::format("# {}\n", key.help);
       if (!key.choices.empty()) out += fmt::format("# One of {}.\n", print_list(key.choices));
-      out += fmt::format("{} = {}\n", table.empty() ? key.name : key.name.substr(table.size() + 1), std::visit(PrintTarget{}, key.target));
+      out += fmt::format("{} = {}\n", table.empty() ? key.name : key.name.substr(table.size() + 1),
+                         std::visit(PrintTarget{}, key.target));
     }
   }
   return out;
@@ -249,7 +258,9 @@ std::string Schema::print() const {
 
 Result<milliseconds> parse_duration(std::string_view text) {
   const auto value = parse_with_unit(text, kDurations);
-  if (!value) return fail(Code::invalid_argument, fmt::format("\"{}\" is not a duration such as 250ms, 30s, 15m, 8h or 7d", text.substr(0, 40)));
+  if (!value)
+    return fail(Code::invalid_argument,
+                fmt::format("\"{}\" is not a duration such as 250ms, 30s, 15m, 8h or 7d", text.substr(0, 40)));
   return milliseconds(*value);
 }
 
@@ -257,7 +268,9 @@ std::string print_duration(milliseconds value) { return print_with_unit(value.co
 
 Result<std::uint64_t> parse_byte_size(std::string_view text) {
   const auto value = parse_with_unit(text, kSizes);
-  if (!value) return fail(Code::invalid_argument, fmt::format("\"{}\" is not a size such as 512B, 64KiB, 32MiB or 2GiB", text.substr(0, 40)));
+  if (!value)
+    return fail(Code::invalid_argument,
+                fmt::format("\"{}\" is not a size such as 512B, 64KiB, 32MiB or 2GiB", text.substr(0, 40)));
   return static_cast<std::uint64_t>(*value);
 }
 

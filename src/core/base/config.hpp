@@ -16,14 +16,18 @@
 namespace godwit::config {
 
 /// Where a value is stored and how it is written in TOML.
-/// Durations are strings with a unit: "250ms", "30s", "15m", "8h", "7d". Sizes: integer bytes or "64KiB", "32MiB", "2GiB".
-struct ByteSize { std::uint64_t value = 0; };
-using Target = std::variant<std::string*, std::int64_t*, bool*, std::chrono::milliseconds*, ByteSize*, std::vector<std::string>*, Path*>;
+/// Durations are strings with a unit: "250ms", "30s", "15m", "8h", "7d". Sizes: integer bytes or "64KiB", "32MiB",
+/// "2GiB".
+struct ByteSize {
+  std::uint64_t value = 0;
+};
+using Target = std::variant<std::string*, std::int64_t*, bool*, std::chrono::milliseconds*, ByteSize*,
+                            std::vector<std::string>*, Path*>;
 
 struct Key {
-  std::string name;          // dotted: "hub.port"
-  Target target;             // holds the default when declared
-  std::string help;          // one sentence
+  std::string name;                  // dotted: "hub.port"
+  Target target;                     // holds the default when declared
+  std::string help;                  // one sentence
   std::int64_t minimum = INT64_MIN;  // for integers; milliseconds for durations; bytes for sizes
   std::int64_t maximum = INT64_MAX;
   std::vector<std::string> choices{};  // for strings: allowed words, empty = any

@@ -22,11 +22,18 @@ struct Settings {
     schema.add({.name = "name", .target = &name, .help = "What it is called."});
     schema.add({.name = "hub.port", .target = &port, .help = "Where devices connect.", .minimum = 1, .maximum = 65535});
     schema.add({.name = "hub.tls", .target = &tls, .help = "Speak TLS."});
-    schema.add({.name = "hub.keep_alive", .target = &keep_alive, .help = "Longest silence.", .minimum = 1000, .maximum = 3'600'000});
+    schema.add({.name = "hub.keep_alive",
+                .target = &keep_alive,
+                .help = "Longest silence.",
+                .minimum = 1000,
+                .maximum = 3'600'000});
     schema.add({.name = "hub.limit", .target = &limit, .help = "Largest packet.", .minimum = 1024, .maximum = 1 << 20});
     schema.add({.name = "hub.names", .target = &names, .help = "Names of the certificate."});
     schema.add({.name = "data.folder", .target = &folder, .help = "Where all data lies."});
-    schema.add({.name = "log.level", .target = &level, .help = "Least level written.", .choices = {"debug", "info", "warning", "error"}});
+    schema.add({.name = "log.level",
+                .target = &level,
+                .help = "Least level written.",
+                .choices = {"debug", "info", "warning", "error"}});
     return schema;
   }
 };
@@ -45,7 +52,8 @@ TEST(Config, reads_every_kind_of_value) {
   Settings s;
   const auto loaded = s.schema().load_text(
       "name = 'ness'\n[hub]\nport = 1\ntls = false\nkeep_alive = \"15m\"\nlimit = \"512KiB\"\nnames = [\"x\", \"y\"]\n"
-      "[data]\nfolder = \"/srv\"\n[log]\nlevel = \"debug\"\n", "t");
+      "[data]\nfolder = \"/srv\"\n[log]\nlevel = \"debug\"\n",
+      "t");
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(s.name, "ness");
   EXPECT_EQ(s.port, 1);
@@ -71,22 +79,28 @@ TEST(Config, refusals_name_file_line_key_and_what_was_expected) {
   EXPECT_EQ(refusal("name = 1\n"), "godwitd.toml:1: name: expected a string in quotes");
   EXPECT_EQ(refusal("[hub]\ntls = 1\n"), "godwitd.toml:2: hub.tls: expected true or false");
   EXPECT_EQ(refusal("[hub]\nkeep_alive = \"2h\"\n"), "godwitd.toml:2: hub.keep_alive: must be at most 1h");
-  EXPECT_EQ(refusal("[hub]\nkeep_alive = \"soon\"\n"), "godwitd.toml:2: hub.keep_alive: \"soon\" is not a duration such as 250ms, 30s, 15m, 8h or 7d");
+  EXPECT_EQ(refusal("[hub]\nkeep_alive = \"soon\"\n"),
+            "godwitd.toml:2: hub.keep_alive: \"soon\" is not a duration such as 250ms, 30s, 15m, 8h or 7d");
   EXPECT_EQ(refusal("[hub]\nlimit = -1\n"), "godwitd.toml:2: hub.limit: a size cannot be negative");
   EXPECT_EQ(refusal("[hub]\nlimit = \"2MiB\"\n"), "godwitd.toml:2: hub.limit: must be at most 1MiB");
   EXPECT_EQ(refusal("[hub]\nnames = [1]\n"), "godwitd.toml:2: hub.names: expected a list of strings");
-  EXPECT_EQ(refusal("[log]\nlevel = \"infos\"\n"), "godwitd.toml:2: log.level: \"infos\" is not one of [\"debug\", \"info\", \"warning\", \"error\"]; did you mean \"info\"?");
+  EXPECT_EQ(refusal("[log]\nlevel = \"infos\"\n"),
+            "godwitd.toml:2: log.level: \"infos\" is not one of [\"debug\", \"info\", \"warning\", \"error\"]; did you "
+            "mean \"info\"?");
 }
 
 TEST(Config, unknown_keys_are_refused_with_the_nearest_known_one) {
-  EXPECT_EQ(refusal("[hub]\nprot = 1\n"), "godwitd.toml:2: \"hub.prot\" is not a known key; did you mean \"hub.port\"?");
+  EXPECT_EQ(refusal("[hub]\nprot = 1\n"),
+            "godwitd.toml:2: \"hub.prot\" is not a known key; did you mean \"hub.port\"?");
   EXPECT_EQ(refusal("[hubb]\nport = 1\n"), "godwitd.toml:1: \"hubb\" is not a known key; did you mean \"hub\"?");
-  EXPECT_EQ(refusal("zzzzzzzzzzzz = 1\n"), "godwitd.toml:1: \"zzzzzzzzzzzz\" is not a known key; --print-config lists all");
+  EXPECT_EQ(refusal("zzzzzzzzzzzz = 1\n"),
+            "godwitd.toml:1: \"zzzzzzzzzzzz\" is not a known key; --print-config lists all");
   EXPECT_EQ(refusal("hub = 3\n"), "godwitd.toml:1: \"hub\" is not a known key; did you mean \"hub\"?");
 }
 
 TEST(Config, broken_toml_is_refused_with_its_line) {
-  EXPECT_EQ(refusal("name = \"a\"\nname = \"b\"\n").rfind("godwitd.toml:2: ", 0), 0U) << refusal("name = \"a\"\nname = \"b\"\n");
+  EXPECT_EQ(refusal("name = \"a\"\nname = \"b\"\n").rfind("godwitd.toml:2: ", 0), 0U)
+      << refusal("name = \"a\"\nname = \"b\"\n");
   EXPECT_EQ(refusal("ok =\n").rfind("godwitd.toml:1: ", 0), 0U);
 }
 
@@ -121,7 +135,8 @@ TEST(Config, durations_and_sizes_print_in_the_largest_whole_unit) {
   EXPECT_EQ(config::print_duration(90s), "90s");
   EXPECT_EQ(config::parse_duration("7d").value(), 168h);
   EXPECT_EQ(config::parse_byte_size("2GiB").value(), 2ULL << 30);
-  for (const char* bad : {"", "s", "-1s", "1", "1 s", "1.5h", "99999999999999999999s", "999999999999999999d"}) EXPECT_FALSE(config::parse_duration(bad)) << bad;
+  for (const char* bad : {"", "s", "-1s", "1", "1 s", "1.5h", "99999999999999999999s", "999999999999999999d"})
+    EXPECT_FALSE(config::parse_duration(bad)) << bad;
   for (const char* bad : {"", "KiB", "-1B", "1kb", "9999999999TiB"}) EXPECT_FALSE(config::parse_byte_size(bad)) << bad;
 }
 

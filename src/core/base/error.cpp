@@ -55,7 +55,8 @@ Error error_from_errno(std::string_view what, int error_number) {
 }
 
 void check_failed(const char* expression, const char* file, int line) {
-  std::fprintf(stderr, "bug: %s does not hold at %s:%d; ending so that the journal can resume\n", expression, file, line);
+  std::fprintf(stderr, "bug: %s does not hold at %s:%d; ending so that the journal can resume\n", expression, file,
+               line);
   std::abort();
 }
 

@@ -18,17 +18,17 @@ enum class Code : std::uint32_t {
   // 1xxx: the caller or the outside world
   cancelled = 1001,
   timed_out = 1002,
-  unavailable = 1003,        // a peer is not there now; trying again later may help
-  unauthorized = 1004,       // no or wrong credentials
-  forbidden = 1005,          // known caller, not allowed
-  invalid_argument = 1006,   // a flag, a field or a config value
+  unavailable = 1003,       // a peer is not there now; trying again later may help
+  unauthorized = 1004,      // no or wrong credentials
+  forbidden = 1005,         // known caller, not allowed
+  invalid_argument = 1006,  // a flag, a field or a config value
   not_found = 1007,
-  conflict = 1008,           // exists already with other content, or in use
+  conflict = 1008,  // exists already with other content, or in use
   precondition_failed = 1009,
-  too_large = 1010,          // a documented limit was exceeded
-  too_many = 1011,           // rate or count limit
-  unsupported = 1012,        // a version or kind that this build does not speak
-  refused = 1013,            // policy said no
+  too_large = 1010,    // a documented limit was exceeded
+  too_many = 1011,     // rate or count limit
+  unsupported = 1012,  // a version or kind that this build does not speak
+  refused = 1013,      // policy said no
 
   // 2xxx: content
   bad_json = 2001,
@@ -97,18 +97,17 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
 
 /// GODWIT_TRY(const auto image, open_image(path));   -- binds the value, or returns the error to the caller.
 #define GODWIT_TRY(decl, expr) GODWIT_TRY_IMPL_(GODWIT_CONCAT(godwit_try_, __LINE__), decl, expr)
-#define GODWIT_TRY_IMPL_(tmp, decl, expr)                                             \
-  auto tmp = (expr);                                                                  \
-  if (!tmp) return tl::unexpected<::godwit::Error>{std::move(tmp).error()};           \
+#define GODWIT_TRY_IMPL_(tmp, decl, expr)                                   \
+  auto tmp = (expr);                                                        \
+  if (!tmp) return tl::unexpected<::godwit::Error>{std::move(tmp).error()}; \
   decl = *std::move(tmp)
 
 /// GODWIT_TRY_VOID(sync(fd));   -- the same for Result<void>.
-#define GODWIT_TRY_VOID(expr)                                                         \
-  do {                                                                                \
-    if (auto godwit_try_void = (expr); !godwit_try_void)                              \
-      return tl::unexpected<::godwit::Error>{std::move(godwit_try_void).error()};     \
+#define GODWIT_TRY_VOID(expr)                                                     \
+  do {                                                                            \
+    if (auto godwit_try_void = (expr); !godwit_try_void)                          \
+      return tl::unexpected<::godwit::Error>{std::move(godwit_try_void).error()}; \
   } while (false)
 
 /// A broken invariant is a bug of ours: log, abort; the supervisor restarts and the journal resumes.
-#define GODWIT_CHECK(condition) \
-  ((condition) ? void(0) : ::godwit::check_failed(#condition, __FILE__, __LINE__))
+#define GODWIT_CHECK(condition) ((condition) ? void(0) : ::godwit::check_failed(#condition, __FILE__, __LINE__))

@@ -35,7 +35,8 @@ Path folder_of(const Path& path) { return path.has_parent_path() ? path.parent_p
 Result<void> write_and_rename(const Path& temporary, const Path& path, std::string_view bytes, mode_t mode) {
   GODWIT_TRY(const auto fd, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
   if (::fchmod(fd.get(), mode) != 0) return fail_errno("set the mode of", temporary, errno);  // umask does not decide
-  if (auto written = write_all(fd.get(), bytes); !written) return with_context(path.string(), std::move(written).error());
+  if (auto written = write_all(fd.get(), bytes); !written)
+    return with_context(path.string(), std::move(written).error());
   if (auto synced = sync_fd(fd.get()); !synced) return with_context(path.string(), std::move(synced).error());
   if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno("rename to", path, errno);
   return sync_folder(folder_of(path));

@@ -50,7 +50,8 @@ using Path = std::filesystem::path;
 /// 32 raw bytes; reads in chunks, constant memory. Errors: as open_file.
 [[nodiscard]] Result<Bytes> sha256_of_file(const Path& path);
 
-/// True for a plain file name: no '/', no NUL or control character, not "", "." or "..", at most 255 bytes, valid UTF-8.
+/// True for a plain file name: no '/', no NUL or control character, not "", "." or "..", at most 255 bytes, valid
+/// UTF-8.
 [[nodiscard]] bool is_plain_file_name(std::string_view name);
 
 }  // namespace godwit

@@ -14,10 +14,13 @@ namespace {
 
 class File : public testing::Test {
  protected:
-  File() : folder_(Path(testing::TempDir()) / ("godwit-file-" + hex_encode(random_bytes(6)))) { std::filesystem::create_directory(folder_); }
+  File() : folder_(Path(testing::TempDir()) / ("godwit-file-" + hex_encode(random_bytes(6)))) {
+    std::filesystem::create_directory(folder_);
+  }
   ~File() override { static_cast<void>(remove_tree(folder_)); }
   [[nodiscard]] std::size_t entries() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
   }
   Path folder_;
 };
@@ -106,8 +109,10 @@ TEST_F(File, descriptor_is_closed_once_and_by_its_last_owner) {
 }
 
 TEST(PlainFileName, has_no_way_out_of_its_folder) {
-  for (const char* good : {"a", "app-1.0.0.tar.gz", "..a", "a b", "\xc3\xa9"}) EXPECT_TRUE(is_plain_file_name(good)) << good;
-  for (const std::string bad : {"", ".", "..", "a/b", "/", "../x", "a\nb", "\x7f", "\xff"}) EXPECT_FALSE(is_plain_file_name(bad)) << bad;
+  for (const char* good : {"a", "app-1.0.0.tar.gz", "..a", "a b", "\xc3\xa9"})
+    EXPECT_TRUE(is_plain_file_name(good)) << good;
+  for (const std::string bad : {"", ".", "..", "a/b", "/", "../x", "a\nb", "\x7f", "\xff"})
+    EXPECT_FALSE(is_plain_file_name(bad)) << bad;
   EXPECT_FALSE(is_plain_file_name(std::string_view("a\0b", 3)));
   EXPECT_TRUE(is_plain_file_name(std::string(255, 'x')));
   EXPECT_FALSE(is_plain_file_name(std::string(256, 'x')));

@@ -56,13 +56,18 @@ class StrictHandler {
   bool on_key(Text last, std::size_t, error_code& ec) {
     if (!without_nul(last, ec)) return false;
     pending_key_.append(last.data(), last.size());
-    if (!keys_.back().insert(pending_key_).second) return refuse("the key \"" + pending_key_.substr(0, 80) + "\" stands twice in one object", ec);
+    if (!keys_.back().insert(pending_key_).second)
+      return refuse("the key \"" + pending_key_.substr(0, 80) + "\" stands twice in one object", ec);
     pending_key_.clear();
     stack_.push_key(last);
     return true;
   }
-  bool on_string_part(Text part, std::size_t, error_code& ec) { return without_nul(part, ec) && (stack_.push_chars(part), true); }
-  bool on_string(Text last, std::size_t, error_code& ec) { return without_nul(last, ec) && (stack_.push_string(last), true); }
+  bool on_string_part(Text part, std::size_t, error_code& ec) {
+    return without_nul(part, ec) && (stack_.push_chars(part), true);
+  }
+  bool on_string(Text last, std::size_t, error_code& ec) {
+    return without_nul(last, ec) && (stack_.push_string(last), true);
+  }
   bool on_number_part(Text, error_code&) { return true; }
   bool on_int64(std::int64_t value, Text, error_code&) {
     stack_.push_int64(value);
@@ -220,16 +225,19 @@ tl::unexpected<Error> wrong_kind(std::string_view where, std::string_view key, s
 
 Result<Value> parse(std::string_view text, Limits limits) {
   if (text.size() > limits.bytes) {
-    return fail(Code::too_large, "JSON text of " + std::to_string(text.size()) + " bytes is longer than the " + std::to_string(limits.bytes) + " allowed");
+    return fail(Code::too_large, "JSON text of " + std::to_string(text.size()) + " bytes is longer than the " +
+                                     std::to_string(limits.bytes) + " allowed");
   }
   boost::json::basic_parser<StrictHandler> parser(strict_options(limits.depth), limits.depth);
   error_code problem;
   const auto used = parser.write_some(false, text.data(), text.size(), problem);
   if (problem) {
     const auto& refusal = parser.handler().refusal();
-    return fail(Code::bad_json, "JSON text, byte " + std::to_string(used) + ": " + (refusal.empty() ? problem.message() : refusal));
+    return fail(Code::bad_json,
+                "JSON text, byte " + std::to_string(used) + ": " + (refusal.empty() ? problem.message() : refusal));
   }
-  if (used != text.size()) return fail(Code::bad_json, "JSON text, byte " + std::to_string(used) + ": something follows the value");
+  if (used != text.size())
+    return fail(Code::bad_json, "JSON text, byte " + std::to_string(used) + ": something follows the value");
   return parser.handler().release();
 }
 
@@ -251,7 +259,9 @@ std::string print(const Object& object) {
   return out;
 }
 
-const Value* find(const Object& object, std::string_view key) { return object.if_contains(Text(key.data(), key.size())); }
+const Value* find(const Object& object, std::string_view key) {
+  return object.if_contains(Text(key.data(), key.size()));
+}
 
 Result<std::string> text(const Object& object, std::string_view key, std::string_view where) {
   GODWIT_TRY(const auto* value, member(object, key, where));
@@ -289,7 +299,8 @@ std::optional<std::int64_t> integer_or_nothing(const Object& object, std::string
   if (value == nullptr) return std::nullopt;
   if (value->is_int64()) return value->get_int64();
   // Boost keeps positive values in int64 while they fit, but a value built by hand may be either.
-  if (value->is_uint64() && std::in_range<std::int64_t>(value->get_uint64())) return static_cast<std::int64_t>(value->get_uint64());
+  if (value->is_uint64() && std::in_range<std::int64_t>(value->get_uint64()))
+    return static_cast<std::int64_t>(value->get_uint64());
   return std::nullopt;
 }
 

@@ -20,11 +20,14 @@ std::string reprint(std::string_view text) {
 }  // namespace
 
 TEST(Json, reads_and_prints_members_in_their_order) {
-  EXPECT_EQ(reprint(R"( {"b": [1, -2, true, null, "x"], "a": {"": {}}, "c": []} )"), R"({"b":[1,-2,true,null,"x"],"a":{"":{}},"c":[]})");
+  EXPECT_EQ(reprint(R"( {"b": [1, -2, true, null, "x"], "a": {"": {}}, "c": []} )"),
+            R"({"b":[1,-2,true,null,"x"],"a":{"":{}},"c":[]})");
 }
 
 TEST(Json, keeps_numbers_what_they_were) {
-  for (const char* text : {"0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "0.1", "1.5", "-2.25", "3.0", "1e+300", "0.30000000000000004", "5e-324", "1.7976931348623157e+308"}) EXPECT_EQ(reprint(text), text);
+  for (const char* text : {"0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "0.1",
+                           "1.5", "-2.25", "3.0", "1e+300", "0.30000000000000004", "5e-324", "1.7976931348623157e+308"})
+    EXPECT_EQ(reprint(text), text);
   EXPECT_EQ(reprint("1E2"), "100.0");
   EXPECT_EQ(reprint("1e-400"), "0.0");
 }
@@ -34,7 +37,8 @@ TEST(Json, refuses_numbers_that_do_not_fit) {
   EXPECT_NE(refusal("-1e400").message.find("too large for a double"), std::string::npos);
   EXPECT_NE(refusal("18446744073709551616").message.find("64 bits"), std::string::npos);
   EXPECT_NE(refusal("-9223372036854775809").message.find("64 bits"), std::string::npos);
-  for (const char* text : {"NaN", "Infinity", "01", "+1", "1.", ".5", "0x10"}) EXPECT_EQ(refusal(text).code, Code::bad_json) << text;
+  for (const char* text : {"NaN", "Infinity", "01", "+1", "1.", ".5", "0x10"})
+    EXPECT_EQ(refusal(text).code, Code::bad_json) << text;
 }
 
 TEST(Json, refuses_a_key_that_stands_twice_in_one_object_only) {
@@ -48,12 +52,16 @@ TEST(Json, refuses_a_key_that_stands_twice_in_one_object_only) {
 TEST(Json, refuses_nul_and_invalid_utf8) {
   EXPECT_NE(refusal(R"({"a":"x\u0000y"})").message.find("NUL"), std::string::npos);
   EXPECT_NE(refusal(R"({"a\u0000":1})").message.find("NUL"), std::string::npos);
-  for (const char* text : {"\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", R"("\ud800")", R"("\ud800\u0041")", "\"a\nb\"", "{\"\xff\":1}"}) EXPECT_EQ(refusal(text).code, Code::bad_json) << text;
+  for (const char* text :
+       {"\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", R"("\ud800")", R"("\ud800\u0041")", "\"a\nb\"", "{\"\xff\":1}"})
+    EXPECT_EQ(refusal(text).code, Code::bad_json) << text;
   EXPECT_EQ(reprint(R"("\ud83d\udc26")"), "\"\xf0\x9f\x90\xa6\"");
 }
 
 TEST(Json, refuses_what_is_not_exactly_one_value) {
-  for (const char* text : {"", " ", "{", "[1", "[1,]", "{\"a\":1,}", "{'a':1}", "{\"a\"}", "// c\n1", "tru", "\"open", "1 2", "{} x", "]"}) EXPECT_EQ(refusal(text).code, Code::bad_json) << text;
+  for (const char* text :
+       {"", " ", "{", "[1", "[1,]", "{\"a\":1,}", "{'a':1}", "{\"a\"}", "// c\n1", "tru", "\"open", "1 2", "{} x", "]"})
+    EXPECT_EQ(refusal(text).code, Code::bad_json) << text;
   EXPECT_NE(refusal("{} x").message.find("byte 3"), std::string::npos) << refusal("{} x").message;
   EXPECT_NE(refusal("[1,2,x]").message.find("byte 5"), std::string::npos) << refusal("[1,2,x]").message;
 }
@@ -74,7 +82,8 @@ TEST(Json, escapes_what_it_prints) {
 }
 
 TEST(Json, reads_members_and_says_which_is_wrong) {
-  const auto root = json::parse_object(R"({"name":"fjord","count":3,"in":{},"list":[1],"big":18446744073709551615})").value();
+  const auto root =
+      json::parse_object(R"({"name":"fjord","count":3,"in":{},"list":[1],"big":18446744073709551615})").value();
   EXPECT_EQ(json::text(root, "name", "").value(), "fjord");
   EXPECT_EQ(json::integer(root, "count", "").value(), 3);
   EXPECT_TRUE(json::object(root, "in", "").value()->empty());

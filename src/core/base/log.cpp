@@ -56,7 +56,8 @@ bool is_plain(std::string_view value) {
   return true;
 }
 
-std::string text_line(std::string_view time, LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+std::string text_line(std::string_view time, LogLevel level, std::string_view event,
+                      std::initializer_list<LogField> fields) {
   std::string line{time};
   line += ' ';
   line += level_name(level);
@@ -75,7 +76,8 @@ std::string text_line(std::string_view time, LogLevel level, std::string_view ev
   return line;
 }
 
-std::string json_line(std::string_view time, LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+std::string json_line(std::string_view time, LogLevel level, std::string_view event,
+                      std::initializer_list<LogField> fields) {
   std::string line = "{\"time\":\"";
   line += time;
   line += "\",\"level\":\"";
@@ -98,13 +100,15 @@ Result<LogLevel> parse_log_level(std::string_view text) {
   for (const auto level : {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error}) {
     if (text == level_name(level)) return level;
   }
-  return fail(Code::invalid_argument, "log level \"" + std::string(text) + "\" is unknown; say debug, info, warning or error");
+  return fail(Code::invalid_argument,
+              "log level \"" + std::string(text) + "\" is unknown; say debug, info, warning or error");
 }
 
 void FdLog::write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   if (level < minimum_) return;
   const auto time = format_time(SystemClock{}.now());
-  auto line = format_ == LogFormat::json ? json_line(time, level, event, fields) : text_line(time, level, event, fields);
+  auto line =
+      format_ == LogFormat::json ? json_line(time, level, event, fields) : text_line(time, level, event, fields);
   line += '\n';
   const std::lock_guard lock(mutex_);
   // A log that cannot be written has nobody left to tell: the line is lost, the program goes on.

@@ -89,12 +89,16 @@ TEST_F(Lines, threads_do_not_mix_their_lines) {
   };
   std::string lines;
   {
-    std::thread reader([&] { lines = [this] {
-      std::string all;
-      char buffer[4096];
-      while (std::count(all.begin(), all.end(), '\n') < 400) all.append(buffer, static_cast<std::size_t>(std::max<ssize_t>(0, ::read(read_.get(), buffer, sizeof buffer))));
-      return all;
-    }(); });
+    std::thread reader([&] {
+      lines = [this] {
+        std::string all;
+        char buffer[4096];
+        while (std::count(all.begin(), all.end(), '\n') < 400)
+          all.append(buffer,
+                     static_cast<std::size_t>(std::max<ssize_t>(0, ::read(read_.get(), buffer, sizeof buffer))));
+        return all;
+      }();
+    });
     std::thread a(speak, "aaa");
     std::thread b(speak, "bbb");
     a.join();

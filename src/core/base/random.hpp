@@ -16,7 +16,9 @@ class Random {
 class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
-  [[nodiscard]] std::uint64_t below(std::uint64_t bound) override { return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(engine_); }
+  [[nodiscard]] std::uint64_t below(std::uint64_t bound) override {
+    return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(engine_);
+  }
 
  private:
   std::mt19937_64 engine_;
