@@ -13,6 +13,7 @@
 #include "core/model/ids.hpp"
 #include "core/model/outcome.hpp"
 #include "core/model/update_id.hpp"
+#include "server/store/catalog_records.hpp"
 #include "server/store/operation_status.hpp"
 
 namespace godwit::store {
