@@ -39,6 +39,7 @@ TEST(Certificates, a_client_that_trusts_the_ca_trusts_the_server_under_its_names
   EXPECT_EQ(X509_check_ip_asc(leaf.get(), "::1", 0), 1);
   EXPECT_EQ(X509_check_ip_asc(leaf.get(), "127.0.0.2", 0), 0);
   EXPECT_EQ(X509_check_ca(leaf.get()), 0);
+  EXPECT_EQ(X509_get_extension_flags(leaf.get()) & EXFLAG_CA, 0U);
 }
 
 TEST(Certificates, another_ca_is_not_trusted_and_a_server_cannot_issue) {
