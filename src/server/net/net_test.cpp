@@ -1,0 +1,244 @@
+// Goal: the rim of TLS behaves with real sockets: whole bytes both ways, would-block instead of blocking, and every
+// wait ends. Method: a server on port 0 in its loop, peers on raw OpenSSL in the test's thread.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <fstream>
+#include <future>
+#include <map>
+#include <mutex>
+
+#include "server/net/acceptor.hpp"
+#include "server/net/connection.hpp"
+#include "server/net/loop.hpp"
+#include "server/net/test_peer.hpp"
+
+namespace godwit::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Counts events, for log lines that tests wait for.
+class CountingLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
+    const std::lock_guard lock(mutex_);
+    ++counts_[std::string(event)];
+  }
+  int count(const std::string& event) {
+    const std::lock_guard lock(mutex_);
+    return counts_[event];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, int> counts_;
+};
+
+/// Echoes what it reads; the smallest owner that obeys the rules of Connection.
+class Echo : public std::enable_shared_from_this<Echo> {
+ public:
+  Echo(Tcp::socket socket, const TlsContext& tls, std::promise<std::string>* end) : connection_(std::move(socket), tls), end_(end) {}
+  void start() {
+    connection_.start_handshake([self = shared_from_this()](Result<void> shaken) {
+      if (!shaken) return self->finish("handshake: " + shaken.error().message);
+      self->pump();
+    });
+  }
+  Connection& connection() { return connection_; }
+
+ private:
+  void pump() {
+    for (;;) {
+      const bool is_writing = !pending_.empty();
+      char buffer[4096];
+      const IoResult result = is_writing ? connection_.write_some(pending_) : connection_.read_some(buffer, sizeof buffer);
+      const auto go_on = [self = shared_from_this()](bool is_ready) { is_ready ? self->pump() : self->finish("cancelled"); };
+      switch (result.status) {
+        case IoStatus::ok:
+          if (is_writing) pending_.erase(0, result.bytes);
+          else pending_.assign(buffer, result.bytes);
+          break;
+        case IoStatus::want_read: return connection_.wait_readable(go_on);
+        case IoStatus::want_write: return connection_.wait_writable(go_on);
+        case IoStatus::closed: return finish("closed");
+        case IoStatus::failed: return finish("failed: " + connection_.error_text());
+      }
+    }
+  }
+  void finish(const std::string& why) {
+    connection_.close();
+    if (end_ != nullptr) std::exchange(end_, nullptr)->set_value(why);
+  }
+  Connection connection_;
+  std::string pending_;
+  std::promise<std::string>* end_;
+};
+
+class Net : public testing::Test {
+ protected:
+  Net() {
+    write_test_certificate(folder_.path());
+    auto tls = TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem");
+    EXPECT_TRUE(tls) << (tls ? "" : tls.error().message);
+    tls_ = std::make_unique<TlsContext>(std::move(*tls));
+    const auto opened = acceptor_.open("127.0.0.1", 0);
+    EXPECT_TRUE(opened) << (opened ? "" : opened.error().message);
+    loop_.start();
+  }
+  ~Net() override {
+    loop_.stop();
+    last_.reset();
+  }
+  void accepted(Tcp::socket socket) {
+    last_ = std::make_shared<Echo>(std::move(socket), *tls_, ends_next_ ? &end_ : nullptr);
+    last_->start();
+  }
+
+  TestFolder folder_;
+  CountingLog log_;
+  Loop loop_{"net-test"};
+  std::unique_ptr<TlsContext> tls_;
+  Acceptor acceptor_{loop_.context(), log_, [this](Tcp::socket socket) { accepted(std::move(socket)); }};
+  std::shared_ptr<Echo> last_;
+  std::promise<std::string> end_;
+  std::atomic<bool> ends_next_{true};
+};
+
+TEST_F(Net, bytes_go_both_ways_whole) {
+  TestPeer peer;
+  ASSERT_TRUE(peer.open(acceptor_.port()));
+  std::string sent;
+  for (int i = 0; sent.size() < 1'000'003; ++i) sent += std::to_string(i) + ",";
+  std::string got;
+  for (std::size_t at = 0; at < sent.size(); at += 60'000) {  // more than one TLS record at a time
+    const std::string part = sent.substr(at, 60'000);
+    ASSERT_TRUE(peer.write(part));
+    std::string back;
+    while (back.size() < part.size() && !peer.is_closed()) back += peer.read();
+    got += back;
+  }
+  EXPECT_EQ(got, sent);
+  peer.hang_up();
+  EXPECT_EQ(end_.get_future().get(), "closed");
+}
+
+TEST_F(Net, a_peer_that_vanishes_ends_the_wait) {
+  TestPeer peer;
+  ASSERT_TRUE(peer.open(acceptor_.port()));
+  peer.cut();
+  EXPECT_EQ(end_.get_future().get(), "closed");
+}
+
+TEST_F(Net, closing_from_our_side_ends_the_wait_and_tells_the_peer) {
+  TestPeer peer;
+  ASSERT_TRUE(peer.open(acceptor_.port()));
+  ASSERT_TRUE(peer.write("x"));
+  EXPECT_EQ(peer.read(), "x");  // the handshake is over on both sides
+  loop_.run_and_wait([this] { last_->connection().close(); });
+  EXPECT_EQ(end_.get_future().get(), "cancelled");
+  EXPECT_EQ(peer.read(), "");
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST_F(Net, words_that_are_not_tls_fail_the_handshake_with_a_reason) {
+  TestPeer peer;
+  ASSERT_TRUE(peer.dial(acceptor_.port()));
+  ASSERT_GT(::send(peer.fd(), "GET / HTTP/1.0\r\n\r\n", 18, 0), 0);
+  const std::string why = end_.get_future().get();
+  EXPECT_NE(why.find("http request"), std::string::npos) << why;
+}
+
+TEST_F(Net, tls_1_2_is_spoken_and_1_1_is_refused) {
+  ends_next_ = false;
+  TestPeer old_peer;
+  ASSERT_TRUE(old_peer.dial(acceptor_.port()));
+  EXPECT_FALSE(old_peer.start_tls(TLS1_1_VERSION));
+  TestPeer peer;
+  ASSERT_TRUE(peer.dial(acceptor_.port()));
+  ASSERT_TRUE(peer.start_tls(TLS1_2_VERSION));
+  EXPECT_EQ(peer.protocol(), "TLSv1.2");
+}
+
+TEST_F(Net, a_returning_peer_resumes_with_its_ticket) {
+  ends_next_ = false;
+  TestPeer first;
+  ASSERT_TRUE(first.open(acceptor_.port()));
+  ASSERT_TRUE(first.write("x"));
+  ASSERT_EQ(first.read(), "x");  // the ticket came with or before this
+  TestPeer second;
+  second.resume_from(first);
+  ASSERT_TRUE(second.open(acceptor_.port()));
+  EXPECT_TRUE(second.was_resumed());
+}
+
+TEST_F(Net, accepting_pauses_without_descriptors_and_goes_on_afterwards) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  TestPeer early;
+  ASSERT_TRUE(early.open(acceptor_.port()));
+  TestPeer late;
+  ends_next_ = false;
+  {
+    // The client's own socket takes the last descriptor below the limit, so that the server's accept finds none.
+    const int next_free = ::dup(0);
+    ::close(next_free);
+    const rlimit tight{.rlim_cur = static_cast<rlim_t>(next_free) + 1, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+    EXPECT_TRUE(late.dial(acceptor_.port()));
+    for (int i = 0; i < 100 && log_.count("accept.paused") == 0; ++i) std::this_thread::sleep_for(20ms);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  }
+  EXPECT_GE(log_.count("accept.paused"), 1);
+  ASSERT_TRUE(early.write("still here"));
+  EXPECT_EQ(early.read(), "still here");
+  ASSERT_TRUE(late.start_tls());
+  ASSERT_TRUE(late.write("late"));
+  EXPECT_EQ(late.read(), "late");
+}
+
+TEST_F(Net, an_address_in_use_or_unknown_is_refused_with_its_name) {
+  Acceptor second(loop_.context(), log_, [](Tcp::socket) {});
+  loop_.run_and_wait([&] {
+    const auto taken = second.open("127.0.0.1", acceptor_.port());
+    ASSERT_FALSE(taken);
+    EXPECT_NE(taken.error().message.find(std::to_string(acceptor_.port())), std::string::npos);
+    EXPECT_EQ(second.open("localhost", 0).error().code, Code::invalid_argument);
+  });
+}
+
+TEST_F(Net, certificate_problems_name_the_file) {
+  const auto missing = TlsContext::make_server(folder_.path() / "absent.pem", folder_.path() / "key.pem");
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("absent.pem"), std::string::npos);
+  TestFolder other;
+  write_test_certificate(other.path());
+  const auto foreign = TlsContext::make_server(folder_.path() / "certificate.pem", other.path() / "key.pem");
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().code, Code::tls_failed);
+  EXPECT_NE(foreign.error().message.find("key.pem"), std::string::npos);
+  std::ofstream(other.path() / "certificate.pem") << "no certificate";
+  EXPECT_FALSE(TlsContext::make_server(other.path() / "certificate.pem", other.path() / "key.pem"));
+}
+
+TEST(Loop, runs_posted_work_in_order_on_its_own_thread) {
+  Loop loop("order");
+  std::vector<int> seen;
+  loop.post([&] { seen.push_back(1); });
+  loop.start();
+  loop.post([&] { seen.push_back(2); });
+  bool was_current = false;
+  loop.run_and_wait([&] {
+    seen.push_back(3);
+    was_current = loop.is_current();
+  });
+  EXPECT_TRUE(was_current);
+  EXPECT_FALSE(loop.is_current());
+  loop.stop();
+  loop.stop();
+  EXPECT_EQ(seen, (std::vector<int>{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace godwit::net
