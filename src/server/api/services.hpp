@@ -32,5 +32,6 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
 [[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_fleet_routes();             // godwit/fleet_routes.cpp: whole-group verbs, rich device answers
 
 }  // namespace godwit::api
