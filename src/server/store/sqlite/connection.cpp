@@ -60,7 +60,7 @@ Error Connection::error(std::string_view what) const {
 }
 
 Result<Statement> Connection::prepare(std::string_view sql) {
-  if (const auto found = cache_.find(std::string(sql)); found != cache_.end() && sqlite3_stmt_busy(found->second.get()) == 0)
+  if (const auto found = cache_.find(sql); found != cache_.end() && sqlite3_stmt_busy(found->second.get()) == 0)
     return Statement{*this, found->second.get(), false};
   sqlite3_stmt* handle = nullptr;
   const int rc = sqlite3_prepare_v3(database_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &handle, nullptr);

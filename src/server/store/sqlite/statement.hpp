@@ -4,7 +4,9 @@
 
 #include <sqlite3.h>
 
+#include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,7 +56,11 @@ class Connection {
 
   sqlite3* database_;
   struct Finalizer { void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); } };
-  std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalizer>> cache_;
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalizer>, TextHash, std::equal_to<>> cache_;
 };
 
 /// Borrowed from its connection; resets itself when it goes.

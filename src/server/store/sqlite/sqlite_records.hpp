@@ -1,0 +1,37 @@
+// The five record groups over one connection, and the actions that wait for its commit.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "server/store/sqlite/access.hpp"
+#include "server/store/sqlite/catalog.hpp"
+#include "server/store/sqlite/devices.hpp"
+#include "server/store/sqlite/fleet.hpp"
+#include "server/store/sqlite/rollout.hpp"
+#include "server/store/store.hpp"
+
+namespace godwit::store::sqlite {
+
+class SqliteRecords final : public Records {
+ public:
+  explicit SqliteRecords(Connection& connection) : devices_(connection), catalog_(connection), fleet_(connection), rollout_(connection), access_(connection) {}
+  DeviceRecords& devices() override { return devices_; }
+  CatalogRecords& catalog() override { return catalog_; }
+  FleetRecords& fleet() override { return fleet_; }
+  RolloutRecords& rollout() override { return rollout_; }
+  AccessRecords& access() override { return access_; }
+  void after_commit(std::function<void()> action) override { actions_.push_back(std::move(action)); }
+  /// What was registered since the last call.
+  [[nodiscard]] std::vector<std::function<void()>> take_actions() { return std::exchange(actions_, {}); }
+
+ private:
+  SqliteDevices devices_;
+  SqliteCatalog catalog_;
+  SqliteFleet fleet_;
+  SqliteRollout rollout_;
+  SqliteAccess access_;
+  std::vector<std::function<void()>> actions_{};
+};
+
+}  // namespace godwit::store::sqlite
