@@ -37,7 +37,8 @@ struct DesiredUpdate {
 [[nodiscard]] json::Object desired_patch(const DesiredUpdate& goal, ContractModel model, const json::Object& current);
 
 /// Reads `deviceUpdate.service` of a full desired section (agent side). nullopt: there is no goal.
-/// Errors: bad_json naming the member (wrong type, missing workflow.id or rootKeyPackageUrl, unknown action, id not path-safe).
+/// Errors: bad_json naming the member (wrong type, missing workflow.id, unknown action, id not path-safe; for a deployment also a
+/// missing rootKeyPackageUrl). A missing manifest or signature is "" here: the check of the signature reports it.
 [[nodiscard]] Result<std::optional<DesiredUpdate>> read_desired(const json::Object& desired);
 
 // ---- device -> service -------------------------------------------------------------------------------------------
@@ -69,7 +70,8 @@ struct AgentReport {
 
 /// Reported patches of our agent (contract model 3). All carry the component marker "__t":"c".
 [[nodiscard]] json::Object identity_patch(const AgentIdentity& identity);
-/// State 6 sends stepResults null; a missing progress is written as null so that a stale one disappears.
+/// State 6 sends stepResults null; a missing progress is written as null so that a stale one disappears. Without
+/// installed_update the member is left out and the twin keeps what was reported before. Progress lies at godwit.progress.
 [[nodiscard]] json::Object report_patch(const AgentReport& report);
 [[nodiscard]] json::Object progress_patch(const Progress& progress);
 /// Ack of the writable property `service`: value echo with signature and URLs nulled, ac, ad, av.
