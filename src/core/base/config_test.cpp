@@ -102,6 +102,22 @@ TEST(Config, broken_toml_is_refused_with_its_line) {
   EXPECT_EQ(refusal("name = \"a\"\nname = \"b\"\n").rfind("godwitd.toml:2: ", 0), 0U)
       << refusal("name = \"a\"\nname = \"b\"\n");
   EXPECT_EQ(refusal("ok =\n").rfind("godwitd.toml:1: ", 0), 0U);
+  EXPECT_EQ(refusal("[=\n"), "godwitd.toml: this is not TOML");  // an assertion inside toml++ 3.3; found by fuzzing
+  for (const char* text : {"# \xc3\xa9\n\xef\xaf\xbb = 1\n", "\nname = \"\"\"a\nb\"\"\"\n", "\nname = '''a'''\n"}) {
+    EXPECT_EQ(
+        refusal(text),
+        "godwitd.toml:2: only ASCII may stand outside of \"strings\" and comments, and a string ends on its line");
+  }
+  EXPECT_EQ(refusal("# \xc3\xa9\nname = \"\xc3\xa9 \\\" #\"\n"), "accepted");
+}
+
+TEST(Config, strings_hold_any_character) {
+  Settings s;
+  const auto loaded =
+      s.schema().load_text("name = \"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa6 \\\" #\" # \xc3\xa9\n", "t");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(s.name, "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa6 \" #");
+  EXPECT_EQ(refusal("name = \"\xff\"\n"), "godwitd.toml: this is not UTF-8");
 }
 
 TEST(Config, missing_file_is_named) {
