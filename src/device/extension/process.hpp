@@ -19,6 +19,8 @@
 //   component_enumerator  {"verb":"list"} or {"verb":"select","selector":{}}      -> answer {"components":[...]}
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -51,6 +53,9 @@ struct Limits {
 };
 
 struct Callbacks {
+  /// The worker exists, leads session `session`, and has not been told what to do: the moment to write down that the act begins.
+  /// An Error ends the worker, and is what run_extension() returns.
+  std::function<Result<void>(pid_t session)> on_started{};
   std::function<void(std::uint64_t done, std::uint64_t total)> on_progress{};
   std::function<void(LogLevel level, std::string_view line)> on_log{};
 };
@@ -63,6 +68,10 @@ struct Callbacks {
 /// signal's name or the exit status), timed_out, cancelled (killed after the grace time), process_failed, io_failed.
 [[nodiscard]] Result<Outcome> run_extension(const Registration& registration, const json::Object& call, const Limits& limits,
                                             std::stop_token stop, const Callbacks& callbacks);
+
+/// Names a call, as the value of GODWIT_CALL in the environment of the worker and of all it starts:
+/// "<workflow>/<attempt>/<step>/<verb>" for a step handler, else the verb.
+[[nodiscard]] std::string call_name(const json::Object& call);
 
 /// The extended code that a report carries for an Error of run_extension().
 [[nodiscard]] ExtendedCode extended_code_of(Type type, Code code);
