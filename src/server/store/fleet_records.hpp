@@ -13,7 +13,6 @@
 #include "core/model/ids.hpp"
 #include "core/model/outcome.hpp"
 #include "core/model/update_id.hpp"
-#include "server/store/catalog_records.hpp"
 #include "server/store/operation_status.hpp"
 
 namespace godwit::store {
@@ -34,6 +33,7 @@ struct FleetDevice {
   std::string result_json{};                // last install result as outcome_json.hpp prints it; "" = none yet
   WallTime created{};
   WallTime updated{};
+  friend bool operator==(const FleetDevice&, const FleetDevice&) = default;
 };
 
 struct FleetClass {
@@ -60,6 +60,7 @@ struct FleetCount {
   std::optional<UpdateId> attempted{};
   std::optional<DeviceState> state{};
   std::uint64_t devices = 0;
+  friend bool operator==(const FleetCount&, const FleetCount&) = default;
 };
 
 struct FleetFilter {

@@ -69,6 +69,7 @@ struct DeploymentDevice {
   WallTime urls_expire_at{};
   WallTime created{};
   WallTime updated{};
+  friend bool operator==(const DeploymentDevice&, const DeploymentDevice&) = default;
 };
 
 struct DeploymentDeviceFilter {
@@ -82,6 +83,7 @@ struct DeploymentCount {
   DeviceClassId class_id;
   DeviceState state{};
   std::uint64_t devices = 0;
+  friend bool operator==(const DeploymentCount&, const DeploymentCount&) = default;
 };
 
 struct ReportRecord {

@@ -65,6 +65,7 @@ CREATE TABLE fleet_classes (
   created INTEGER NOT NULL
 );
 CREATE TABLE fleet_groups (id TEXT PRIMARY KEY NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO fleet_groups VALUES ('$default', CAST(strftime('%s', 'now') AS INTEGER) * 1000);  -- the group without a tag is always there
 CREATE TABLE fleet_subgroups (
   group_id TEXT NOT NULL,
   class_id TEXT NOT NULL,

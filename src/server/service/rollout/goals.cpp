@@ -1,0 +1,209 @@
+#include "server/service/rollout/goals.hpp"
+
+#include "core/base/bytes.hpp"
+#include "server/service/inventory/result_json.hpp"
+
+namespace godwit::service {
+namespace {
+
+using Row = store::DeploymentDevice;
+
+/// Failures that concern one device or one update; everything else is the store's and ends the transaction.
+bool is_of_the_goal(Code code) {
+  switch (code) {
+    case Code::not_found:
+    case Code::invalid_argument:
+    case Code::too_large:
+    case Code::conflict:
+    case Code::precondition_failed:
+    case Code::unsupported:
+    case Code::bad_json: return true;
+    default: return false;
+  }
+}
+
+void end_as_failed(Row& row, const std::string& reason) {
+  row.state = DeviceState::failed;
+  InstallResult result;
+  result.result_code = result::failure;
+  result.details = cut_details("the service could not give the device its goal: " + reason);
+  row.result_json = store_result(result);
+}
+
+Result<void> fail_subgroup(store::Records& records, store::SubgroupDeployment subgroup, const Error& error) {
+  subgroup.state = store::SubgroupDeploymentState::failed;
+  subgroup.sweep = store::Sweep::none;
+  subgroup.error_code = "CannotOfferUpdate";
+  subgroup.error_message = error.message;
+  return records.rollout().save_subgroup(subgroup);
+}
+
+}  // namespace
+
+Result<void> mirror(store::Records& records, store::FleetDevice& device, const store::DeploymentDevice& row) {
+  if (device.deployment != row.deployment || device.state == row.state) return {};
+  device.state = row.state;
+  device.updated = row.updated;
+  return records.fleet().save_device(device);
+}
+
+Result<Goals::Situation> Goals::gather(store::Records& records, const store::FleetDevice& device, bool is_retry_asked) const {
+  store::RolloutRecords& rollout = records.rollout();
+  Situation situation{.facts = {.is_healthy = device.class_id.has_value(), .is_retry_asked = is_retry_asked, .now = clock_.now(), .url_lifetime = urls_.lifetime()}};
+  DeviceFacts& facts = situation.facts;
+  if (device.class_id) {
+    GODWIT_TRY(situation.wanted, rollout.find_active(device.group, *device.class_id));
+  }
+  if (situation.wanted) {
+    facts.wanted = situation.wanted->deployment;
+    GODWIT_TRY(facts.own, rollout.find_device(*facts.wanted, device.id));
+    // The device has changed its class within one deployment: from now on it counts, and obeys, where it is.
+    if (facts.own && facts.own->class_id != situation.wanted->class_id) {
+      facts.own->class_id = situation.wanted->class_id;
+      GODWIT_TRY_VOID(rollout.save_device(*facts.own));
+    }
+  }
+  if (device.deployment == 0) return situation;
+  std::optional<Row> row;
+  if (facts.wanted == device.deployment) {
+    row = facts.own;
+  } else {
+    GODWIT_TRY(row, rollout.find_device(device.deployment, device.id));
+  }
+  if (!row) return situation;
+  GODWIT_TRY(const auto subgroup, rollout.find_subgroup(row->deployment, row->class_id));
+  if (subgroup) facts.current = CurrentGoal{.row = *std::move(row), .deployment_state = subgroup->state};
+  return situation;
+}
+
+Result<const PreparedOffer*> Goals::prepare(store::Records& records, std::int64_t deployment, const DeviceClassId& class_id, OfferCache& cache) const {
+  const auto key = std::pair(deployment, class_id);
+  if (const auto known = cache.find(key); known != cache.end()) return &known->second;
+  GODWIT_TRY(auto record, records.rollout().find_deployment_by_number(deployment));
+  if (!record) return fail(Code::not_found, "deployment number " + std::to_string(deployment) + " is gone");
+  GODWIT_TRY(const auto device_class, records.fleet().find_class(class_id));
+  if (!device_class) return fail(Code::not_found, "device class " + class_id.str() + " is gone");
+  GODWIT_TRY(auto offer, catalog_.offer_for(records, record->update, device_class->value.contract));
+  PreparedOffer prepared{.deployment = *std::move(record), .contract = device_class->value.contract, .offer = std::move(offer)};
+  return &cache.emplace(key, std::move(prepared)).first->second;
+}
+
+Result<void> Goals::send(store::Records& records, Row& row, const PreparedOffer& prepared) const {
+  const WallTime now = clock_.now();
+  row.updated = now;
+  row.urls_expire_at = now + urls_.lifetime();
+  GODWIT_TRY(const auto twin, records.devices().find_twin(row.device));
+  if (!twin) {
+    end_as_failed(row, "the hub has no such device");
+    return records.rollout().save_device(row);
+  }
+  twin::DesiredUpdate goal{.workflow_id = row.workflow_id,
+                           .retry_timestamp = row.retry_timestamp,
+                           .root_key_package_url = urls_.root_key_package(root_key_package_version_),
+                           .manifest = prepared.offer.manifest,
+                           .manifest_signature = prepared.offer.signature,
+                           .file_urls = {}};
+  for (const auto& [file_id, file] : prepared.offer.files) goal.file_urls.emplace(file_id, urls_.payload(file.sha256, file.name, now));
+  const auto written = set_desired_(records, row.device, twin::desired_patch(goal, prepared.contract, twin->twin.desired.values));
+  if (!written) {
+    if (!is_of_the_goal(written.error().code)) return with_context("goal of device '" + row.device.str() + "'", written.error());
+    end_as_failed(row, written.error().message);
+  }
+  return records.rollout().save_device(row);
+}
+
+Result<void> Goals::retire(store::Records& records, const store::FleetDevice& device, std::int64_t newer) const {
+  if (device.deployment == 0 || device.deployment == newer) return {};
+  GODWIT_TRY(auto old, records.rollout().find_device(device.deployment, device.id));
+  if (!old) return {};
+  old->moved_on = true;
+  // The agent drops the old workflow by itself when another one arrives, so nobody will report how it ended.
+  if (old->state == DeviceState::in_progress) old->state = DeviceState::canceled;
+  old->updated = clock_.now();
+  return records.rollout().save_device(*old);
+}
+
+Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, const Situation& situation, OfferCache& cache) const {
+  const store::SubgroupDeployment& wanted = *situation.wanted;
+  const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
+  if (!prepared) return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error()) : Result<void>{tl::unexpected<Error>{prepared.error()}};
+  GODWIT_TRY_VOID(retire(records, device, wanted.deployment));
+  Row row = situation.facts.own ? *situation.facts.own
+                                : Row{.deployment = wanted.deployment, .device = device.id, .group = wanted.group, .class_id = wanted.class_id, .created = clock_.now()};
+  row.class_id = wanted.class_id;
+  row.workflow_id = random_guid();
+  row.state = DeviceState::in_progress;
+  row.retry_timestamp.clear();
+  row.moved_on = false;
+  row.heard.reset();
+  row.result_json.clear();
+  GODWIT_TRY_VOID(send(records, row, **prepared));
+  device.attempted = (*prepared)->deployment.update;
+  device.deployment = row.deployment;
+  device.last_deployment_id = (*prepared)->deployment.id.str();
+  device.state = row.state;
+  device.updated = row.updated;
+  return records.fleet().save_device(device);
+}
+
+Result<void> Goals::retry(store::Records& records, store::FleetDevice& device, const Situation& situation, OfferCache& cache) const {
+  const store::SubgroupDeployment& wanted = *situation.wanted;
+  const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
+  if (!prepared) return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error()) : Result<void>{tl::unexpected<Error>{prepared.error()}};
+  Row row = *situation.facts.own;
+  row.state = DeviceState::in_progress;
+  row.retry_timestamp = wanted.retry_timestamp;
+  ++row.retry_count;
+  row.heard.reset();
+  row.result_json.clear();
+  GODWIT_TRY_VOID(send(records, row, **prepared));
+  return mirror(records, device, row);
+}
+
+Result<void> Goals::cancel(store::Records& records, store::FleetDevice& device, Row row) const {
+  GODWIT_TRY(const auto twin, records.devices().find_twin(row.device));
+  if (twin) {
+    GODWIT_TRY(const auto device_class, records.fleet().find_class(row.class_id));
+    const ContractModel contract = device_class ? device_class->value.contract : ContractModel::v3;
+    twin::DesiredUpdate goal;
+    goal.action = twin::Action::cancel;
+    goal.workflow_id = row.workflow_id;
+    goal.retry_timestamp = row.retry_timestamp;
+    const auto written = set_desired_(records, row.device, twin::desired_patch(goal, contract, twin->twin.desired.values));
+    if (!written && !is_of_the_goal(written.error().code)) return with_context("goal of device '" + row.device.str() + "'", written.error());
+  }
+  row.state = DeviceState::canceled;
+  row.updated = clock_.now();
+  GODWIT_TRY_VOID(records.rollout().save_device(row));
+  return mirror(records, device, row);
+}
+
+Result<void> Goals::refresh_urls(store::Records& records, const Row& old, OfferCache& cache) const {
+  Row row = old;
+  const auto prepared = prepare(records, row.deployment, row.class_id, cache);
+  if (prepared) {
+    GODWIT_TRY_VOID(send(records, row, **prepared));
+  } else {
+    if (!is_of_the_goal(prepared.error().code)) return tl::unexpected<Error>{prepared.error()};
+    end_as_failed(row, prepared.error().message);
+    row.updated = clock_.now();
+    GODWIT_TRY_VOID(records.rollout().save_device(row));
+  }
+  if (row.state == old.state) return {};
+  GODWIT_TRY(auto device, records.fleet().find_device(row.device));
+  return device ? mirror(records, *device, row) : Result<void>{};
+}
+
+Result<void> Goals::plan(store::Records& records, store::FleetDevice& device, bool is_retry_asked, OfferCache& cache) const {
+  GODWIT_TRY(const Situation situation, gather(records, device, is_retry_asked));
+  switch (decide(situation.facts)) {
+    case Do::nothing: return {};
+    case Do::offer: return offer(records, device, situation, cache);
+    case Do::retry: return retry(records, device, situation, cache);
+    case Do::cancel: return cancel(records, device, situation.facts.current->row);
+    case Do::refresh_urls: return refresh_urls(records, situation.facts.current->row, cache);
+  }
+  return {};
+}
+
+}  // namespace godwit::service

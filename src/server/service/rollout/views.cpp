@@ -1,0 +1,211 @@
+// Deployments as the API shows them.
+#include <algorithm>
+
+#include "server/service/inventory/lookup.hpp"
+#include "server/service/inventory/result_json.hpp"
+#include "server/service/rollout/rollout.hpp"
+
+namespace godwit::service {
+namespace {
+
+using State = store::SubgroupDeploymentState;
+
+std::string_view state_name(State state) {
+  switch (state) {
+    case State::scheduled:  // it waits for its time, which the API calls Active
+    case State::active: return "Active";
+    case State::inactive: return "Inactive";
+    case State::canceled: return "Canceled";
+    case State::failed: return "Failed";
+  }
+  return "Failed";
+}
+
+bool all_are(const std::vector<store::SubgroupDeployment>& subgroups, State state) {
+  return !subgroups.empty() && std::all_of(subgroups.begin(), subgroups.end(), [state](const auto& one) { return one.state == state; });
+}
+
+Result<json::Object> deployment_json(const store::DeploymentRecord& deployment, const std::vector<store::SubgroupDeployment>& subgroups, Lookup& lookup) {
+  json::Object object;
+  object["deploymentId"] = deployment.id.str();
+  object["startDateTime"] = management_time(deployment.start);
+  GODWIT_TRY(object["update"], lookup.info(deployment.update));
+  object["groupId"] = deployment.group.str();
+  json::Array classes;
+  for (const store::SubgroupDeployment& one : subgroups) classes.emplace_back(one.class_id.str());
+  object["deviceClassSubgroups"] = std::move(classes);
+  if (all_are(subgroups, State::canceled)) object["isCanceled"] = true;
+  if (std::any_of(subgroups.begin(), subgroups.end(), [](const auto& one) { return one.is_retried; })) object["isRetried"] = true;
+  if (deployment.rollback) {
+    json::Object failure;
+    failure["devicesFailedPercentage"] = deployment.rollback->failed_percentage;
+    failure["devicesFailedCount"] = deployment.rollback->failed_count;
+    json::Object policy;
+    GODWIT_TRY(policy["update"], lookup.info(deployment.rollback->update));
+    policy["failure"] = std::move(failure);
+    object["rollbackPolicy"] = std::move(policy);
+  }
+  if (deployment.is_rollback) object["isCloudInitiatedRollback"] = true;
+  return object;
+}
+
+json::Object error_json(const store::SubgroupDeployment& subgroup) {
+  json::Object error;
+  error["code"] = subgroup.error_code;
+  error["message"] = subgroup.error_message;
+  return error;
+}
+
+Result<json::Object> subgroup_status_json(store::Records& records, const store::SubgroupDeployment& subgroup) {
+  GODWIT_TRY(const SubgroupTotals totals, totals_of(records, subgroup));
+  json::Object object;
+  object["groupId"] = subgroup.group.str();
+  object["deviceClassId"] = subgroup.class_id.str();
+  object["deploymentState"] = std::string(state_name(subgroup.state));
+  if (!subgroup.error_code.empty()) object["error"] = error_json(subgroup);
+  object["totalDevices"] = totals.total;
+  object["devicesInProgressCount"] = totals.in_progress;
+  object["devicesCompletedFailedCount"] = totals.failed;
+  object["devicesCompletedSucceededCount"] = totals.succeeded;
+  object["devicesCanceledCount"] = totals.canceled;
+  return object;
+}
+
+/// Progress of a device that works on this very row; the twin is the only place where it is kept.
+Result<json::Object> progress_json(store::Records& records, const store::DeploymentDevice& row) {
+  json::Object object;
+  GODWIT_TRY(const auto twin, records.devices().find_twin(row.device));
+  if (!twin) return object;
+  const twin::ReportedAgent agent = twin::read_reported(twin->twin.reported.values);
+  if (!agent.report || agent.report->workflow_id != row.workflow_id || !agent.report->progress) return object;
+  const twin::Progress& progress = *agent.report->progress;
+  object["phase"] = progress.phase;
+  object["step"] = progress.step;
+  object["steps"] = progress.steps;
+  object["doneBytes"] = progress.done_bytes;
+  object["totalBytes"] = progress.total_bytes;
+  return object;
+}
+
+Result<json::Object> device_state_json(store::Records& records, const store::DeploymentDevice& row) {
+  json::Object own;
+  if (row.state == DeviceState::in_progress && !row.moved_on) {
+    GODWIT_TRY(own, progress_json(records, row));
+  }
+  GODWIT_TRY(const auto result, read_result(row.result_json));
+  if (result) {
+    // The step's own words name the cause; the root often only repeats its code.
+    const auto step = failed_step(*result);
+    const ExtendedCode code = root_code(*result);
+    own["resultCode"] = result->result_code;
+    own["resultText"] = std::string(result_code_text(result->result_code));
+    own["extendedResultCode"] = extended_code_hex(code);
+    own["extendedResultText"] = std::string(extended_code_text(code));
+    own["resultDetails"] = result->details.empty() && step ? result->steps[*step].details : result->details;
+    if (step) own["step"] = *step;
+    if (!result->steps.empty()) own["steps"] = result->steps.size();
+  }
+  own["workflowId"] = row.workflow_id;
+  own["rounds"] = row.rounds;
+  own["lastChange"] = management_time(row.updated);
+  json::Object object;
+  object["deviceId"] = row.device.str();
+  object["retryCount"] = row.retry_count;
+  object["movedOnToNewDeployment"] = row.moved_on;
+  object["deviceState"] = std::string(device_state_name(row.state));
+  object["godwit"] = std::move(own);
+  return object;
+}
+
+}  // namespace
+
+DeploymentState combine(const std::vector<store::SubgroupDeployment>& subgroups) {
+  const auto has = [&subgroups](State state) { return std::any_of(subgroups.begin(), subgroups.end(), [state](const auto& one) { return one.state == state; }); };
+  const bool is_live = has(State::active) || has(State::scheduled);
+  if (is_live) return has(State::failed) ? DeploymentState::active_with_subgroup_failures : DeploymentState::active;
+  if (all_are(subgroups, State::canceled)) return DeploymentState::canceled;
+  if (has(State::failed)) return DeploymentState::failed;
+  return DeploymentState::inactive;
+}
+
+Result<json::Object> Rollout::describe(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id) const {
+  return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(auto subgroups, records.rollout().list_subgroups(deployment.number));
+    if (class_id) {
+      GODWIT_TRY(auto one, need_subgroup_deployment(records, deployment, *class_id));
+      subgroups = {std::move(one)};
+    }
+    Lookup lookup(records);
+    return deployment_json(deployment, subgroups, lookup);
+  });
+}
+
+Result<FleetPage> Rollout::list(const GroupId& group, const std::optional<DeviceClassId>& class_id, store::RolloutRecords::ListOrder order, const std::string& token) const {
+  return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
+    if (token.size() > 9 || !std::all_of(token.begin(), token.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      return fail(Code::invalid_argument, "the continuation token is not one of this list");
+    const std::size_t offset = token.empty() ? 0 : std::stoul(token);
+    if (class_id) {
+      GODWIT_TRY([[maybe_unused]] const auto subgroup, need_subgroup(records, group, *class_id));
+    } else {
+      GODWIT_TRY([[maybe_unused]] const auto known, need_group(records, group));
+    }
+    GODWIT_TRY(const auto deployments, records.rollout().list_deployments(group, class_id, order, offset, kFleetPageSize));
+    Lookup lookup(records);
+    FleetPage page;
+    for (const store::DeploymentRecord& deployment : deployments) {
+      GODWIT_TRY(auto subgroups, records.rollout().list_subgroups(deployment.number));
+      if (class_id) std::erase_if(subgroups, [&](const auto& one) { return one.class_id != *class_id; });
+      GODWIT_TRY(auto object, deployment_json(deployment, subgroups, lookup));
+      page.values.emplace_back(std::move(object));
+    }
+    if (deployments.size() == kFleetPageSize) page.next_token = std::to_string(offset + deployments.size());
+    return page;
+  });
+}
+
+Result<json::Object> Rollout::status(const GroupId& group, const DeploymentId& id) const {
+  return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(const auto subgroups, records.rollout().list_subgroups(deployment.number));
+    json::Object object;
+    object["groupId"] = group.str();
+    object["deploymentState"] = std::string(deployment_state_name(combine(subgroups)));
+    json::Array statuses;
+    for (const store::SubgroupDeployment& subgroup : subgroups) {
+      if (!subgroup.error_code.empty()) object["error"] = error_json(subgroup);
+      GODWIT_TRY(auto one, subgroup_status_json(records, subgroup));
+      statuses.emplace_back(std::move(one));
+    }
+    object["subgroupStatus"] = std::move(statuses);
+    return object;
+  });
+}
+
+Result<json::Object> Rollout::subgroup_status(const GroupId& group, const DeploymentId& id, const DeviceClassId& class_id) const {
+  return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(const auto subgroup, need_subgroup_deployment(records, deployment, class_id));
+    return subgroup_status_json(records, subgroup);
+  });
+}
+
+Result<FleetPage> Rollout::device_states(const GroupId& group, const DeploymentId& id, const store::DeploymentDeviceFilter& filter, const std::string& token) const {
+  return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    if (filter.class_id) {
+      GODWIT_TRY([[maybe_unused]] const auto subgroup, need_subgroup_deployment(records, deployment, *filter.class_id));
+    }
+    GODWIT_TRY(const auto rows, records.rollout().list_devices(deployment.number, filter, token, kFleetPageSize));
+    FleetPage page;
+    for (const store::DeploymentDevice& row : rows) {
+      GODWIT_TRY(auto object, device_state_json(records, row));
+      page.values.emplace_back(std::move(object));
+    }
+    if (rows.size() == kFleetPageSize) page.next_token = rows.back().device.str();
+    return page;
+  });
+}
+
+}  // namespace godwit::service
