@@ -47,10 +47,11 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
   GODWIT_TRY(const std::string_view token, read_token(authorization));
   const Bytes digest = sha256(token);
   std::optional<store::TokenRecord> record;
-  GODWIT_TRY_VOID(store_.read([&](store::Records& records) -> Result<void> {
+  const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(record, records.access().find_token(digest));
     return {};
-  }));
+  };
+  GODWIT_TRY_VOID(store_.read(job));
   const std::optional<Role> role = record ? parse_role(record->role) : std::nullopt;
   if (!record || !role) {
     note_failure(address);

@@ -59,6 +59,8 @@ struct HttpParser::Beast final : http::basic_parser<true> {
     head.target = to_std(target);
   }
 
+  void on_response_impl(int, string_view, int, ErrorCode&) override {}  // a request parser never calls it
+
   void on_field_impl(http::field, string_view name, string_view value, ErrorCode& error) override {
     if (has_head) return;  // trailers of a chunked body: allowed, and never believed
     if (++fields > kHeaderFields) return refuse(error, 431, "the request has more than 64 header fields");
@@ -140,8 +142,15 @@ tl::expected<std::size_t, HttpProblem> HttpParser::feed(std::string_view bytes) 
     if (error == http::error::need_more) break;
     if (error == http::error::header_limit)
       return tl::unexpected<HttpProblem>{HttpProblem{.status = 431, .message = "the request head has more than 16384 bytes"}};
+    if (error == http::error::bad_version)
+      return tl::unexpected<HttpProblem>{HttpProblem{.status = 505, .message = "only HTTP/1.1 and HTTP/1.0 are spoken here"}};
     if (error) return tl::unexpected<HttpProblem>{HttpProblem{.status = 400, .message = "the request is not HTTP/1.1: " + error.message()}};
-    if (beast_->has_head && !had_head) break;
+    if (!beast_->has_head || had_head) continue;
+    // Beast joins folded lines, others may not: RFC 9112 section 5.2 lets a server refuse them. The whole head is in `bytes`.
+    const std::string_view text = bytes.substr(0, used);
+    if (text.find("\r\n ") != std::string_view::npos || text.find("\r\n\t") != std::string_view::npos)
+      return tl::unexpected<HttpProblem>{HttpProblem{.status = 400, .message = "a header field goes over several lines"}};
+    break;
   }
   return used;
 }

@@ -14,10 +14,14 @@ WorkerPool::WorkerPool(std::size_t threads, std::size_t queue_limit) : queue_lim
 
 WorkerPool::~WorkerPool() { stop(); }
 
-bool WorkerPool::try_post(std::function<void()> job) {
+bool WorkerPool::try_post(std::function<void()> job) { return post(std::move(job), queue_limit_); }
+
+bool WorkerPool::post_next_step(std::function<void()> job) { return post(std::move(job), SIZE_MAX); }
+
+bool WorkerPool::post(std::function<void()> job, std::size_t limit) {
   {
     const std::lock_guard lock(mutex_);
-    if (is_stopping_ || jobs_.size() >= queue_limit_) return false;
+    if (is_stopping_ || jobs_.size() >= limit) return false;
     jobs_.push_back(std::move(job));
   }
   wake_.notify_one();

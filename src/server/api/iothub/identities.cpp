@@ -1,0 +1,169 @@
+// The registry of device identities: /devices.
+#include "server/api/iothub/shapes.hpp"
+
+#include <charconv>
+
+#include "core/base/bytes.hpp"
+#include "server/api/services.hpp"
+#include "server/hub/registry.hpp"
+
+namespace godwit::api::iothub {
+namespace {
+
+constexpr std::size_t kMostListed = 1000;
+
+[[nodiscard]] Result<Bytes> read_key(const json::Object& keys, std::string_view name) {
+  const auto text = json::text_or_nothing(keys, name);
+  if (!text || text->empty()) return Bytes{};
+  auto key = base64_decode(*text);
+  const std::string where = "authentication.symmetricKey." + std::string(name);
+  if (!key) return fail(Code::invalid_argument, where + " is not base64");
+  if (key->size() < 16 || key->size() > 64) return fail(Code::invalid_argument, where + " has " + std::to_string(key->size()) + " bytes; 16 to 64 are needed");
+  return key;
+}
+
+[[nodiscard]] Result<void> read_authentication(const json::Object& body, hub::NewIdentity& wanted) {
+  const json::Object* authentication = json::object_or_null(body, "authentication");
+  if (authentication == nullptr) return {};
+  const std::string type = json::text_or_nothing(*authentication, "type").value_or("sas");
+  if (type != "sas") return fail(Code::unsupported, "authentication.type '" + type.substr(0, 40) + "' is not served here; only 'sas' is");
+  const json::Object* keys = json::object_or_null(*authentication, "symmetricKey");
+  if (keys == nullptr) return {};
+  GODWIT_TRY(wanted.primary_key, read_key(*keys, "primaryKey"));
+  GODWIT_TRY(wanted.secondary_key, read_key(*keys, "secondaryKey"));
+  return {};
+}
+
+[[nodiscard]] Result<hub::NewIdentity> read_identity(const Request& request, const DeviceId& id) {
+  GODWIT_TRY(const json::Object body, json::parse_object(request.body.empty() ? std::string_view("{}") : std::string_view(request.body)));
+  if (const auto named = json::text_or_nothing(body, "deviceId"); named && *named != id.str())
+    return fail(Code::invalid_argument, "deviceId in the body is '" + named->substr(0, 128) + "' but the path says '" + id.str() + "'");
+  hub::NewIdentity wanted{.id = id};
+  const std::string status = json::text_or_nothing(body, "status").value_or("enabled");
+  if (status != "enabled" && status != "disabled") return fail(Code::invalid_argument, "status is neither 'enabled' nor 'disabled'");
+  wanted.is_enabled = status == "enabled";
+  wanted.status_reason = json::text_or_nothing(body, "statusReason").value_or("");
+  if (wanted.status_reason.size() > 128) return fail(Code::invalid_argument, "statusReason has more than 128 bytes");
+  if (const json::Object* capabilities = json::object_or_null(body, "capabilities"))
+    if (const json::Value* edge = json::find(*capabilities, "iotEdge"); edge != nullptr && edge->is_bool() && edge->get_bool())
+      return fail(Code::unsupported, "capabilities.iotEdge is not served here");
+  GODWIT_TRY_VOID(read_authentication(body, wanted));
+  return wanted;
+}
+
+[[nodiscard]] Reply identity_reply(const store::DeviceIdentity& identity, const store::DeviceSession& session) {
+  Reply reply = Reply::json(identity_json(identity, session));
+  reply.headers.emplace_back("ETag", "\"" + etag_text(identity.etag) + "\"");
+  return reply;
+}
+
+[[nodiscard]] Result<void> audit(store::Records& records, const Request& request, Services& services, const char* action, const DeviceId& id) {
+  return records.access().append_audit(store::AuditEvent{.at = services.clock.now(), .actor = request.caller, .action = action, .subject = id.str()});
+}
+
+[[nodiscard]] Result<std::size_t> read_top(const Request& request) {
+  const auto text = request.query_value("top");
+  if (!text) return kMostListed;
+  std::size_t top = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), top);
+  if (error != std::errc{} || end != text->data() + text->size() || top == 0 || top > kMostListed)
+    return fail(Code::invalid_argument, "top is a number from 1 to 1000");
+  return top;
+}
+
+}  // namespace
+
+Result<Reply> get_identity(const Request& request, Services& services) {
+  GODWIT_TRY(const DeviceId id, device_id(request));
+  Reply reply;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(const Device device, find_device(records, id));
+    reply = identity_reply(device.identity, device.session);
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  return reply;
+}
+
+Result<Reply> list_identities(const Request& request, Services& services) {
+  GODWIT_TRY(const std::size_t top, read_top(request));
+  GODWIT_TRY(const std::string after, continuation(request));
+  json::Array list;
+  std::string last;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(auto identities, records.devices().list_identities(after, top + 1));
+    const bool has_more = identities.size() > top;
+    if (has_more) identities.pop_back();
+    for (const auto& identity : identities) {
+      GODWIT_TRY(const auto session, records.devices().find_session(identity.id));
+      list.emplace_back(identity_json(identity, session.value_or(store::DeviceSession{})));
+    }
+    if (has_more) last = identities.back().id.str();
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  Reply reply = Reply::json(std::move(list));
+  add_continuation(reply, last);
+  return reply;
+}
+
+/// Creates without If-Match; with it changes what is there.
+Result<Reply> put_identity(const Request& request, Services& services) {
+  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const hub::NewIdentity wanted, read_identity(request, id));
+  GODWIT_TRY(const auto etag, if_match(request));
+  const bool is_update = request.header("if-match").has_value();
+  Reply reply;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    if (is_update) {
+      GODWIT_TRY(const Device before, find_device(records, id));
+      hub::NewIdentity changed = wanted;
+      if (changed.primary_key.empty()) changed.primary_key = before.identity.primary_key.reveal();
+      if (changed.secondary_key.empty()) changed.secondary_key = before.identity.secondary_key.reveal();
+      GODWIT_TRY(const auto identity, services.registry.update(records, changed, etag));
+      GODWIT_TRY_VOID(audit(records, request, services, "device.changed", id));
+      reply = identity_reply(identity, before.session);
+      return {};
+    }
+    GODWIT_TRY(const auto identity, services.registry.create(records, wanted));
+    GODWIT_TRY_VOID(audit(records, request, services, "device.created", id));
+    reply = identity_reply(identity, store::DeviceSession{});
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.write(job));
+  return reply;
+}
+
+Result<Reply> delete_identity(const Request& request, Services& services) {
+  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const auto etag, if_match(request));
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY_VOID(services.registry.remove(records, id, etag));
+    return audit(records, request, services, "device.removed", id);
+  };
+  GODWIT_TRY_VOID(services.store.write(job));
+  return Reply::no_content();
+}
+
+Result<Reply> device_statistics(const Request&, Services& services) {
+  std::uint64_t total = 0;
+  std::uint64_t enabled = 0;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    std::string after;
+    for (;;) {
+      GODWIT_TRY(const auto identities, records.devices().list_identities(after, kMostListed));
+      for (const auto& identity : identities) enabled += identity.is_enabled ? 1U : 0U;
+      total += identities.size();
+      if (identities.size() < kMostListed) return {};
+      after = identities.back().id.str();
+    }
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  json::Object body;
+  body["totalDeviceCount"] = total;
+  body["enabledDeviceCount"] = enabled;
+  body["disabledDeviceCount"] = total - enabled;
+  return Reply::json(std::move(body));
+}
+
+}  // namespace godwit::api::iothub

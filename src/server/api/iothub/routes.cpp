@@ -1,0 +1,25 @@
+// The registry surface of the hub that operators and provisioning scripts use.
+#include "server/api/iothub/shapes.hpp"
+#include "server/api/services.hpp"
+
+namespace godwit::api {
+
+const std::vector<Route>& iothub_routes() {
+  using namespace iothub;
+  // clang-format off
+  static const std::vector<Route> routes{
+      {Method::get,     "/devices",             Permission::hub_read,  list_identities},
+      {Method::get,     "/devices/{deviceId}",  Permission::hub_read,  get_identity},
+      {Method::put,     "/devices/{deviceId}",  Permission::hub_write, put_identity},
+      {Method::delete_, "/devices/{deviceId}",  Permission::hub_write, delete_identity},
+      {Method::post,    "/devices/query",       Permission::hub_read,  query_devices},
+      {Method::get,     "/twins/{deviceId}",    Permission::hub_read,  get_twin},
+      {Method::patch,   "/twins/{deviceId}",    Permission::hub_write, patch_twin},
+      {Method::put,     "/twins/{deviceId}",    Permission::hub_write, put_twin},
+      {Method::get,     "/statistics/devices",  Permission::hub_read,  device_statistics},
+  };
+  // clang-format on
+  return routes;
+}
+
+}  // namespace godwit::api

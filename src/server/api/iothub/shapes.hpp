@@ -1,0 +1,46 @@
+// How identities and twins look to the hub's own client libraries, and how their etags travel. Pure; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "server/api/http.hpp"
+#include "server/store/store.hpp"
+
+namespace godwit::api::iothub {
+
+/// Base64 of the big-endian number: "AAAAAAAAAAE=".
+[[nodiscard]] std::string etag_text(std::uint64_t number);
+/// What If-Match asks for: nullopt = any ("*", "\"*\"" or no header). Quotes are optional.
+/// Errors: precondition_failed for a tag that this service never made.
+[[nodiscard]] Result<std::optional<std::uint64_t>> if_match(const Request& request);
+
+[[nodiscard]] json::Object identity_json(const store::DeviceIdentity& identity, const store::DeviceSession& session);
+[[nodiscard]] json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session, const store::TwinRecord& record);
+
+/// One device as the store has it. Errors: not_found, database_failed.
+struct Device {
+  store::DeviceIdentity identity;
+  store::DeviceSession session{};
+  store::TwinRecord twin{};
+};
+[[nodiscard]] Result<Device> find_device(store::Records& records, const DeviceId& id);
+[[nodiscard]] Result<DeviceId> device_id(const Request& request);
+
+/// Paging of the hub: x-ms-continuation goes out as a header and comes back as one (or as a query value).
+[[nodiscard]] Result<std::string> continuation(const Request& request);
+void add_continuation(Reply& reply, const std::string& last_id);
+
+// The handlers; iothub/routes.cpp is their table.
+[[nodiscard]] Result<Reply> get_identity(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> list_identities(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> put_identity(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> delete_identity(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> device_statistics(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> get_twin(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> patch_twin(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> put_twin(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> query_devices(const Request& request, Services& services);
+
+}  // namespace godwit::api::iothub

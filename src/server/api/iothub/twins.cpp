@@ -1,0 +1,126 @@
+// Twins as operators see them: /twins and /devices/query.
+#include "server/api/iothub/shapes.hpp"
+
+#include <charconv>
+
+#include "server/api/services.hpp"
+#include "server/api/text.hpp"
+#include "server/hub/registry.hpp"
+
+namespace godwit::api::iothub {
+namespace {
+
+constexpr std::size_t kDefaultPage = 100;
+constexpr std::size_t kLargestPage = 1000;
+
+[[nodiscard]] Result<std::optional<json::Object>> read_section(const json::Object& parent, std::string_view name, std::string_view where) {
+  const json::Value* section = json::find(parent, name);
+  if (section == nullptr) return std::optional<json::Object>{};
+  if (!section->is_object()) return fail(Code::invalid_argument, std::string(where) + " is not an object");
+  return std::optional<json::Object>(section->get_object());
+}
+
+[[nodiscard]] Result<hub::TwinChange> read_change(const Request& request, bool is_replace) {
+  GODWIT_TRY(const json::Object body, json::parse_object(request.body));
+  hub::TwinChange change{.is_replace = is_replace};
+  GODWIT_TRY(change.tags, read_section(body, "tags", "tags"));
+  GODWIT_TRY(const auto properties, read_section(body, "properties", "properties"));
+  if (properties) {
+    GODWIT_TRY(change.desired, read_section(*properties, "desired", "properties.desired"));
+    // A client that replaces sends back the whole twin it once read; in a patch the member can only be a mistake.
+    if (!is_replace && properties->contains("reported")) return fail(Code::invalid_argument, "properties.reported belongs to the device and cannot be written here");
+  }
+  if (!change.tags && !change.desired) return fail(Code::invalid_argument, "the body has neither tags nor properties.desired");
+  GODWIT_TRY(change.if_version, if_match(request));
+  return change;
+}
+
+[[nodiscard]] Reply twin_reply(const Device& device) {
+  Reply reply = Reply::json(twin_json(device.identity, device.session, device.twin));
+  reply.headers.emplace_back("ETag", "\"" + etag_text(device.twin.version) + "\"");
+  return reply;
+}
+
+[[nodiscard]] Result<Reply> change_twin(const Request& request, Services& services, bool is_replace) {
+  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const hub::TwinChange change, read_change(request, is_replace));
+  Reply reply;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY_VOID(services.registry.change_twin(records, id, change));
+    GODWIT_TRY_VOID(records.access().append_audit(
+        store::AuditEvent{.at = services.clock.now(), .actor = request.caller, .action = "twin.changed", .subject = id.str()}));
+    GODWIT_TRY(const Device device, find_device(records, id));
+    reply = twin_reply(device);
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.write(job));
+  return reply;
+}
+
+/// "SELECT  * from Devices" -> "select * from devices".
+[[nodiscard]] std::string normalised(std::string_view query) {
+  std::string words;
+  for (const char c : lower_case(query)) {
+    const bool is_space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    if (!is_space) words.push_back(c);
+    else if (!words.empty() && words.back() != ' ') words.push_back(' ');
+  }
+  while (!words.empty() && (words.back() == ' ' || words.back() == ';')) words.pop_back();
+  return words;
+}
+
+[[nodiscard]] Result<std::size_t> page_size(const Request& request) {
+  const auto text = request.header("x-ms-max-item-count");
+  if (!text) return kDefaultPage;
+  std::size_t size = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), size);
+  if (error != std::errc{} || end != text->data() + text->size() || size == 0 || size > kLargestPage)
+    return fail(Code::invalid_argument, "x-ms-max-item-count is a number from 1 to 1000");
+  return size;
+}
+
+}  // namespace
+
+Result<Reply> get_twin(const Request& request, Services& services) {
+  GODWIT_TRY(const DeviceId id, device_id(request));
+  Reply reply;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(const Device device, find_device(records, id));
+    reply = twin_reply(device);
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  return reply;
+}
+
+Result<Reply> patch_twin(const Request& request, Services& services) { return change_twin(request, services, false); }
+Result<Reply> put_twin(const Request& request, Services& services) { return change_twin(request, services, true); }
+
+Result<Reply> query_devices(const Request& request, Services& services) {
+  GODWIT_TRY(const json::Object body, json::parse_object(request.body));
+  GODWIT_TRY(const std::string query, json::text(body, "query", "query"));
+  if (normalised(query) != "select * from devices")
+    return fail(Code::invalid_argument, "the query is not served here; the one query there is so far is: SELECT * FROM devices");
+  GODWIT_TRY(const std::size_t size, page_size(request));
+  GODWIT_TRY(const std::string after, continuation(request));
+  json::Array list;
+  std::string last;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(auto identities, records.devices().list_identities(after, size + 1));
+    const bool has_more = identities.size() > size;
+    if (has_more) identities.pop_back();
+    for (const auto& identity : identities) {
+      GODWIT_TRY(const Device device, find_device(records, identity.id));
+      list.emplace_back(twin_json(device.identity, device.session, device.twin));
+    }
+    if (has_more) last = identities.back().id.str();
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  Reply reply = Reply::json(std::move(list));
+  reply.headers.emplace_back("x-ms-item-type", "Twin");
+  add_continuation(reply, last);
+  return reply;
+}
+
+}  // namespace godwit::api::iothub

@@ -1,0 +1,40 @@
+// What the connections of one server share. Private to server.cpp and connection*.cpp; loop thread only, except the
+// references that say otherwise in their own headers.
+#pragma once
+
+#include <atomic>
+#include <unordered_map>
+#include <vector>
+
+#include "server/api/server.hpp"
+#include "server/net/acceptor.hpp"
+
+namespace godwit::api {
+
+class HttpConnection;
+
+inline constexpr std::size_t kReadBuffer = 64 * 1024;
+
+struct Rim {
+  net::Loop& loop;
+  const net::TlsContext& tls;
+  Services& services;
+  Access& access;
+  WorkerPool& workers;
+  const Router router;
+  const RootKeyDocuments root_keys;
+  const ServerLimits limits;
+
+  net::Acceptor acceptor;
+  net::asio::steady_timer sweep_timer;
+  std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections{};
+  std::unordered_map<std::string, std::size_t> by_address{};
+  std::vector<char> buffer = std::vector<char>(kReadBuffer);  // filled and emptied within one turn of the loop
+  std::atomic<std::size_t> count = 0;
+  bool is_stopping = false;
+
+  /// Called once by each connection when it closes.
+  void forget(HttpConnection& connection);
+};
+
+}  // namespace godwit::api

@@ -1,0 +1,59 @@
+// The rim: HTTPS/1.1 for operators and for payload downloads. One loop owns the sockets; a request is read whole
+// (bounded) and its handler runs on the worker pool, so a slow client never holds a worker and a slow disk never the loop.
+// Construct, open() and stop() from one thread that is not the loop's; everything else happens on the loop.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "server/api/access.hpp"
+#include "server/api/router.hpp"
+#include "server/api/services.hpp"
+#include "server/api/worker_pool.hpp"
+#include "server/net/loop.hpp"
+#include "server/net/tls.hpp"
+
+namespace godwit::api {
+
+/// Every wait and every size that a stranger could stretch.
+struct ServerLimits {
+  Duration handshake_time = std::chrono::seconds(10);
+  Duration head_time = std::chrono::seconds(15);     // from the first byte of a request to the end of its head
+  Duration idle_time = std::chrono::seconds(75);     // between two requests
+  Duration body_time = std::chrono::seconds(60);     // a whole body; for an upload, each chunk of it
+  Duration write_time = std::chrono::seconds(60);    // without any progress of the answer
+  Duration drain_time = std::chrono::seconds(2);     // reading what a refused client still sends
+  ByteCount body_bytes = 4 * 1024 * 1024;
+  std::size_t connections = 4096;
+  std::size_t connections_per_address = 512;
+};
+
+/// Small files that anybody may fetch, by name: "rootkeypackage-1.json" -> its text, at /rootkeys/{file}.
+using RootKeyDocuments = std::map<std::string, std::string>;
+
+struct Rim;
+
+class Server {
+ public:
+  Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers, Router router,
+         RootKeyDocuments root_keys, ServerLimits limits = {});
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Listens and serves. Errors: as net::Acceptor::open. The loop must have been started.
+  [[nodiscard]] Result<void> open(const std::string& address, std::uint16_t port);
+  [[nodiscard]] std::uint16_t port() const;
+  /// Stops accepting, lets running requests end for at most `grace`, then closes what is left. Idempotent.
+  void stop(Duration grace);
+  [[nodiscard]] std::size_t connections() const;
+
+ private:
+  std::unique_ptr<Rim> rim_;
+};
+
+/// The whole surface: the four route tables, streams, health.
+[[nodiscard]] Router make_router(const std::string& instance_id);
+
+}  // namespace godwit::api
