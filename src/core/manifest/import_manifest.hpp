@@ -27,10 +27,12 @@ struct FileBase {
   std::map<std::string, std::string> hashes;   // algorithm -> standard base64; always has "sha256"
   json::Object properties{};
   [[nodiscard]] Bytes sha256() const;          // 32 raw bytes
+  friend bool operator==(const FileBase&, const FileBase&) = default;
 };
 struct File : FileBase {
   std::vector<FileBase> related_files{};       // 0..4
   std::string download_handler{};              // "" or "microsoft/delta:1"
+  friend bool operator==(const File&, const File&) = default;
 };
 
 struct InlineStep {
@@ -38,10 +40,12 @@ struct InlineStep {
   std::string handler;                         // "microsoft/script:1"
   std::vector<std::string> files;              // names in ImportManifest::files
   json::Object handler_properties;
+  friend bool operator==(const InlineStep&, const InlineStep&) = default;
 };
 struct ReferenceStep {
   std::string description;
   UpdateId update;
+  friend bool operator==(const ReferenceStep&, const ReferenceStep&) = default;
 };
 using Step = std::variant<InlineStep, ReferenceStep>;
 
@@ -54,6 +58,7 @@ struct ImportManifest {
   std::vector<Step> steps;
   std::vector<File> files;
   std::string created;                         // ISO 8601 as written
+  friend bool operator==(const ImportManifest&, const ImportManifest&) = default;
 };
 
 /// Errors: bad_manifest ("instructions.steps[1].files[0]: 'x.bin' is not in files"), unsupported (manifestVersion), too_large, bad_json.
