@@ -357,6 +357,15 @@ def links_lead_somewhere(tree):
                 yield Finding(path, prose.count("\n", 0, match.start()) + 1, f"the link {match.group(1)} leads nowhere")
 
 
+def documents_named_in_code_exist(tree):
+    for path, text in tree.having(CODE | SCRIPTS | {".md"}):
+        if path.startswith("tools/dev/"):
+            continue  # examples of broken paths
+        for match in re.finditer(r"(?<![\w/])(docs/[\w/-]+\.md)", text):
+            if match.group(1) not in tree.files:
+                yield Finding(path, text.count("\n", 0, match.start()) + 1, f"{match.group(1)} does not exist")
+
+
 GTEST = re.compile(r"\bTEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 PROMISED = re.compile(r"`((?:\w+\.\w+)|(?:[\w/.-]+\.(?:py|mjs|js)::\w+))`")
 
@@ -415,8 +424,8 @@ def clang_format(tree):
 
 RULES = [
     include_directions, library_homes, file_lengths, function_lengths, banned_names, unfinished, headers_introduce_themselves,
-    whitespace, private_places, rooms_have_readmes, commands_exist, links_lead_somewhere, promises_have_tests, formats_parse,
-    clang_format,
+    whitespace, private_places, rooms_have_readmes, commands_exist, links_lead_somewhere, documents_named_in_code_exist,
+    promises_have_tests, formats_parse, clang_format,
 ]
 
 

@@ -50,6 +50,7 @@ BROKEN = [
     (tidy.rooms_have_readmes, {"extensions/step-x/a.c": "\n"}, "extensions/step-x: has no README.md"),
     (tidy.commands_exist, {"dev": "readonly VERBS=(test demo)\n", "README.md": "run `./dev tset`\n"}, "./dev tset`: there is no such verb"),
     (tidy.links_lead_somewhere, {"docs/a.md": "[x](../b.md)\n"}, "the link ../b.md leads nowhere"),
+    (tidy.documents_named_in_code_exist, {"src/core/base/a.hpp": "// see docs/reference/limits.md\n"}, "docs/reference/limits.md does not exist"),
     (tidy.promises_have_tests, {"docs/reference/behaviour.md": "| it holds | `Twin.holds` |\n"}, "promised test Twin.holds does not exist"),
     (tidy.promises_have_tests, {"docs/reference/behaviour.md": "| it holds | by faith |\n"}, "a promise without a test"),
     (tidy.formats_parse, {"a.json": "{,}\n"}, "is not JSON"),
