@@ -131,7 +131,7 @@ Result<void> check_growth(const json::Object& before, const json::Object& after,
   return fail(Code::too_large, std::string(what) + " would grow to " + std::to_string(size) + " bytes, above the limit of " + std::to_string(limit));
 }
 
-boost::json::string stamp_of(WallTime now) { return boost::json::string(format_time(now)); }
+boost::json::string stamp_of(WallTime now) { return boost::json::string(format_time_7(now)); }
 
 }  // namespace
 

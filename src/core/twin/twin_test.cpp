@@ -73,9 +73,9 @@ TEST(Twin, stamps_of_a_patch_are_ignored_at_the_root_only) {
 TEST(Twin, metadata_mirrors_the_values_and_keeps_old_stamps_of_untouched_members) {
   Section section = section_of(R"({"a":{"b":1,"c":2},"list":[1,{"x":1}]})");
   ASSERT_TRUE(merge(section, parsed(R"({"a":{"b":3}})"), kThen + 1h, {}));
-  const std::string old = R"({"$lastUpdated":"2026-03-01T00:00:00.000Z"})";
-  const std::string fresh = R"({"$lastUpdated":"2026-03-01T01:00:00.000Z"})";
-  EXPECT_EQ(json::print(section.metadata), R"({"$lastUpdated":"2026-03-01T01:00:00.000Z","a":{"$lastUpdated":"2026-03-01T01:00:00.000Z","b":)" + fresh +
+  const std::string old = R"({"$lastUpdated":"2026-03-01T00:00:00.0000000Z"})";
+  const std::string fresh = R"({"$lastUpdated":"2026-03-01T01:00:00.0000000Z"})";
+  EXPECT_EQ(json::print(section.metadata), R"({"$lastUpdated":"2026-03-01T01:00:00.0000000Z","a":{"$lastUpdated":"2026-03-01T01:00:00.0000000Z","b":)" + fresh +
                                                R"(,"c":)" + old + R"(},"list":)" + old + "}");
 }
 
@@ -85,15 +85,15 @@ TEST(Twin, removing_a_member_stamps_the_level_it_stood_in) {
   EXPECT_EQ(json::print(section.values), R"({"a":{"c":2},"d":1})");
   const json::Object& a = section.metadata.at("a").as_object();
   EXPECT_FALSE(a.contains("b"));
-  EXPECT_EQ(a.at("$lastUpdated"), "2026-03-01T01:00:00.000Z");
-  EXPECT_EQ(section.metadata.at("d").as_object().at("$lastUpdated"), "2026-03-01T00:00:00.000Z");
+  EXPECT_EQ(a.at("$lastUpdated"), "2026-03-01T01:00:00.0000000Z");
+  EXPECT_EQ(section.metadata.at("d").as_object().at("$lastUpdated"), "2026-03-01T00:00:00.0000000Z");
 }
 
 TEST(Twin, a_scalar_that_becomes_an_object_gets_fresh_metadata) {
   Section section = section_of(R"({"a":5})");
   ASSERT_TRUE(merge(section, parsed(R"({"a":{"b":{"c":1}}})"), kThen, {}));
   ASSERT_TRUE(merge(section, parsed(R"({"a":6})"), kThen, {}));
-  EXPECT_EQ(json::print(section.metadata.at("a")), R"({"$lastUpdated":"2026-03-01T00:00:00.000Z"})");
+  EXPECT_EQ(json::print(section.metadata.at("a")), R"({"$lastUpdated":"2026-03-01T00:00:00.0000000Z"})");
 }
 
 TEST(Twin, replace_drops_what_is_not_given_and_ignores_nulls) {
@@ -107,7 +107,7 @@ TEST(Twin, devices_see_the_version_and_the_service_sees_the_metadata_too) {
   const Section section = section_of(R"({"a":1})");
   EXPECT_EQ(json::print(section.with_version()), R"({"a":1,"$version":2})");
   EXPECT_EQ(json::print(section.with_metadata()),
-            R"({"a":1,"$metadata":{"$lastUpdated":"2026-03-01T00:00:00.000Z","a":{"$lastUpdated":"2026-03-01T00:00:00.000Z"}},"$version":2})");
+            R"({"a":1,"$metadata":{"$lastUpdated":"2026-03-01T00:00:00.0000000Z","a":{"$lastUpdated":"2026-03-01T00:00:00.0000000Z"}},"$version":2})");
 }
 
 TEST(Twin, keys_that_would_break_queries_are_refused_with_their_place) {

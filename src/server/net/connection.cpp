@@ -57,12 +57,16 @@ void Connection::handshake_step(HandshakeDone done) {
 
 void Connection::wait_readable(Ready ready) {
   // Bytes may be decrypted already: the descriptor would stay silent about them.
-  if (ssl_ && SSL_pending(ssl_.get()) > 0) return asio::post(socket_.get_executor(), [this, ready = std::move(ready)] { ready(is_open()); });
+  if (ssl_ && SSL_pending(ssl_.get()) > 0) return yield(std::move(ready));
   socket_.async_wait(Tcp::socket::wait_read, [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
 }
 
 void Connection::wait_writable(Ready ready) {
   socket_.async_wait(Tcp::socket::wait_write, [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
+}
+
+void Connection::yield(Ready ready) {
+  asio::post(socket_.get_executor(), [this, ready = std::move(ready)] { ready(is_open()); });
 }
 
 IoResult Connection::read_some(char* buffer, std::size_t size) {

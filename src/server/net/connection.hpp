@@ -43,6 +43,8 @@ class Connection {
   void start_handshake(HandshakeDone done);
   void wait_readable(Ready ready);
   void wait_writable(Ready ready);
+  /// Calls back in a later turn of the loop, so that a busy connection lets others run.
+  void yield(Ready ready);
 
   /// Never block. After `want_*` the call may be repeated with a moved or longer buffer (ACCEPT_MOVING_WRITE_BUFFER).
   [[nodiscard]] IoResult read_some(char* buffer, std::size_t size);

@@ -1,0 +1,73 @@
+// The hub: the part of the service that devices talk to. It listens for MQTT 3.1.1 over TLS, knows who is connected,
+// answers twins and pushes desired changes. It stores and transports; what a report means is the observer's business.
+// All sockets live on one loop of its own. The public functions are safe from any thread unless said otherwise.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/log.hpp"
+#include "server/hub/limits.hpp"
+#include "server/hub/ports.hpp"
+#include "server/hub/registry.hpp"
+#include "server/net/tls.hpp"
+#include "server/store/store.hpp"
+
+namespace godwit::hub {
+
+struct Options {
+  std::string address = "0.0.0.0";
+  std::uint16_t port = 8883;         // 0: any free one
+  std::vector<std::string> names{};  // hub names accepted in user names and token scopes; "<name>:<port>" is accepted too
+  Limits limits{};
+  twin::Limits twin_limits{};
+};
+
+/// A snapshot of what was counted since start(); `connections` and `devices` are present values.
+struct Counters {
+  std::uint64_t connections = 0;    // sockets, whatever they are up to
+  std::uint64_t devices = 0;        // behind CONNACK 0
+  std::uint64_t connects = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t turned_away = 0;    // at accept: limits of connections, addresses that were shut out
+  std::uint64_t takeovers = 0;
+  std::uint64_t disconnects = 0;
+  std::uint64_t telemetry = 0;
+  std::uint64_t twin_gets = 0;
+  std::uint64_t reported_patches = 0;
+  std::uint64_t desired_pushes = 0;
+};
+
+class HubCore;
+
+class Hub {
+ public:
+  /// References outlive the hub. Jobs of others that use registry() must have ended in the store before the hub is destroyed.
+  Hub(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log);
+  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  /// Marks everybody disconnected, then listens. Once. Errors: invalid_argument, io_failed, database_failed.
+  [[nodiscard]] Result<void> start();
+  /// Ends all connections, waits for its own writes, ends the loop. Idempotent. Not from a store job or the hub's loop.
+  void stop();
+
+  /// The port in use, after start().
+  [[nodiscard]] std::uint16_t port() const;
+  /// Identities and twins as operators and the service change them; its pushes go through this hub.
+  [[nodiscard]] Registry& registry();
+  /// Sends a desired patch if the device is connected and subscribed. Returns at once.
+  void push_desired(const DeviceId& id, std::string payload, std::uint64_t version);
+  /// Ends the live connection of a device, if there is one. Returns at once.
+  void drop(const DeviceId& id, std::string reason);
+  [[nodiscard]] Counters counters() const;
+
+ private:
+  std::unique_ptr<HubCore> core_;
+};
+
+}  // namespace godwit::hub

@@ -1,0 +1,270 @@
+#include "server/hub/hub_core.hpp"
+
+#include <utility>
+
+namespace godwit::hub {
+namespace {
+
+constexpr std::string_view kStopped = "the hub was stopped";
+constexpr std::size_t kActivityBatch = 200;
+
+}  // namespace
+
+HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log)
+    : options_(std::move(options)),
+      store_(store),
+      observer_(observer),
+      tls_(tls),
+      clock_(clock),
+      log_(log),
+      registry_(
+          clock, observer, [this](const DeviceId& id, std::string payload, std::uint64_t version) { push_desired(id, std::move(payload), version); },
+          [this](const DeviceId& id, std::string reason) { drop(id, std::move(reason)); }, options_.twin_limits),
+      acceptor_(loop_.context(), log, [this](net::Tcp::socket socket) { accepted(std::move(socket)); }),
+      sweep_timer_(loop_.context()),
+      admission_(options_.limits) {}
+
+HubCore::~HubCore() { stop(); }
+
+// ---- life --------------------------------------------------------------------------------------------------------
+
+Result<void> HubCore::start() {
+  GODWIT_CHECK(!is_started_);
+  if (options_.names.empty()) return fail(Code::invalid_argument, "the hub needs at least one name (hub.names)");
+  GODWIT_TRY_VOID(store_.write([](store::Records& records) { return records.devices().mark_all_disconnected("the hub was restarted"); }));
+  GODWIT_TRY_VOID(acceptor_.open(options_.address, options_.port));
+  port_ = acceptor_.port();
+  std::vector<std::string> names = options_.names;
+  for (const std::string& name : options_.names) names.push_back(name + ":" + std::to_string(port_));
+  names_ = HubNames(names);
+  next_activity_save_ = clock_.monotonic() + options_.limits.activity_save_interval;
+  schedule_sweep();
+  is_started_ = true;
+  loop_.start();
+  log_.info("hub.listening", {{"address", options_.address}, {"port", port_}});
+  return {};
+}
+
+void HubCore::stop() {
+  if (!std::exchange(is_started_, false)) return;
+  loop_.run_and_wait([this] {
+    acceptor_.close();
+    sweep_timer_.cancel();
+    save_activity();
+    is_stopping_ = true;
+    end_all(std::string(kStopped));
+  });
+  lookups_.stop();
+  lookups_.join();
+  loop_.run_and_wait([] {});  // what the lookups posted has run; nothing submits any more
+  wait_for_writes();
+  loop_.stop();
+  // Every other write of ours is done, so nobody says "connected" after this.
+  if (auto marked = store_.write([](store::Records& records) { return records.devices().mark_all_disconnected(kStopped); }); !marked)
+    log_.warning("hub.store_failed", {{"what", "mark devices disconnected"}, {"error", marked.error().message}});
+}
+
+void HubCore::end_all(const std::string& reason) {
+  std::vector<std::shared_ptr<Session>> all;
+  all.reserve(sessions_.size());
+  for (const auto& [pointer, session] : sessions_) all.push_back(session);
+  for (const auto& session : all) session->end(reason);
+}
+
+void HubCore::submit(store::Store::Job job, Then then) {
+  if (is_stopping_) return then(fail(Code::unavailable, std::string(kStopped)));
+  {
+    const std::lock_guard lock(writes_mutex_);
+    ++writes_in_flight_;
+  }
+  store_.submit(std::move(job), [this, then = std::move(then)](Result<void> outcome) {
+    loop_.post([then, outcome = std::move(outcome)] { then(outcome); });
+    const std::lock_guard lock(writes_mutex_);
+    --writes_in_flight_;
+    writes_done_.notify_all();
+  });
+}
+
+void HubCore::read(store::Store::Job job, Then then) {
+  net::asio::post(lookups_, [this, job = std::move(job), then = std::move(then)] {
+    loop_.post([then, outcome = store_.read(job)] { then(outcome); });
+  });
+}
+
+void HubCore::wait_for_writes() {
+  std::unique_lock lock(writes_mutex_);
+  writes_done_.wait(lock, [this] { return writes_in_flight_ == 0; });
+}
+
+// ---- sockets -----------------------------------------------------------------------------------------------------
+
+void HubCore::accepted(net::Tcp::socket socket) {
+  auto session = std::make_shared<Session>(std::move(socket), tls_, *this, options_.limits);
+  if (admission_.enter(session->peer(), monotonic()) != Admission::Verdict::welcome) {
+    ++counts_.turned_away;
+    return;
+  }
+  ++counts_.connections;
+  sessions_.emplace(session.get(), session);
+  session->start();
+}
+
+void HubCore::on_handshake(Session& session, const Result<void>& outcome) {
+  if (!outcome) session.end("the TLS handshake failed: " + outcome.error().message);
+}
+
+void HubCore::on_packet(Session& session, mqtt::Packet packet) {
+  session.device.last_activity = clock_.now();
+  session.device.is_activity_unsaved = true;
+  if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) {
+    if (session.phase() != Phase::awaiting_connect) return session.end("a second CONNECT came");
+    return on_connect(session, *connect);
+  }
+  if (session.phase() != Phase::connected) return session.end("the first packet was no CONNECT");
+  if (auto* publish = std::get_if<mqtt::Publish>(&packet)) return on_publish(session, std::move(*publish));
+  if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) return on_subscribe(session, *subscribe);
+  if (const auto* unsubscribe = std::get_if<mqtt::Unsubscribe>(&packet)) return on_unsubscribe(session, *unsubscribe);
+  if (std::holds_alternative<mqtt::PingRequest>(packet)) return session.send(mqtt::PingResponse{});
+  if (std::holds_alternative<mqtt::PublishAck>(packet)) return;  // nothing of ours is sent above QoS 0
+  if (std::holds_alternative<mqtt::Disconnect>(packet)) {
+    session.device.has_will = false;  // MQTT 3.1.1 section 3.14.4: the will is discarded
+    return session.end("the device said goodbye");
+  }
+  session.end("a packet came that only a server may send");
+}
+
+void HubCore::on_end(Session& session, const std::string& reason) {
+  --counts_.connections;
+  admission_.leave(session.peer());
+  const std::string device = session.device.id ? session.device.id->str() : std::string{};
+  log_.debug("hub.connection_ended", {{"peer", session.peer()}, {"device", device}, {"reason", reason}});
+  if (session.device.has_will) ++counts_.telemetry;  // the will is telemetry, and telemetry is counted and dropped
+  const auto found = session.device.id ? entries_.find(device) : entries_.end();
+  if (found != entries_.end() && found->second.live.get() == &session) {
+    found->second.live.reset();
+    found->second.owed_reason = reason;
+    found->second.last_activity = session.device.last_activity;
+    --counts_.devices;
+    ++counts_.disconnects;
+    settle(device);
+  }
+  sessions_.erase(&session);
+}
+
+/// Writes the end of a connection down once it is clear that no younger connection of the device is on its way.
+void HubCore::settle(const std::string& device) {
+  const auto found = entries_.find(device);
+  if (found == entries_.end() || found->second.live || found->second.connecting > 0) return;
+  if (found->second.owed_reason) {
+    if (const auto id = DeviceId::parse(device)) record_disconnect(*id, *found->second.owed_reason, found->second.last_activity);
+  }
+  entries_.erase(found);
+}
+
+void HubCore::record_disconnect(const DeviceId& id, const std::string& reason, WallTime last_activity) {
+  if (is_stopping_) return;  // stop() writes one line for all
+  submit(
+      [id, reason, last_activity](store::Records& records) -> Result<void> {
+        GODWIT_TRY(auto session, records.devices().find_session(id));
+        if (!session) return {};  // removed meanwhile
+        session->is_connected = false;
+        session->last_disconnect_reason = reason;
+        session->last_activity = last_activity;
+        return records.devices().save_session(id, *session);
+      },
+      [this, id](const Result<void>& outcome) {
+        if (!outcome) log_.warning("hub.store_failed", {{"what", "record a disconnect"}, {"device", id.str()}, {"error", outcome.error().message}});
+      });
+}
+
+// ---- times -------------------------------------------------------------------------------------------------------
+
+void HubCore::schedule_sweep() {
+  sweep_timer_.expires_after(options_.limits.sweep_interval);
+  sweep_timer_.async_wait([this](const net::ErrorCode& ec) {
+    if (ec || is_stopping_) return;
+    sweep();
+    schedule_sweep();
+  });
+}
+
+void HubCore::sweep() {
+  const Duration now = monotonic();
+  const WallTime wall_now = clock_.now();
+  std::vector<std::pair<std::shared_ptr<Session>, std::string>> overdue;
+  for (const auto& [pointer, session] : sessions_)
+    if (std::string why = session->overdue(now, wall_now); !why.empty()) overdue.emplace_back(session, std::move(why));
+  for (const auto& [session, why] : overdue) session->end(why);
+  admission_.sweep(now);
+  if (now >= next_activity_save_) {
+    next_activity_save_ = now + options_.limits.activity_save_interval;
+    save_activity();
+  }
+  if (const std::uint64_t turned_away = counts_.turned_away; turned_away != std::exchange(turned_away_logged_, turned_away))
+    log_.warning("hub.turned_away", {{"total", turned_away}, {"connections", admission_.connections()}, {"remedy", "see the connection limits of the hub"}});
+}
+
+void HubCore::save_activity() {
+  using Batch = std::vector<std::pair<DeviceId, WallTime>>;
+  std::vector<Batch> batches;
+  for (const auto& [pointer, session] : sessions_) {
+    if (!session->is_live() || !std::exchange(session->device.is_activity_unsaved, false)) continue;
+    if (batches.empty() || batches.back().size() >= kActivityBatch) batches.emplace_back();
+    batches.back().emplace_back(*session->device.id, session->device.last_activity);
+  }
+  for (Batch& batch : batches) {
+    submit(
+        [batch = std::move(batch)](store::Records& records) -> Result<void> {
+          for (const auto& [id, time] : batch) {
+            GODWIT_TRY(auto session, records.devices().find_session(id));
+            if (!session || session->last_activity >= time) continue;
+            session->last_activity = time;
+            GODWIT_TRY_VOID(records.devices().save_session(id, *session));
+          }
+          return {};
+        },
+        [this](const Result<void>& outcome) {
+          if (!outcome) log_.warning("hub.store_failed", {{"what", "save last activities"}, {"error", outcome.error().message}});
+        });
+  }
+}
+
+// ---- doors for other threads -------------------------------------------------------------------------------------
+
+void HubCore::push_desired(const DeviceId& id, std::string payload, std::uint64_t version) {
+  loop_.post([this, id, payload = std::move(payload), version] {
+    const auto found = entries_.find(id.str());
+    if (found != entries_.end() && found->second.live) send_desired(*found->second.live, payload, version);
+  });
+}
+
+void HubCore::drop(const DeviceId& id, std::string reason) {
+  loop_.post([this, id, reason = std::move(reason)] {
+    const auto found = entries_.find(id.str());
+    if (found == entries_.end() || !found->second.live) return;
+    log_.info("hub.dropped", {{"device", id.str()}, {"reason", reason}});
+    const auto live = found->second.live;
+    live->end(reason);
+  });
+}
+
+Counters HubCore::counters() const {
+  return {.connections = counts_.connections, .devices = counts_.devices, .connects = counts_.connects, .refused = counts_.refused,
+          .turned_away = counts_.turned_away, .takeovers = counts_.takeovers, .disconnects = counts_.disconnects, .telemetry = counts_.telemetry,
+          .twin_gets = counts_.twin_gets, .reported_patches = counts_.reported_patches, .desired_pushes = counts_.desired_pushes};
+}
+
+// ---- Hub ---------------------------------------------------------------------------------------------------------
+
+Hub::Hub(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log)
+    : core_(std::make_unique<HubCore>(std::move(options), store, observer, tls, clock, log)) {}
+Hub::~Hub() = default;
+Result<void> Hub::start() { return core_->start(); }
+void Hub::stop() { core_->stop(); }
+std::uint16_t Hub::port() const { return core_->port(); }
+Registry& Hub::registry() { return core_->registry(); }
+void Hub::push_desired(const DeviceId& id, std::string payload, std::uint64_t version) { core_->push_desired(id, std::move(payload), version); }
+void Hub::drop(const DeviceId& id, std::string reason) { core_->drop(id, std::move(reason)); }
+Counters Hub::counters() const { return core_->counters(); }
+
+}  // namespace godwit::hub

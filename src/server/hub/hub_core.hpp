@@ -1,0 +1,137 @@
+// The inside of the hub, in three files by what happens: hub_core.cpp (life, accept, sweep, records of connections),
+// connect_flow.cpp (CONNECT to CONNACK), message_flow.cpp (subscriptions, twins, telemetry).
+// Everything runs on the hub's loop except where a function says otherwise. Looking identities up and reading twins
+// happens on a small pool, writing on the store's writer; both answer by posting to the loop.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/asio/thread_pool.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <unordered_map>
+
+#include "server/hub/admission.hpp"
+#include "server/hub/credentials.hpp"
+#include "server/hub/hub.hpp"
+#include "server/hub/session.hpp"
+#include "server/hub/topics.hpp"
+#include "server/net/acceptor.hpp"
+#include "server/net/loop.hpp"
+
+namespace godwit::hub {
+
+class HubCore final : public SessionOwner {
+ public:
+  HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log);
+  ~HubCore() override;
+
+  [[nodiscard]] Result<void> start();
+  void stop();
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] Registry& registry() { return registry_; }
+  void push_desired(const DeviceId& id, std::string payload, std::uint64_t version);  // any thread
+  void drop(const DeviceId& id, std::string reason);                                  // any thread
+  [[nodiscard]] Counters counters() const;                                            // any thread
+
+ private:
+  using Then = std::function<void(Result<void>)>;
+  /// One CONNECT on its way from the packet to CONNACK.
+  struct Attempt {
+    std::shared_ptr<Session> session;
+    Claim claim;
+    bool is_clean = false;
+    bool has_will = false;
+    std::uint16_t keep_alive_seconds = 0;
+    // Found by the lookup.
+    Result<void> verdict{};                  // unauthorized: the device's fault; else ours
+    std::uint64_t identity_etag = 0;
+    // Found by the transaction.
+    store::DeviceSession stored{};
+    std::string desired{};                   // the whole section, when the device is to be told at once
+    std::uint64_t desired_version = 0;
+  };
+  /// What is known of a device while anything of it is alive here.
+  struct Entry {
+    std::shared_ptr<Session> live{};
+    int connecting = 0;                      // attempts between lookup and CONNACK
+    std::optional<std::string> owed_reason{};  // the live one ended while another was connecting
+    WallTime last_activity{};
+    WindowCounter takeovers{};
+  };
+
+  // hub_core.cpp
+  void on_handshake(Session& session, const Result<void>& outcome) override;
+  void on_packet(Session& session, mqtt::Packet packet) override;
+  void on_end(Session& session, const std::string& reason) override;
+  std::span<char> scratch() override { return scratch_; }
+  Duration monotonic() const override { return clock_.monotonic(); }
+  void accepted(net::Tcp::socket socket);
+  void sweep();
+  void schedule_sweep();
+  void save_activity();
+  void settle(const std::string& device);
+  void record_disconnect(const DeviceId& id, const std::string& reason, WallTime last_activity);
+  void end_all(const std::string& reason);
+  /// Runs `job` on the writer, then `then` on the loop.
+  void submit(store::Store::Job job, Then then);
+  /// Runs `job` over a snapshot on the pool, then `then` on the loop.
+  void read(store::Store::Job job, Then then);
+  void wait_for_writes();
+
+  // connect_flow.cpp
+  void on_connect(Session& session, const mqtt::Connect& connect);
+  void refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason);
+  [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt) const;     // pool
+  [[nodiscard]] Result<void> store_connect(store::Records& records, Attempt& attempt) const;  // writer
+  void looked_up(const std::shared_ptr<Attempt>& attempt);
+  void stored_connect(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome);
+  void welcome(Attempt& attempt, Entry& entry);
+
+  // message_flow.cpp
+  void on_publish(Session& session, mqtt::Publish publish);
+  void on_subscribe(Session& session, const mqtt::Subscribe& subscribe);
+  void on_unsubscribe(Session& session, const mqtt::Unsubscribe& unsubscribe);
+  void change_subscriptions(Session& session, mqtt::Packet answer, bool is_stored, bool wants_desired);
+  void get_twin(Session& session, const DeviceTopic& topic);
+  void patch_reported(Session& session, const DeviceTopic& topic, std::string_view payload);
+  void respond(Session& session, const mqtt::Publish& publish);
+  void respond_error(Session& session, const std::string& request_id, const Error& error);
+  void send_desired(Session& session, const std::string& payload, std::uint64_t version);
+
+  struct Counts {
+    std::atomic<std::uint64_t> connections{0}, devices{0}, connects{0}, refused{0}, turned_away{0}, takeovers{0}, disconnects{0}, telemetry{0}, twin_gets{0},
+        reported_patches{0}, desired_pushes{0};
+  };
+
+  const Options options_;
+  store::Store& store_;
+  TwinObserver& observer_;
+  const net::TlsContext& tls_;
+  Clock& clock_;
+  Log& log_;
+  Registry registry_;
+  HubNames names_{{}};
+  Counts counts_;
+
+  net::Loop loop_{"hub"};
+  net::Acceptor acceptor_;
+  net::asio::steady_timer sweep_timer_;
+  net::asio::thread_pool lookups_{2};
+  std::array<char, 16 * 1024> scratch_{};
+  std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
+  std::unordered_map<std::string, Entry> entries_;
+  Admission admission_;
+  std::size_t connects_in_flight_ = 0;
+  Duration next_activity_save_{};
+  std::uint64_t turned_away_logged_ = 0;
+  bool is_stopping_ = false;
+
+  std::mutex writes_mutex_;                  // guards the two below
+  std::condition_variable writes_done_;
+  std::size_t writes_in_flight_ = 0;
+  std::uint16_t port_ = 0;
+  bool is_started_ = false;                  // start() and stop(): one thread
+};
+
+}  // namespace godwit::hub

@@ -1,0 +1,207 @@
+// What a connected device asks for: subscriptions, its twin, reported patches, telemetry. Requests that need the store are
+// counted at the session; above the bound its socket is left unread.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "core/base/bytes.hpp"
+#include "server/hub/hub_core.hpp"
+
+namespace godwit::hub {
+namespace {
+
+constexpr std::uint8_t kSubscriptionRefused = 0x80;
+
+struct TwinError { int status; int error_code; };
+
+/// The numbers that clients of an IoT hub know.
+TwinError twin_error(Code code) {
+  switch (code) {
+    case Code::invalid_argument:
+    case Code::bad_json:
+    case Code::too_large: return {400, 400004};
+    case Code::not_found: return {404, 404001};
+    case Code::precondition_failed: return {412, 412001};
+    case Code::unavailable:
+    case Code::database_failed:
+    case Code::disk_full:
+    case Code::io_failed: return {503, 503001};
+    default: return {500, 500001};
+  }
+}
+
+Result<std::optional<std::uint64_t>> read_version(const std::optional<std::string>& text) {
+  if (!text) return std::optional<std::uint64_t>{};
+  std::uint64_t version = 0;
+  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), version);
+  if (problem != std::errc{} || end != text->data() + text->size()) return fail(Code::invalid_argument, "$version is not a number");
+  return std::optional{version};
+}
+
+}  // namespace
+
+// ---- subscriptions -----------------------------------------------------------------------------------------------
+
+void HubCore::on_subscribe(Session& session, const mqtt::Subscribe& subscribe) {
+  Session::Device& device = session.device;
+  const std::uint8_t before = device.subscriptions;
+  const std::uint8_t qos_before = device.granted_qos;
+  mqtt::SubscribeAck ack{.packet_id = subscribe.packet_id};
+  bool wants_desired = false;
+  for (const mqtt::TopicRequest& topic : subscribe.topics) {
+    const auto subscription = read_filter(topic.filter, *device.id);
+    if (!subscription) {
+      log_.info("hub.subscription_refused", {{"device", device.id->str()}, {"filter", topic.filter.substr(0, 200)}});
+      ack.codes.push_back(kSubscriptionRefused);
+      continue;
+    }
+    const auto bit = static_cast<std::uint8_t>(*subscription);
+    const std::uint8_t granted = std::min<std::uint8_t>(topic.qos, 1);
+    device.subscriptions = static_cast<std::uint8_t>(device.subscriptions | bit);
+    device.granted_qos = static_cast<std::uint8_t>(granted > 0 ? device.granted_qos | bit : device.granted_qos & ~bit);
+    ack.codes.push_back(granted);
+    wants_desired = wants_desired || *subscription == Subscription::twin_desired;
+  }
+  const bool is_stored = !device.is_clean && (device.subscriptions != before || device.granted_qos != qos_before);
+  change_subscriptions(session, std::move(ack), is_stored, wants_desired);
+}
+
+void HubCore::on_unsubscribe(Session& session, const mqtt::Unsubscribe& unsubscribe) {
+  Session::Device& device = session.device;
+  const std::uint8_t before = device.subscriptions;
+  for (const std::string& filter : unsubscribe.filters) {
+    const auto subscription = read_filter(filter, *device.id);
+    if (!subscription) continue;
+    device.subscriptions = static_cast<std::uint8_t>(device.subscriptions & ~static_cast<std::uint8_t>(*subscription));
+  }
+  device.granted_qos &= device.subscriptions;
+  change_subscriptions(session, mqtt::UnsubscribeAck{.packet_id = unsubscribe.packet_id}, !device.is_clean && device.subscriptions != before, false);
+}
+
+/// Sends `answer` once the subscriptions are durable, and the desired section if the device has not seen its version here:
+/// a change between its last look and this subscription would be lost to it otherwise.
+void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool is_stored, bool wants_desired) {
+  if (!is_stored && !wants_desired) return session.send(answer);
+  struct Desired { std::string payload; std::uint64_t version = 0; };
+  const auto desired = std::make_shared<Desired>();
+  const DeviceId id = *session.device.id;
+  auto job = [id, desired, is_stored, wants_desired, mask = session.device.subscriptions, qos = session.device.granted_qos](store::Records& records) -> Result<void> {
+    if (is_stored) {
+      GODWIT_TRY(auto stored, records.devices().find_session(id));
+      if (!stored) return fail(Code::not_found, "the device was removed");
+      stored->subscriptions = mask;
+      stored->granted_qos = qos;
+      GODWIT_TRY_VOID(records.devices().save_session(id, *stored));
+    }
+    if (!wants_desired) return {};
+    GODWIT_TRY(const auto twin, records.devices().find_twin(id));
+    if (!twin) return fail(Code::not_found, "the device was removed");
+    *desired = {.payload = json::print(twin->twin.desired.with_version()), .version = twin->twin.desired.version};
+    return {};
+  };
+  auto then = [this, self = session.shared_from_this(), desired, answer = std::move(answer)](const Result<void>& outcome) {
+    if (!outcome && self->is_live()) {
+      log_.warning("hub.store_failed", {{"what", "subscribe"}, {"device", self->device.id->str()}, {"error", outcome.error().message}});
+      self->end("the subscription could not be stored");
+    }
+    if (self->is_live()) {
+      self->send(answer);
+      if (desired->version > self->device.desired_seen) send_desired(*self, desired->payload, desired->version);
+    }
+    self->end_work();
+  };
+  session.begin_work();
+  // Only what must be stored goes through the writer; the order of the two does not matter to the device.
+  is_stored ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
+}
+
+void HubCore::send_desired(Session& session, const std::string& payload, std::uint64_t version) {
+  if (!session.is_live() || !has(session.device.subscriptions, Subscription::twin_desired)) return;
+  ++counts_.desired_pushes;
+  session.device.desired_seen = std::max(session.device.desired_seen, version);
+  session.send(mqtt::Publish{.topic = desired_patch_topic(version), .payload = payload});
+}
+
+// ---- publishes ---------------------------------------------------------------------------------------------------
+
+void HubCore::on_publish(Session& session, mqtt::Publish publish) {
+  const auto give_up = [&](const std::string& reason) {
+    log_.warning("hub.bad_publish", {{"device", session.device.id->str()}, {"topic", publish.topic.substr(0, 200)}, {"reason", reason}});
+    session.end(reason);
+  };
+  if (publish.qos == 2) return give_up("a PUBLISH with QoS 2 came, which is not spoken here");
+  if (publish.payload.size() > options_.limits.payload_bytes) return give_up("a payload above " + std::to_string(options_.limits.payload_bytes) + " bytes came");
+  const DeviceTopic topic = read_topic(publish.topic, *session.device.id);
+  if (topic.request == Request::unknown) return give_up("a PUBLISH to an unknown topic came");
+  // The true answer of a twin request is its response; PUBACK only says that the request arrived.
+  if (publish.qos == 1) session.send(mqtt::PublishAck{.packet_id = publish.packet_id});
+  if (!session.is_live()) return;
+  switch (topic.request) {
+    case Request::telemetry: ++counts_.telemetry; return;
+    case Request::method_response: return;  // nobody waits for one yet
+    case Request::twin_get: return get_twin(session, topic);
+    case Request::reported_patch: return patch_reported(session, topic, publish.payload);
+    case Request::unknown: return;
+  }
+}
+
+void HubCore::get_twin(Session& session, const DeviceTopic& topic) {
+  ++counts_.twin_gets;
+  struct Answer { std::string payload; std::uint64_t desired_version = 0; };
+  const auto answer = std::make_shared<Answer>();
+  const DeviceId id = *session.device.id;
+  auto job = [id, answer](store::Records& records) -> Result<void> {
+    GODWIT_TRY(const auto record, records.devices().find_twin(id));
+    if (!record) return fail(Code::not_found, "device '" + id.str() + "' does not exist");
+    const json::Object body{{"desired", record->twin.desired.with_version()}, {"reported", record->twin.reported.with_version()}};
+    *answer = {.payload = json::print(body), .desired_version = record->twin.desired.version};
+    return {};
+  };
+  auto then = [this, self = session.shared_from_this(), answer, request_id = topic.request_id](const Result<void>& outcome) {
+    if (!outcome) {
+      respond_error(*self, request_id, outcome.error());
+    } else {
+      respond(*self, mqtt::Publish{.topic = twin_response_topic(200, request_id), .payload = answer->payload});
+      self->device.desired_seen = std::max(self->device.desired_seen, answer->desired_version);
+    }
+    self->end_work();
+  };
+  session.begin_work();
+  // Behind a patch of its own a device expects to see it: the writer keeps that order. Else a snapshot is cheaper.
+  session.device.writes_in_flight > 0 ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
+}
+
+void HubCore::patch_reported(Session& session, const DeviceTopic& topic, std::string_view payload) {
+  ++counts_.reported_patches;
+  auto patch = json::parse_object(payload, {.bytes = options_.limits.payload_bytes, .depth = 32});
+  if (!patch) return respond_error(session, topic.request_id, patch.error());
+  const auto if_version = read_version(topic.version);
+  if (!if_version) return respond_error(session, topic.request_id, if_version.error());
+  const auto new_version = std::make_shared<std::uint64_t>(0);
+  session.begin_work();
+  ++session.device.writes_in_flight;
+  submit(
+      [this, id = *session.device.id, patch = std::make_shared<const json::Object>(*std::move(patch)), version = *if_version, new_version](store::Records& records) -> Result<void> {
+        GODWIT_TRY(*new_version, registry_.patch_reported(records, id, *patch, version));
+        return {};
+      },
+      [this, self = session.shared_from_this(), new_version, request_id = topic.request_id](const Result<void>& outcome) {
+        --self->device.writes_in_flight;
+        if (outcome) respond(*self, mqtt::Publish{.topic = twin_response_topic(204, request_id, *new_version)});
+        else respond_error(*self, request_id, outcome.error());
+        self->end_work();
+      });
+}
+
+void HubCore::respond(Session& session, const mqtt::Publish& publish) {
+  if (session.is_live() && has(session.device.subscriptions, Subscription::twin_response)) session.send(publish);
+}
+
+void HubCore::respond_error(Session& session, const std::string& request_id, const Error& error) {
+  const TwinError numbers = twin_error(error.code);
+  const json::Object body{{"errorCode", numbers.error_code}, {"trackingId", random_guid()}, {"message", error.message}, {"timestampUtc", format_time(clock_.now())}};
+  if (numbers.status >= 500) log_.warning("hub.store_failed", {{"what", "twin request"}, {"device", session.device.id->str()}, {"error", error.message}});
+  respond(session, mqtt::Publish{.topic = twin_response_topic(numbers.status, request_id), .payload = json::print(body)});
+}
+
+}  // namespace godwit::hub

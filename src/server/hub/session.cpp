@@ -1,0 +1,191 @@
+#include "server/hub/session.hpp"
+
+#include <utility>
+
+namespace godwit::hub {
+namespace {
+
+constexpr int kPacketsPerTurn = 64;
+
+}  // namespace
+
+Session::Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwner& owner, const Limits& limits)
+    : owner_(owner), limits_(limits), connection_(std::move(socket), tls), phase_since_(owner.monotonic()), last_heard_(phase_since_), last_write_(phase_since_) {}
+
+void Session::start() {
+  connection_.start_handshake([self = shared_from_this()](Result<void> outcome) {
+    if (self->phase_ == Phase::ended) return;
+    if (outcome) self->set_phase(Phase::awaiting_connect);
+    self->owner_.on_handshake(*self, outcome);
+    if (outcome) self->pump();
+  });
+}
+
+void Session::set_phase(Phase phase) {
+  phase_ = phase;
+  phase_since_ = owner_.monotonic();
+}
+
+void Session::end(const std::string& reason) {
+  if (phase_ == Phase::ended) return;
+  const auto self = shared_from_this();  // the owner lets go of us in on_end
+  const std::string why = end_reason_.empty() ? reason : std::exchange(end_reason_, {});
+  set_phase(Phase::ended);
+  connection_.close();
+  incoming_ = {};
+  outgoing_ = {};
+  sent_ = 0;
+  owner_.on_end(*this, why);
+}
+
+void Session::end_after_flush(const std::string& reason) {
+  if (phase_ == Phase::ended || phase_ == Phase::flushing) return;
+  end_reason_ = reason;
+  set_phase(Phase::flushing);
+  if (unsent() == 0) end(reason);
+}
+
+void Session::end_work() {
+  GODWIT_CHECK(in_flight_ > 0);
+  --in_flight_;
+  if (phase_ != Phase::ended && !is_waiting_to_read_) pump();
+}
+
+std::string Session::overdue(Duration now, WallTime wall_now) const {
+  const Duration in_phase = now - phase_since_;
+  switch (phase_) {
+    case Phase::shaking_hands: return in_phase > limits_.handshake_time ? "the TLS handshake took too long" : "";
+    case Phase::awaiting_connect: return in_phase > limits_.connect_time ? "no CONNECT came in time" : "";
+    case Phase::authenticating: return in_phase > limits_.authentication_time ? "the device could not be looked up in time" : "";
+    case Phase::flushing: return in_phase > limits_.flush_time ? "the peer did not take the last bytes" : "";
+    case Phase::ended: return "";
+    case Phase::connected: break;
+  }
+  if (unsent() > 0 && now - last_write_ > limits_.write_stall_time) return "the device takes no more bytes";
+  // While requests wait for the store it is we who do not read: silence is then not the device's.
+  if (in_flight_ < limits_.in_flight_per_device && now - last_heard_ > device.silence_limit) return "nothing was heard within the keep-alive time";
+  if (wall_now >= device.expiry) return "the token expired";
+  return "";
+}
+
+// ---- writing -----------------------------------------------------------------------------------------------------
+
+void Session::send(const mqtt::Packet& packet) {
+  if (phase_ == Phase::ended || phase_ == Phase::flushing) return;
+  if (unsent() == 0) last_write_ = owner_.monotonic();
+  outgoing_ += mqtt::encode(packet);
+  if (!is_waiting_to_write_) flush();
+  if (phase_ != Phase::ended && unsent() > limits_.outgoing_bytes) end("the device reads too slowly: " + std::to_string(unsent()) + " bytes wait for it");
+}
+
+void Session::flush() {
+  while (unsent() > 0) {
+    const net::IoResult result = connection_.write_some(std::string_view(outgoing_).substr(sent_));
+    switch (result.status) {
+      case net::IoStatus::ok:
+        sent_ += result.bytes;
+        last_write_ = owner_.monotonic();
+        continue;
+      case net::IoStatus::want_read:  // TLS wants a message of the peer first; reading goes on anyhow
+      case net::IoStatus::want_write:
+        // Only the unsent rest is kept, so that a large answer does not stay twice.
+        outgoing_.erase(0, std::exchange(sent_, 0));
+        return wait_to_write();
+      case net::IoStatus::closed: return end("the peer closed the connection");
+      case net::IoStatus::failed: return end("writing failed: " + connection_.error_text());
+    }
+  }
+  outgoing_ = {};
+  sent_ = 0;
+  if (phase_ == Phase::flushing) end(end_reason_);
+}
+
+void Session::wait_to_write() {
+  if (std::exchange(is_waiting_to_write_, true)) return;
+  connection_.wait_writable([self = shared_from_this()](bool is_ready) {
+    self->is_waiting_to_write_ = false;
+    if (self->phase_ == Phase::ended) return;
+    if (!is_ready) return self->end("the connection broke");
+    self->flush();
+    if (self->phase_ != Phase::ended && !self->is_waiting_to_read_) self->pump();
+  });
+}
+
+// ---- reading -----------------------------------------------------------------------------------------------------
+
+bool Session::can_take() const {
+  if (phase_ != Phase::awaiting_connect && phase_ != Phase::connected) return false;
+  return in_flight_ < limits_.in_flight_per_device && unsent() <= limits_.outgoing_high_water;
+}
+
+std::size_t Session::take_packets(std::string_view bytes) {
+  std::size_t used = 0;
+  while (can_take() && packets_left_ > 0) {
+    const std::size_t limit = phase_ == Phase::connected ? limits_.packet_bytes : limits_.connect_packet_bytes;
+    auto decoded = mqtt::decode(bytes.substr(used), limit);
+    if (!decoded) {
+      end("a bad packet came: " + decoded.error().message);
+      return used;
+    }
+    if (!*decoded) return used;
+    used += (*decoded)->used;
+    --packets_left_;
+    owner_.on_packet(*this, std::move((*decoded)->packet));
+  }
+  return used;
+}
+
+void Session::take_bytes(std::string_view bytes) {
+  last_heard_ = owner_.monotonic();
+  if (incoming_.empty()) {
+    const std::size_t used = take_packets(bytes);
+    if (phase_ != Phase::ended) incoming_.assign(bytes.substr(used));
+    return;
+  }
+  incoming_.append(bytes);
+}
+
+void Session::pump() {
+  if (is_pumping_ || phase_ == Phase::ended) return;
+  const auto self = shared_from_this();
+  is_pumping_ = true;
+  packets_left_ = kPacketsPerTurn;
+  bool must_wait = false;
+  while (!must_wait && can_take() && packets_left_ > 0) {
+    if (!incoming_.empty()) {
+      // Packets may be answered from inside, but nothing appends to incoming_ meanwhile: reading happens only here.
+      const std::size_t used = take_packets(incoming_);
+      if (phase_ == Phase::ended) break;
+      used == incoming_.size() ? void(incoming_ = {}) : void(incoming_.erase(0, used));
+      if (!can_take() || packets_left_ == 0) break;
+    }
+    const std::span<char> buffer = owner_.scratch();
+    const net::IoResult result = connection_.read_some(buffer.data(), buffer.size());
+    switch (result.status) {
+      case net::IoStatus::ok: take_bytes({buffer.data(), result.bytes}); break;
+      case net::IoStatus::want_read: must_wait = true; break;
+      case net::IoStatus::want_write:
+        wait_to_write();
+        must_wait = true;
+        break;
+      case net::IoStatus::closed: end("the peer closed the connection"); break;
+      case net::IoStatus::failed: end("reading failed: " + connection_.error_text()); break;
+    }
+  }
+  is_pumping_ = false;
+  if (phase_ == Phase::ended || phase_ == Phase::flushing) return;
+  if (must_wait) return wait_to_read();
+  if (can_take()) connection_.yield([self](bool) { self->pump(); });
+}
+
+void Session::wait_to_read() {
+  if (std::exchange(is_waiting_to_read_, true)) return;
+  connection_.wait_readable([self = shared_from_this()](bool is_ready) {
+    self->is_waiting_to_read_ = false;
+    if (self->phase_ == Phase::ended) return;
+    if (!is_ready) return self->end("the connection broke");
+    self->pump();
+  });
+}
+
+}  // namespace godwit::hub

@@ -1,0 +1,104 @@
+// One device's connection: TLS, MQTT framing, an outgoing buffer with a bound, and what the hub knows about the peer.
+// It decides nothing: whole packets go to the SessionOwner, which also ends it. No timers: the owner looks at the times.
+// Belongs to the hub's loop; kept alive by shared_ptr until its last callback has run. Holds no buffers while idle.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/model/ids.hpp"
+#include "core/mqtt/packets.hpp"
+#include "server/hub/limits.hpp"
+#include "server/net/connection.hpp"
+
+namespace godwit::hub {
+
+class Session;
+
+class SessionOwner {
+ public:
+  virtual ~SessionOwner() = default;
+  virtual void on_handshake(Session& session, const Result<void>& outcome) = 0;
+  virtual void on_packet(Session& session, mqtt::Packet packet) = 0;
+  /// Exactly once, when the socket is closed. `reason` is one sentence.
+  virtual void on_end(Session& session, const std::string& reason) = 0;
+  /// A read buffer that all sessions of the loop share.
+  [[nodiscard]] virtual std::span<char> scratch() = 0;
+  [[nodiscard]] virtual Duration monotonic() const = 0;
+};
+
+enum class Phase : std::uint8_t { shaking_hands, awaiting_connect, authenticating, connected, flushing, ended };
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwner& owner, const Limits& limits);
+
+  void start();
+  void send(const mqtt::Packet& packet);
+  /// Closes at once. Idempotent; the first reason counts.
+  void end(const std::string& reason);
+  /// Closes when what was sent is on its way (or after Limits::flush_time). No more packets are taken.
+  void end_after_flush(const std::string& reason);
+
+  // An unanswered request: while there are too many the socket is left unread, so that TCP holds the device back.
+  void begin_work() { ++in_flight_; }
+  void end_work();
+
+  void set_phase(Phase phase);
+  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] bool is_live() const { return phase_ == Phase::connected; }
+  /// Why it must be ended now for its times, "" if it need not.
+  [[nodiscard]] std::string overdue(Duration now, WallTime wall_now) const;
+
+  [[nodiscard]] const std::string& peer() const { return connection_.peer(); }
+  [[nodiscard]] std::size_t unsent() const { return outgoing_.size() - sent_; }
+
+  /// What CONNECT made known. Written by the hub only.
+  struct Device {
+    std::optional<DeviceId> id{};
+    std::string model_id{};
+    bool is_clean = false;
+    bool has_will = false;
+    std::uint8_t subscriptions = 0;
+    std::uint8_t granted_qos = 0;
+    Duration silence_limit{};              // from keep-alive; 0 before CONNECT
+    WallTime expiry{};                     // of the token, slack included
+    std::uint64_t desired_seen = 1;        // highest desired version sent here; a fresh, empty section is 1
+    std::size_t writes_in_flight = 0;      // reported patches not yet durable
+    WallTime last_activity{};
+    bool is_activity_unsaved = false;
+  };
+  Device device;
+
+ private:
+  void pump();
+  void wait_to_read();
+  void wait_to_write();
+  [[nodiscard]] bool can_take() const;
+  /// Hands whole packets out; returns how many bytes are used up.
+  [[nodiscard]] std::size_t take_packets(std::string_view bytes);
+  void take_bytes(std::string_view bytes);
+  void flush();
+  void note_write_progress();
+
+  SessionOwner& owner_;
+  const Limits& limits_;
+  net::Connection connection_;
+  std::string incoming_;         // the beginning of a packet, or packets that may not be taken yet
+  std::string outgoing_;
+  std::size_t sent_ = 0;         // of outgoing_
+  std::string end_reason_;
+  Duration phase_since_{};
+  Duration last_heard_{};
+  Duration last_write_{};
+  std::uint32_t in_flight_ = 0;
+  int packets_left_ = 0;         // of this turn: one busy device must not starve the others
+  Phase phase_ = Phase::shaking_hands;
+  bool is_pumping_ = false;
+  bool is_waiting_to_read_ = false;
+  bool is_waiting_to_write_ = false;
+};
+
+}  // namespace godwit::hub

@@ -1,0 +1,85 @@
+#include "server/hub/topics.hpp"
+
+#include <algorithm>
+
+#include "core/base/bytes.hpp"
+#include "core/model/text.hpp"
+
+namespace godwit::hub {
+namespace {
+
+constexpr std::string_view kTwinGet = "$iothub/twin/GET/";
+constexpr std::string_view kReportedPatch = "$iothub/twin/PATCH/properties/reported/";
+constexpr std::string_view kMethodResponse = "$iothub/methods/res/";
+constexpr std::size_t kRequestIdLimit = 256;
+
+/// The part behind `devices/{id}/`, with the id written plainly or percent-encoded; nullopt for another device.
+std::optional<std::string_view> behind_device(std::string_view topic, const DeviceId& id) {
+  constexpr std::string_view kDevices = "devices/";
+  if (!topic.starts_with(kDevices)) return std::nullopt;
+  topic.remove_prefix(kDevices.size());
+  const auto slash = topic.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::string_view written = topic.substr(0, slash);
+  if (written != id.str() && percent_decode(written).value_or("") != id.str()) return std::nullopt;
+  return topic.substr(slash + 1);
+}
+
+/// Reads `?$rid=..&$version=..`; other parameters are passed over.
+DeviceTopic with_parameters(Request request, std::string_view bag) {
+  DeviceTopic out{.request = request};
+  if (!bag.starts_with('?')) return {};
+  bag.remove_prefix(1);
+  bool has_request_id = false;
+  while (!bag.empty()) {
+    const std::string_view part = bag.substr(0, bag.find('&'));
+    bag.remove_prefix(std::min(part.size() + 1, bag.size()));
+    if (part.starts_with("$rid=")) {
+      out.request_id = std::string(part.substr(5));
+      has_request_id = true;
+    } else if (part.starts_with("$version=")) {
+      out.version = std::string(part.substr(9));
+    }
+  }
+  if (!has_request_id || out.request_id.size() > kRequestIdLimit) return {};
+  return out;
+}
+
+DeviceTopic read_method_response(std::string_view rest) {
+  const auto slash = rest.find('/');
+  if (slash == std::string_view::npos) return {};
+  std::string_view status = rest.substr(0, slash);
+  if (status.starts_with('-')) status.remove_prefix(1);
+  if (status.empty() || status.size() > 10 || !std::all_of(status.begin(), status.end(), is_ascii_digit)) return {};
+  return with_parameters(Request::method_response, rest.substr(slash + 1));
+}
+
+}  // namespace
+
+std::optional<Subscription> read_filter(std::string_view filter, const DeviceId& id) {
+  if (filter == "$iothub/twin/res/#") return Subscription::twin_response;
+  if (filter == "$iothub/twin/PATCH/properties/desired/#") return Subscription::twin_desired;
+  if (filter == "$iothub/methods/POST/#") return Subscription::methods;
+  if (behind_device(filter, id) == "messages/devicebound/#") return Subscription::device_bound;
+  return std::nullopt;
+}
+
+DeviceTopic read_topic(std::string_view topic, const DeviceId& id) {
+  if (topic.starts_with(kTwinGet)) return with_parameters(Request::twin_get, topic.substr(kTwinGet.size()));
+  if (topic.starts_with(kReportedPatch)) return with_parameters(Request::reported_patch, topic.substr(kReportedPatch.size()));
+  if (topic.starts_with(kMethodResponse)) return read_method_response(topic.substr(kMethodResponse.size()));
+  const auto rest = behind_device(topic, id);
+  if (rest && (*rest == "messages/events" || rest->starts_with("messages/events/"))) return {.request = Request::telemetry};
+  return {};
+}
+
+std::string twin_response_topic(int status, std::string_view request_id, std::optional<std::uint64_t> version) {
+  std::string topic = "$iothub/twin/res/" + std::to_string(status) + "/?$rid=";
+  topic += request_id;
+  if (version) topic += "&$version=" + std::to_string(*version);
+  return topic;
+}
+
+std::string desired_patch_topic(std::uint64_t version) { return "$iothub/twin/PATCH/properties/desired/?$version=" + std::to_string(version); }
+
+}  // namespace godwit::hub
