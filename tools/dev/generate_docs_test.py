@@ -1,0 +1,35 @@
+"""The generated pages are those that ./dev docs would write now."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import generate_docs  # noqa: E402
+
+BIN = pathlib.Path(os.environ.get("GODWIT_BIN", generate_docs.ROOT / "build/debug/bin"))
+
+
+def test_generated_pages_are_current():
+    program = generate_docs.ROOT / "tools/dev/generate_docs.py"
+    done = subprocess.run([sys.executable, str(program), "--check", "--bin", str(BIN)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_code_of_the_header_is_in_the_page():
+    page = generate_docs.error_codes()
+    for name in generate_docs.ERROR_CODES:
+        assert f"`{name}`" in page
+    assert "`disk_full`" in generate_docs.result_codes() and "`30500205`" in generate_docs.result_codes()
+
+
+def test_administrators_may_do_everything_and_readers_only_read():
+    rows = {line.split("|")[1].strip(): line for line in generate_docs.roles().splitlines()[2:]}
+    assert rows["`administrator`"].count("yes") == 9
+    assert rows["`reader`"].count("yes") == 3
+
+
+def test_subcommands_are_read_from_a_help_page():
+    text = "Usage: x\n\nOptions:\n  -h,--help  Print\n\nSubcommands:\n  list    List\n  show    Show\n                          more words\n"
+    assert generate_docs.subcommands(text) == ["list", "show"]
