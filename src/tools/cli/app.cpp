@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -14,9 +15,6 @@
 
 namespace godwit::cli {
 namespace {
-
-Environment g_no_environment = [](const char*) { return std::optional<std::string>{}; };
-const Environment* active_environment = &g_no_environment;
 
 const json::Value* at(const json::Value& value, std::string_view path) {
   const json::Value* here = &value;
@@ -62,7 +60,7 @@ Result<int> explain(const std::string& text) {
     const int number = std::atoi(text.c_str());
     if (const auto sentence = result_code_text(number); !sentence.empty()) {
       fmt::print("result code {}: {}\n", number, sentence);
-      known = true;
+      return exit_code::ok;
     }
   }
   GODWIT_TRY(const auto code, parse_extended_code(text));
@@ -110,7 +108,8 @@ std::string unknown_verb_hint(const CLI::App& root, int argc, char** argv) {
       continue;
     }
     if (names.empty()) return {};
-    const auto near = config::nearest(word, names);
+    const auto begun = std::find_if(names.begin(), names.end(), [&word](const std::string& name) { return name.starts_with(word); });
+    const auto near = begun != names.end() ? *begun : config::nearest(word, names);
     return fmt::format("'{}' is not a verb of '{}'{}", word, here->get_parent() != nullptr ? here->get_name() : "godwit",
                        near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
   }
@@ -142,7 +141,7 @@ std::string update_name(const json::Value& update_info) {
 
 Result<Client*> Context::client() {
   if (!client_) {
-    GODWIT_TRY(auto connection, find_connection(flags, *active_environment));
+    GODWIT_TRY(auto connection, find_connection(flags, environment));
     client_ = std::make_unique<Client>(std::move(connection));
   }
   return client_.get();
@@ -193,13 +192,17 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
 }
 
 int run(int argc, char** argv, const Environment& environment) {
-  active_environment = &environment;
   Context context;
+  context.environment = environment;
   const auto app = make_app(context);
   try {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app->exit(e);  // --help, --version
+    if (argc == 1) {
+      std::fputs(app->help().c_str(), stderr);
+      return exit_code::wrong_usage;
+    }
     const std::string hint = unknown_verb_hint(*app, argc, argv);
     std::fprintf(stderr, "godwit: %s\nTry --help after any verb.\n", hint.empty() ? e.what() : hint.c_str());
     return exit_code::wrong_usage;

@@ -29,6 +29,7 @@ class Context {
   std::string output = "table";
   bool assume_yes = false;
   Action action{};
+  Environment environment = [](const char*) { return std::optional<std::string>{}; };
 
   [[nodiscard]] bool wants_json() const { return output == "json"; }
   /// Connects with flags, environment and file on first use.
