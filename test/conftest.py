@@ -1,0 +1,36 @@
+"""Fixtures of the tests that run real binaries: one service for each module, devices on demand, logs on failure."""
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools" / "dev"))
+sys.path.insert(0, str(ROOT / "test" / "support"))
+
+from stack import Service, binaries_folder  # noqa: E402
+from scene import SANITIZER_ENV, Scene  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def binaries():
+    return binaries_folder("debug")
+
+
+@pytest.fixture(scope="module")
+def scene(binaries, tmp_path_factory):
+    """A running service and a maker of devices and updates; everything it started is ended with the module."""
+    made = Scene(tmp_path_factory.mktemp("scene"), binaries)
+    made.start()
+    yield made
+    made.end()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    scene_used = item.funcargs.get("scene") if hasattr(item, "funcargs") else None
+    if report.failed and scene_used is not None:
+        for process in scene_used.processes():
+            report.sections.append((f"log of {process.name} ({process.log})", process.tail(40)))
