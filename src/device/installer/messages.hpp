@@ -32,6 +32,7 @@ struct OpenRequest {
   std::string manifest;          // exact signed bytes
   std::string signature;
   std::string root_key_package;  // "": none offered, the kept one counts
+  std::string detached_manifest{};  // the file that a mini manifest points to; "" when `manifest` is whole
   json::Object components{};     // {"components":[...]}, empty: no enumerator
 };
 struct ActRequest {
