@@ -73,7 +73,7 @@ CLEAN = [
     (tidy.banned_names, {"src/core/base/a.cpp": "// strcpy(a, b) is banned\nconst char* s = \"system(1)\";\nsnprintf(b, 3, f);\nfile.system(1);\n"
                                                 "auto raw = R\"x(goto \" rand( )x\";\nint n = 1'000; gmtime_r(a, b);\nusing namespace std;\n",
                          "apps/godwit/main.cpp": "std::getenv(\"X\");\n"}),
-    (tidy.function_lengths, {"a.cpp": "class A {\n" + "  int f() {\n    return 1;\n  }\n" * 60 + "};\nconst T kTable[] = {\n" + "{1, f(2)},\n" * 200 + "};\n"}),
+    (tidy.function_lengths, {"a.cpp": "class A {\n" + "  int f() {\n    return 1;\n  }\n" * 60 + "};\n#define F(x) \\\n  g(x)\nnamespace {\n" + "int a;\n" * 200 + "}\nconst T kTable[] = {\n" + "{1, f(2)},\n" * 200 + "};\n"}),
     (tidy.whitespace, {"test/fuzz/json/corpus/a.txt": "\t \n x", "a.bin": b"\xff\t "}),
     (tidy.rooms_have_readmes, {"src/core/base/error.hpp": "\n", "src/core/base/README.md": "# base\n", "src/core/CMakeLists.txt": "\n"}),
     (tidy.commands_exist, {"dev": "readonly VERBS=(test demo)\n", "README.md": "run `./dev` or `./dev test`\n"}),
