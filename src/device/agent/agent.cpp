@@ -1,0 +1,155 @@
+#include "device/agent/agent.hpp"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <optional>
+
+#include "core/twin/dialect.hpp"
+#include "device/agent/effects.hpp"
+#include "device/agent/executor.hpp"
+#include "device/agent/inbox.hpp"
+#include "device/agent/installer_client.hpp"
+#include "device/agent/journal.hpp"
+#include "device/agent/outbox.hpp"
+#include "device/agent/reporter.hpp"
+
+namespace godwit::agent {
+namespace {
+
+constexpr Duration kTrimAfter = std::chrono::seconds(3);  // of silence: memory goes back to the system
+
+/// Jitter is asked for by three threads.
+class SharedRandom final : public Random {
+ public:
+  explicit SharedRandom(Random& random) : random_(random) {}
+  [[nodiscard]] std::uint64_t below(std::uint64_t bound) override {
+    const std::lock_guard lock(mutex_);
+    return random_.below(bound);
+  }
+
+ private:
+  Random& random_;
+  std::mutex mutex_;
+};
+
+/// One agent for one data folder; the lock goes with the process.
+Result<UniqueFd> lock_folder(const Path& data) {
+  GODWIT_TRY_VOID(make_folders(data));
+  GODWIT_TRY(auto fd, open_file(data / "agent.lock", O_RDWR | O_CREAT, 0600));
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) return fail(Code::conflict, "another agent uses " + data.string() + "; end it first, or give this one a folder of its own (agent.data)");
+  return tl::unexpected<Error>{error_from_errno("lock " + data.string(), errno)};
+}
+
+EffectSettings effect_settings(const AgentConfig& config) {
+  EffectSettings settings;
+  settings.downloads = config.downloads_folder();
+  settings.verify = {.trust_anchors = config.trust_anchors, .root_keys_file = config.root_keys_file(), .device_properties = config.device_properties()};
+  settings.installer_patience = config.installer_patience;
+  return settings;
+}
+
+extension::Limits extension_limits(const AgentConfig& config) {
+  extension::Limits limits;
+  limits.time_limit = config.download_time_limit;
+  limits.cancel_grace = config.extension_cancel_grace;
+  limits.memory = config.extension_memory.value;
+  return limits;
+}
+
+/// The deciding thread's loop: inputs and timers, one after the other.
+Result<void> turn(Executor& executor, Inbox& inbox, int end_fd, const Clock& clock) {
+  std::optional<Duration> trim_at = clock.monotonic() + kTrimAfter;
+  for (;;) {
+    const Duration now = clock.monotonic();
+    auto until = executor.deadline();
+    if (trim_at) until = until ? std::min(*until, *trim_at) : trim_at;
+    const int timeout = until ? static_cast<int>(std::clamp<std::int64_t>((*until - now).count(), 0, 3'600'000)) : -1;
+    std::array<pollfd, 2> watched{{{end_fd, POLLIN, 0}, {inbox.fd(), POLLIN, 0}}};
+    const int ready = ::poll(watched.data(), watched.size(), timeout);
+    if (ready < 0 && errno != EINTR) return tl::unexpected<Error>{error_from_errno("wait for events", errno)};
+    if (ready > 0 && watched[0].revents != 0) return {};
+    if (ready > 0 && watched[1].revents != 0) {
+      for (const auto& input : inbox.take()) executor.handle(input);
+      trim_at = clock.monotonic() + kTrimAfter;
+    }
+    executor.tick();
+    if (trim_at && clock.monotonic() >= *trim_at) {
+      ::malloc_trim(0);
+      trim_at.reset();
+    }
+  }
+}
+
+}  // namespace
+
+LinkSettings link_settings(const AgentConfig& config) {
+  twin::AgentIdentity identity;
+  identity.properties = config.device_properties();
+  identity.compat_property_names = config.compat_property_names;
+  identity.agent_version = "godwit-agent/" GODWIT_VERSION;
+  LinkSettings settings;
+  settings.target = {.host = config.hub_host, .port = std::to_string(config.hub_port), .tls_name = config.hub_tls_name, .ca_file = config.ca_file};
+  settings.session.hub_name = config.hub_name;
+  settings.session.device_id = config.device_id;
+  settings.session.identity_patch = json::print(twin::identity_patch(identity));
+  settings.session.keep_alive = config.keep_alive;
+  settings.key_file = config.key_file;
+  settings.token_lifetime = config.token_lifetime;
+  settings.connect_timeout = config.connect_timeout;
+  settings.longest_wait = config.reconnect_limit;
+  return settings;
+}
+
+json::Object downloader_options(const AgentConfig& config) {
+  json::Object options;
+  options["caFile"] = config.download_ca_file.string();
+  if (!config.download_proxy.empty()) options["proxy"] = config.download_proxy;
+  if (config.allow_http) options["allowHttp"] = true;
+  if (config.download_max_rate.value > 0) options["maxRateBytesPerSecond"] = config.download_max_rate.value;
+  return options;
+}
+
+Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random, Log& log) {
+  GODWIT_TRY(const auto lock, lock_folder(config.data));
+  GODWIT_TRY_VOID(make_folders(config.downloads_folder(), 0755));
+  SharedRandom shared_random(random);
+  FileJournal journal(config.journal_file());
+  GODWIT_TRY(auto loaded, journal.load());
+  if (!loaded.problem.empty()) log.error("journal.unreadable", {{"reason", loaded.problem}, {"remedy", "the agent starts idle and the hub offers the goal again"}});
+  GODWIT_TRY(auto outbox, Outbox::open(config.outbox_folder(), log));
+  Inbox inbox;
+  GODWIT_TRY_VOID(inbox.open());
+
+  RealPauses pauses;
+  SocketInstaller installer({.socket = config.installer_socket, .act_time_limit = config.act_time_limit}, clock, pauses, log);
+  ExtensionDownloader downloader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
+  Payloads payloads({.give_up_after = config.download_give_up_after, .reserve = config.download_reserve.value}, downloader, clock, shared_random, pauses, log);
+  DeviceEffects effects(effect_settings(config), {.installer = installer, .payloads = payloads, .clock = clock, .log = log});
+  Worker worker(effects, {.ended = [&inbox](std::uint64_t epoch, EffectResult result) { inbox.push(EffectEnded{epoch, std::move(result)}); },
+                          .progressed = [&inbox](std::uint64_t epoch, const twin::Progress& progress) { inbox.push(EffectProgress{epoch, progress}); }});
+  const auto to_inbox = [&inbox](LinkEvent event) { std::visit([&inbox](auto&& one) { inbox.push(Input{std::forward<decltype(one)>(one)}); }, std::move(event)); };
+  Link link(link_settings(config), to_inbox, clock, shared_random, log);
+  Reporter reporter(outbox, link, clock, shared_random, log);
+  Executor executor({.journal = journal, .effects = worker, .reporter = reporter, .clock = clock, .log = log});
+
+  log.info("agent.started", {{"version", GODWIT_VERSION}, {"device", config.device_id}, {"hub", config.hub_host}, {"data", config.data.string()}});
+  worker.begin();
+  executor.start(std::move(loaded.record));
+  GODWIT_TRY_VOID(link.start());
+  const auto ended = turn(executor, inbox, end_fd, clock);
+  link.stop();
+  installer.abandon();  // an act under way goes on; the next start of the agent asks for its outcome
+  worker.stop();
+  log.info("agent.stopped", {{"state", state_name(executor.record().state)}});
+  return ended;
+}
+
+}  // namespace godwit::agent

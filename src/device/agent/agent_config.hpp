@@ -1,0 +1,81 @@
+// What an operator tells an agent: agent.toml, strict. The reference page is docs/reference/agent-configuration.md.
+// A plain struct, filled once in main(); then read-only and safe from any thread.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/config.hpp"
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+#include "core/model/compatibility.hpp"
+
+namespace godwit::agent {
+
+struct AgentConfig {
+  // hub
+  std::string hub_host;
+  std::int64_t hub_port = 8883;
+  std::string hub_name;         // "": hub_host
+  std::string hub_tls_name;     // "": hub_host
+  std::string device_id;
+  Path key_file;
+  Path ca_file;
+  Duration keep_alive = std::chrono::minutes(4);
+  Duration token_lifetime = std::chrono::hours(1);
+  Duration connect_timeout = std::chrono::seconds(30);
+  Duration reconnect_limit = std::chrono::minutes(5);
+
+  // device
+  std::string manufacturer;
+  std::string model;
+  std::vector<std::string> properties;  // "name=value"
+  std::vector<std::string> compat_property_names{"manufacturer", "model"};
+
+  // agent
+  Path data = "/var/lib/godwit/agent";
+  Path trust_anchors = "/etc/godwit/trust-anchors.json";
+
+  // installer
+  Path installer_socket = "/run/godwit/installer.sock";
+  Duration installer_patience = std::chrono::minutes(2);
+  Duration act_time_limit = std::chrono::hours(9);
+
+  // download
+  Path download_ca_file;  // "": ca_file
+  std::string download_proxy;
+  bool allow_http = false;
+  Duration download_give_up_after = std::chrono::minutes(30);
+  Duration download_time_limit = std::chrono::hours(8);
+  config::ByteSize download_max_rate{0};
+  config::ByteSize download_reserve{32ULL * 1024 * 1024};
+
+  // extension
+  Duration extension_cancel_grace = std::chrono::seconds(10);
+  config::ByteSize extension_memory{0};
+
+  // log
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  [[nodiscard]] config::Schema schema();
+
+  /// All device properties: manufacturer, model and the additional ones.
+  [[nodiscard]] CompatibilitySet device_properties() const;
+  [[nodiscard]] Path outbox_folder() const { return data / "outbox"; }
+  [[nodiscard]] Path downloads_folder() const { return data / "downloads"; }
+  [[nodiscard]] Path journal_file() const { return data / "journal.json"; }
+  [[nodiscard]] Path extensions_file() const { return data / "extensions.json"; }
+  [[nodiscard]] Path root_keys_file() const { return data / "rootkeys.json"; }
+};
+
+/// Reads `file`, fills what is empty by default, makes relative paths absolute (against the file's folder) and checks what a
+/// device cannot do without. Errors: invalid_argument naming file and key with what to write there; not_found.
+[[nodiscard]] Result<AgentConfig> load_agent_config(const Path& file);
+/// The part of load_agent_config() that looks at values only. `folder` is where relative paths start.
+[[nodiscard]] Result<void> complete_agent_config(AgentConfig& config, const Path& folder);
+
+}  // namespace godwit::agent

@@ -1,0 +1,83 @@
+#include "device/agent/agent_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "device/agent/testing/temp_folder.hpp"
+
+namespace godwit::agent {
+namespace {
+
+constexpr std::string_view kSmallest = R"(
+[hub]
+host = "hub.example"
+device_id = "dev-1"
+key_file = "device.key"
+ca_file = "/etc/godwit/ca.pem"
+[device]
+manufacturer = "Contoso"
+model = "Toaster"
+[agent]
+data = "agent"
+)";
+
+Result<AgentConfig> load(std::string text) {
+  const TempFolder folder;
+  GODWIT_CHECK(write_file_durably(folder.path() / "agent.toml", text).has_value());
+  auto config = load_agent_config(folder.path() / "agent.toml");
+  if (config) {
+    EXPECT_EQ(config->key_file, folder.path() / "device.key") << "relative paths start at the file's folder";
+  }
+  return config;
+}
+
+TEST(AgentConfig, needs_little_and_fills_the_rest) {
+  const auto config = load(std::string(kSmallest));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->hub_name, "hub.example");
+  EXPECT_EQ(config->hub_tls_name, "hub.example");
+  EXPECT_EQ(config->download_ca_file, "/etc/godwit/ca.pem");
+  EXPECT_EQ(config->device_properties(), (CompatibilitySet{{"manufacturer", "Contoso"}, {"model", "Toaster"}}));
+}
+
+TEST(AgentConfig, more_properties_may_be_part_of_the_class) {
+  const auto config = load(std::string(kSmallest) + "[installer]\npatience = \"5s\"\n" );
+  ASSERT_TRUE(config);
+  std::string text{kSmallest};
+  text.insert(text.find("[agent]"), "properties = [\"location=plant7\", \"note=a=b\"]\ncompat_property_names = [\"manufacturer\", \"model\", \"location\"]\n");
+  const auto wide = load(text);
+  ASSERT_TRUE(wide) << wide.error().message;
+  EXPECT_EQ(wide->device_properties().at("location"), "plant7");
+  EXPECT_EQ(wide->device_properties().at("note"), "a=b");
+}
+
+TEST(AgentConfig, says_what_is_wrong_and_where) {
+  const auto without = [](std::string_view key) {
+    std::string text{kSmallest};
+    const auto begin = text.find(key);
+    text.erase(begin, text.find('\n', begin) - begin);
+    return text;
+  };
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {without("host ="), "hub.host"},
+      {without("device_id ="), "hub.device_id"},
+      {without("key_file ="), "hub.key_file"},
+      {without("manufacturer ="), "device.manufacturer"},
+      {std::string(kSmallest) + "[instaler]\nsocket = \"/run/x\"\n", "installer"},
+      {std::string(kSmallest) + "[download]\ngive_up_after = \"soon\"\n", "give_up_after"},
+      {std::string(kSmallest) + "[log]\nlevel = \"loud\"\n", "log.level"},
+  };
+  for (const auto& [text, expected] : cases) {
+    const auto config = load(text);
+    ASSERT_FALSE(config) << expected;
+    EXPECT_NE(config.error().message.find(expected), std::string::npos) << config.error().message;
+    EXPECT_NE(config.error().message.find("agent.toml"), std::string::npos) << config.error().message;
+  }
+  std::string text{kSmallest};
+  text.insert(text.find("[agent]"), "compat_property_names = [\"colour\"]\n");
+  const auto unknown = load(text);
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("colour"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace godwit::agent

@@ -1,0 +1,62 @@
+// The deciding part of the agent: an event meets the table, the next state goes into the journal, then the effect goes to
+// the worker. Nothing here waits for the network, the installer or a download.
+// Belongs to the deciding thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "core/base/clock.hpp"
+#include "core/base/log.hpp"
+#include "device/agent/inbox.hpp"
+#include "device/agent/journal.hpp"
+#include "device/agent/record.hpp"
+#include "device/agent/reporter.hpp"
+#include "device/agent/worker.hpp"
+
+namespace godwit::agent {
+
+class Executor {
+ public:
+  struct Ports {
+    Journal& journal;
+    EffectQueue& effects;
+    Reporter& reporter;
+    const Clock& clock;
+    Log& log;
+  };
+  explicit Executor(Ports ports) : ports_(ports) {}
+
+  /// Takes up the record that the journal holds: the event woke_up.
+  void start(Record record);
+  void handle(const Input& input);
+  /// Does what is due by the clock.
+  void tick();
+  /// When tick() has something to do, on the monotonic clock.
+  [[nodiscard]] std::optional<Duration> deadline() const;
+  [[nodiscard]] const Record& record() const { return record_; }
+
+ private:
+  void on_desired(const SessionDesired& message);
+  void on_effect_ended(const EffectEnded& ended);
+  void on_progress(const EffectProgress& progress);
+  void consider_goal();
+  void work_off();
+  [[nodiscard]] bool take(const Incident& incident);
+  void carry_out(const Row& row);
+  void start_effect(Effect effect);
+  void report_end();
+  void show_phase();
+
+  Ports ports_;
+  Record record_;
+  std::deque<Incident> waiting_;
+  std::optional<twin::DesiredUpdate> newest_goal_;  // not yet dealt with completely
+  std::uint64_t running_epoch_ = 0;                 // 0: no effect runs that somebody waits for
+  std::uint64_t next_epoch_ = 1;
+  Duration save_again_at_{};
+};
+
+}  // namespace godwit::agent

@@ -1,0 +1,83 @@
+// The link: a thread that keeps one connection to the hub, makes and renews its access token, waits and comes back when the
+// connection breaks. It carries values; it decides nothing about updates.
+// start() and stop() from one thread; send_patch() from any thread. Events come on the link's own thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+
+#include "core/base/clock.hpp"
+#include "core/base/file.hpp"
+#include "core/base/log.hpp"
+#include "core/base/random.hpp"
+#include "device/agent/hub_session.hpp"
+#include "device/agent/reporter.hpp"
+#include "device/agent/tls_connection.hpp"
+
+namespace godwit::agent {
+
+struct LinkSettings {
+  TlsTarget target;
+  SessionSettings session;
+  Path key_file;  // base64 of the device's key; read anew for every token
+  Duration token_lifetime = std::chrono::hours(1);
+  Duration connect_timeout = std::chrono::seconds(30);
+  Duration first_wait = std::chrono::seconds(1);
+  Duration longest_wait = std::chrono::minutes(5);
+  Duration stable_after = std::chrono::minutes(1);  // a connection that stood so long starts the waits anew
+};
+
+struct LinkOnline {};
+struct LinkOffline { std::string reason; };
+using LinkEvent = std::variant<LinkOnline, LinkOffline, SessionDesired, SessionAnswer>;
+
+class Link final : public PatchSender {
+ public:
+  using Sink = std::function<void(LinkEvent)>;  // must not call back into the link
+
+  Link(LinkSettings settings, Sink sink, const Clock& clock, Random& random, Log& log);
+  ~Link() override;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  [[nodiscard]] Result<void> start();
+  /// Says good-bye to the hub and ends the thread. Waits at most as long as a name look-up takes.
+  void stop();
+  void send_patch(std::uint64_t token, std::string patch) override;
+
+ private:
+  struct Command { std::uint64_t token; std::string patch; };
+  enum class Ended : std::uint8_t { renew, stop };
+
+  void run(std::stop_token stop);
+  [[nodiscard]] Result<Ended> one_connection(const std::stop_token& stop);
+  [[nodiscard]] Result<void> handshake(TlsConnection& connection, Duration deadline, const std::stop_token& stop);
+  [[nodiscard]] Result<Ended> converse(TlsConnection& connection, HubSession& session, Duration renew_at, const std::stop_token& stop);
+  [[nodiscard]] Result<void> move_bytes(TlsConnection& connection, HubSession& session, std::string& pending);
+  void deliver(HubSession& session);
+  [[nodiscard]] Result<Secret> make_token() const;
+  void take_commands(HubSession& session);
+  void drop_commands();
+  /// Waits for the socket (if not -1), a command, a stop or the time. True: the socket is ready.
+  [[nodiscard]] bool wait(int fd, short events, Duration until);
+  void wake() const;
+
+  LinkSettings settings_;
+  Sink sink_;
+  const Clock& clock_;
+  Random& random_;
+  Log& log_;
+  UniqueFd wake_fd_;
+  std::mutex mutex_;
+  std::deque<Command> commands_;
+  bool was_online_ = false;     // link thread only
+  Duration online_since_{};     // link thread only
+  std::jthread thread_;
+};
+
+}  // namespace godwit::agent

@@ -1,0 +1,172 @@
+// Method: a real link against a real TLS server in the same process, on the loopback; the waits are short but real.
+#include "device/agent/link.hpp"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <functional>
+
+#include "device/agent/testing/fake_hub.hpp"
+#include "device/agent/testing/temp_folder.hpp"
+
+namespace godwit::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const Bytes kKey = "0123456789abcdef0123456789abcdef";
+
+class LinkTest : public ::testing::Test {
+ protected:
+  explicit LinkTest(const std::string& name = "127.0.0.1") : hub_(folder_.path(), name, kKey) {
+    GODWIT_CHECK(write_file_durably(folder_.path() / "device.key", base64_encode(kKey) + "\n").has_value());
+    settings_.target = {.host = "127.0.0.1", .port = std::to_string(hub_.port()), .tls_name = name, .ca_file = hub_.ca_file()};
+    settings_.session.hub_name = "hub.example";
+    settings_.session.device_id = "dev-1";
+    settings_.session.identity_patch = "{\"identity\":true}";
+    settings_.key_file = folder_.path() / "device.key";
+    settings_.first_wait = milliseconds(20);
+    settings_.longest_wait = milliseconds(50);
+  }
+
+  void connect() {
+    link_ = std::make_unique<Link>(settings_, [this](LinkEvent event) { take(std::move(event)); }, clock_, random_, log_);
+    ASSERT_TRUE(link_->start());
+  }
+  void take(LinkEvent event) {
+    {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+    }
+    changed_.notify_all();
+  }
+  template <class T>
+  bool wait_for(const std::function<bool(const T&)>& wanted = [](const T&) { return true; }, std::size_t count = 1) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, seconds(10), [&] {
+      std::size_t found = 0;
+      for (const auto& event : events_) {
+        const auto* one = std::get_if<T>(&event);
+        if (one != nullptr && wanted(*one)) ++found;
+      }
+      return found >= count;
+    });
+  }
+
+  TempFolder folder_;
+  FakeHub hub_;
+  LinkSettings settings_;
+  SystemClock clock_;
+  SeededRandom random_{3};
+  NullLog log_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<LinkEvent> events_;
+  std::unique_ptr<Link> link_;
+};
+
+TEST_F(LinkTest, brings_the_twin_and_takes_reports) {
+  hub_.set_desired({{"a", 1}}, 5);
+  connect();
+  ASSERT_TRUE(wait_for<SessionDesired>([](const SessionDesired& desired) { return desired.version == 5; }));
+  link_->send_patch(42, "{\"state\":0}");
+  ASSERT_TRUE(wait_for<SessionAnswer>([](const SessionAnswer& answer) { return answer.token == 42 && answer.status == 204; }));
+  const auto seen = hub_.seen();
+  ASSERT_EQ(seen.reported.size(), 2U);
+  EXPECT_EQ(seen.reported[0], "{\"identity\":true}");
+  EXPECT_EQ(seen.reported[1], "{\"state\":0}");
+  hub_.set_desired({{"a", 2}}, 6);
+  ASSERT_TRUE(wait_for<SessionDesired>([](const SessionDesired& desired) { return desired.version == 6; }));
+  link_->stop();
+  EXPECT_TRUE(hub_.wait_for([](const FakeHub::Seen& now) { return now.disconnects == 1; })) << "says good-bye";
+}
+
+TEST_F(LinkTest, comes_back_after_a_broken_connection) {
+  connect();
+  ASSERT_TRUE(wait_for<LinkOnline>());
+  hub_.drop_connection();
+  ASSERT_TRUE(wait_for<LinkOffline>());
+  ASSERT_TRUE(wait_for<LinkOnline>([](const LinkOnline&) { return true; }, 2));
+  EXPECT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.connections == 2; }));
+}
+
+TEST_F(LinkTest, keeps_trying_while_the_hub_refuses) {
+  hub_.refuse(mqtt::ConnectReturn::unavailable);
+  connect();
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.refusals >= 3; }));
+  hub_.refuse(mqtt::ConnectReturn::accepted);
+  ASSERT_TRUE(wait_for<LinkOnline>());
+}
+
+TEST_F(LinkTest, renews_its_token_by_a_new_connection) {
+  settings_.token_lifetime = seconds(2);
+  connect();
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.connections >= 2; }));
+  const auto seen = hub_.seen();
+  EXPECT_NE(seen.passwords[0], seen.passwords[1]);
+  EXPECT_EQ(seen.disconnects, 1);
+}
+
+TEST_F(LinkTest, a_wrong_key_is_refused_and_a_replaced_key_file_is_read) {
+  ASSERT_TRUE(write_file_durably(folder_.path() / "device.key", base64_encode("another key, not the registered one")));
+  connect();
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.refusals >= 1; }));
+  ASSERT_TRUE(write_file_durably(folder_.path() / "device.key", base64_encode(kKey)));
+  ASSERT_TRUE(wait_for<LinkOnline>());
+}
+
+// faults: 31
+TEST_F(LinkTest, does_not_talk_to_a_hub_with_another_name) {
+  settings_.target.tls_name = "other.example";
+  connect();
+  std::this_thread::sleep_for(milliseconds(150));
+  link_->stop();
+  EXPECT_EQ(hub_.seen().connections + hub_.seen().refusals, 0);
+}
+
+TEST_F(LinkTest, does_not_talk_to_a_hub_of_another_authority) {
+  const TempFolder other_folder;
+  const FakeHub other(other_folder.path(), "127.0.0.1", kKey);
+  settings_.target.ca_file = other.ca_file();
+  connect();
+  std::this_thread::sleep_for(milliseconds(150));
+  link_->stop();
+  EXPECT_EQ(hub_.seen().connections + hub_.seen().refusals, 0);
+}
+
+TEST_F(LinkTest, stops_at_once_while_it_waits) {
+  settings_.target.port = "1";
+  settings_.first_wait = seconds(60);
+  settings_.longest_wait = seconds(60);
+  connect();
+  std::this_thread::sleep_for(milliseconds(50));
+  const auto begun = clock_.monotonic();
+  link_->stop();
+  EXPECT_LT(clock_.monotonic() - begun, seconds(5));
+}
+
+TEST(TlsConnection, names_what_is_wrong) {
+  const TempFolder folder;
+  FakeHub hub(folder.path(), "hub.example", kKey);
+  const auto problem_of = [&](TlsTarget target) -> std::string {
+    auto connection = TlsConnection::open(target);
+    if (!connection) return connection.error().message;
+    for (int i = 0; i < 2000; ++i) {
+      const auto done = (*connection)->proceed();
+      if (!done) return done.error().message;
+      if (*done) return "";
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return "still waiting";
+  };
+  const std::string port = std::to_string(hub.port());
+  EXPECT_EQ(problem_of({"127.0.0.1", port, "hub.example", hub.ca_file()}), "");
+  EXPECT_NE(problem_of({"127.0.0.1", port, "other.example", hub.ca_file()}).find("hostname mismatch"), std::string::npos);
+  EXPECT_NE(problem_of({"127.0.0.1", port, "127.0.0.1", hub.ca_file()}).find("IP address mismatch"), std::string::npos);
+  EXPECT_NE(problem_of({"127.0.0.1", "1", "hub.example", hub.ca_file()}).find("connect to 127.0.0.1:1"), std::string::npos);
+  EXPECT_NE(problem_of({"127.0.0.1", port, "hub.example", folder.path() / "missing.pem"}).find("missing.pem"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace godwit::agent

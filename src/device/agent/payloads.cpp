@@ -1,0 +1,176 @@
+#include "device/agent/payloads.hpp"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "device/agent/backoff.hpp"
+
+namespace godwit::agent {
+namespace {
+
+constexpr Duration kLongestRetryAfter = std::chrono::minutes(10);
+
+ByteCount size_of(const Path& path) {
+  std::error_code problem;
+  const auto size = std::filesystem::file_size(path, problem);
+  return problem ? 0 : size;
+}
+
+std::optional<ByteCount> free_space(const Path& folder) {
+  struct statvfs info {};
+  if (::statvfs(folder.c_str(), &info) != 0) return std::nullopt;
+  return static_cast<ByteCount>(info.f_bavail) * info.f_frsize;
+}
+
+Path partial(const Path& target) {
+  Path path = target;
+  path += ".part";
+  return path;
+}
+
+ExtendedCode code_of(const Error& error) { return error.code == Code::disk_full ? erc::disk_full : erc::download_failed; }
+
+void remove_quietly(const Path& path) {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+}  // namespace
+
+std::string readable_size(ByteCount bytes) {
+  constexpr std::array<const char*, 4> kUnits{"KiB", "MiB", "GiB", "TiB"};
+  if (bytes < 1024) return fmt::format("{} bytes", bytes);
+  double size = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  for (; size >= 1024 && unit + 1 < kUnits.size(); ++unit) size /= 1024;
+  return fmt::format("{:.1f} {}", size, kUnits[unit]);
+}
+
+FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::stop_token& stop, const Progress& progress) {
+  const auto registry = extension::Registry::load(extensions_file_);
+  if (!registry) return {.extended_code = erc::downloader_missing, .details = registry.error().message};
+  const auto registration = registry->find_only(extension::Type::content_downloader);
+  if (!registration) return {.extended_code = erc::downloader_missing, .details = registration.error().message};
+
+  json::Object options = options_;
+  if (!request.size) options["sizeLimit"] = request.size_limit;
+  json::Object call;
+  call["verb"] = "download";
+  call["url"] = request.url;
+  call["target"] = request.target.string();
+  if (request.size) call["expected_size"] = *request.size;
+  call["resume_offset"] = request.resume_offset;
+  call["options"] = std::move(options);
+  extension::Callbacks callbacks;
+  callbacks.on_progress = [&progress](std::uint64_t done, std::uint64_t) { progress(done); };
+  callbacks.on_log = [this](LogLevel level, std::string_view line) { log_.write(level, "downloader.says", {{"line", line}}); };
+  const auto outcome = extension::run_extension(*registration, call, limits_, stop, callbacks);
+  if (!outcome) {
+    const bool is_retryable = outcome.error().code == Code::timed_out;
+    return {.extended_code = extension::extended_code_of(extension::Type::content_downloader, outcome.error().code), .details = outcome.error().message, .is_retryable = is_retryable};
+  }
+  FetchAnswer answer{.result_code = outcome->result_code, .extended_code = outcome->extended_code, .details = outcome->details};
+  const auto* retryable = json::find(outcome->answer, "retryable");
+  answer.is_retryable = retryable != nullptr && retryable->is_bool() && retryable->as_bool();
+  if (const auto seconds = json::integer_or_nothing(outcome->answer, "retryAfterSeconds"); seconds && *seconds >= 0)
+    answer.retry_after = std::chrono::seconds(std::min<std::int64_t>(*seconds, 86'400));
+  return answer;
+}
+
+Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop, const Progress& progress) {
+  Duration last_headway = clock_.monotonic();
+  std::uint32_t failures = 0;
+  for (bool is_first = true;; is_first = false) {
+    request.resume_offset = size_of(request.target);
+    if (!request.size || request.resume_offset > *request.size) {
+      remove_quietly(request.target);
+      request.resume_offset = 0;
+    }
+    if (request.size && request.resume_offset == *request.size) return false;
+    const FetchAnswer answer = downloader_.fetch(request, stop, progress);
+    if (answer.result_code > 0) return is_first && request.resume_offset == 0;
+    if (stop.stop_requested()) return stopped();
+    const auto space = free_space(request.target.parent_path());
+    const ByteCount here = size_of(request.target);
+    const ByteCount missing = request.size && here < *request.size ? *request.size - here : 0;
+    if (space && *space <= std::min<ByteCount>(missing, 1024 * 1024) && missing > 0)
+      return trouble(erc::disk_full, fmt::format("download {}: the disk is full, {} are missing and {} are free; free some space and retry", name, readable_size(missing), readable_size(*space)));
+    const ExtendedCode code = answer.extended_code != 0 ? answer.extended_code : erc::download_failed;
+    if (!answer.is_retryable) return trouble(code, fmt::format("download {}: {}", name, answer.details));
+    if (here > request.resume_offset) {
+      last_headway = clock_.monotonic();
+      failures = 0;
+    }
+    const Duration idle = clock_.monotonic() - last_headway;
+    if (idle >= settings_.give_up_after)
+      return trouble(code, fmt::format("download {}: gave up, no byte came for {} s: {}", name, idle.count() / 1000, answer.details));
+    Duration pause = backoff(failures++, settings_.first_pause, settings_.longest_pause, random_);
+    if (answer.retry_after) pause = std::max(pause, std::min(*answer.retry_after, kLongestRetryAfter));
+    log_.warning("download.again", {{"file", name}, {"reason", answer.details}, {"have_bytes", here}, {"again_in_ms", pause.count()}});
+    if (!pauses_.wait(pause, stop)) return stopped();
+  }
+}
+
+Attempt<void> Payloads::check(const PlannedFile& file, const Path& path) const {
+  const ByteCount size = size_of(path);
+  if (size != file.size) return trouble(erc::download_size, fmt::format("download {}: {} bytes came, the manifest says {}", file.name, size, file.size));
+  const auto digest = sha256_of_file(path);
+  if (!digest) return trouble(code_of(digest.error()), fmt::format("check {}: {}", file.name, digest.error().message));
+  if (*digest != file.sha256)
+    return trouble(erc::download_hash, fmt::format("download {}: its SHA-256 is {}, the manifest says {}; the server holds another file than was signed", file.name, hex_encode(*digest), hex_encode(file.sha256)));
+  return {};
+}
+
+Attempt<void> Payloads::fetch(const PlannedFile& file, const std::string& url, const Path& folder, const std::stop_token& stop, const Progress& progress) {
+  const Path whole = folder / file.id;
+  if (size_of(whole) == file.size && check(file, whole)) {
+    progress(file.size);
+    return {};
+  }
+  remove_quietly(whole);
+  if (url.empty()) return trouble(erc::download_bad_url, fmt::format("download {}: the service gave no URL for file {}", file.name, file.id));
+  FetchRequest request{.url = url, .target = partial(whole), .size = file.size, .size_limit = file.size};
+  for (bool may_start_over = true;; may_start_over = false) {
+    const auto fetched = fetch_patiently(request, file.name, stop, progress);
+    if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
+    const auto checked = check(file, request.target);
+    if (checked) break;
+    remove_quietly(request.target);  // what is wrong must not be continued
+    if (*fetched || !may_start_over) return checked;
+    log_.warning("download.from_the_start", {{"file", file.name}, {"reason", checked.error().details}});
+  }
+  std::error_code problem;
+  std::filesystem::rename(request.target, whole, problem);
+  if (problem) return trouble(erc::download_failed, fmt::format("download {}: {}", file.name, problem.message()));
+  if (auto synced = sync_folder(folder); !synced) return trouble(code_of(synced.error()), synced.error().message);
+  progress(file.size);
+  return {};
+}
+
+Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& target, ByteCount limit, const std::stop_token& stop) {
+  const auto fetched = fetch_patiently({.url = url, .target = target, .size = std::nullopt, .size_limit = limit}, target.filename().string(), stop, [](ByteCount) {});
+  if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
+  auto text = read_file(target, limit);
+  remove_quietly(target);
+  if (!text) return trouble(code_of(text.error()), text.error().message);
+  return *std::move(text);
+}
+
+Attempt<void> Payloads::check_space(const std::vector<const PlannedFile*>& files, const Path& folder) const {
+  ByteCount missing = 0;
+  for (const auto* file : files) {
+    const ByteCount here = std::max(size_of(folder / file->id), size_of(partial(folder / file->id)));
+    missing += file->size - std::min(here, file->size);
+  }
+  const auto space = free_space(folder);
+  if (missing == 0 || !space || *space >= missing + settings_.reserve) return {};
+  return trouble(erc::disk_full, fmt::format("download: {} are needed and {} must stay free, but {} has only {}; free some space and retry", readable_size(missing), readable_size(settings_.reserve), folder.string(), readable_size(*space)));
+}
+
+}  // namespace godwit::agent

@@ -1,0 +1,98 @@
+// What the agent knows of its one update: the record that the journal holds, how a row of the table changes it, and what
+// a new goal means for it. Pure values and functions; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.hpp"
+#include "core/base/error.hpp"
+#include "core/base/json.hpp"
+#include "core/model/outcome.hpp"
+#include "core/model/update_id.hpp"
+#include "core/twin/dialect.hpp"
+#include "device/agent/workflow.hpp"
+
+namespace godwit::agent {
+
+struct PlannedFile {
+  std::string id;
+  std::string name;
+  ByteCount size = 0;
+  Bytes sha256{};  // 32 raw bytes
+  friend bool operator==(const PlannedFile&, const PlannedFile&) = default;
+};
+
+/// One leaf step of the installer's plan, with what became of it.
+struct PlannedStep {
+  std::string path;     // "step_0", "step_1/step_0"
+  std::string handler;
+  std::vector<PlannedFile> files{};
+  std::optional<StepResult> result{};
+  friend bool operator==(const PlannedStep&, const PlannedStep&) = default;
+};
+
+/// A workflow that another one followed. Should it come back, its attempts go on counting, so that the installer's notes of then
+/// (finished, cancelled) do not answer for now.
+struct PastWorkflow {
+  std::string workflow_id;
+  std::uint32_t attempt = 1;
+  friend bool operator==(const PastWorkflow&, const PastWorkflow&) = default;
+};
+
+struct Record {
+  State state = State::idle;
+  std::optional<twin::DesiredUpdate> goal{};  // what is worked on or was last; absent only when idle
+  std::uint32_t attempt = 0;                  // 1 at first; counts retry stamps of this workflow
+  std::optional<UpdateId> target{};           // from the verified manifest
+  std::vector<PlannedStep> steps{};           // the installer's plan
+  std::uint32_t step = 0;                     // the current one
+  std::optional<InstallResult> outcome{};     // the cause, once something failed or ended
+  std::optional<UpdateId> installed{};        // the last update that this agent saw completely in place
+  std::vector<PastWorkflow> past{};           // newest last, at most kPastLimit
+  bool is_superseded = false;                 // a newer goal waits: end without a report
+  std::uint32_t wakes = 0;                    // starts of the process since the last headway
+  std::uint32_t losses = 0;                   // lost installers since the last headway
+  friend bool operator==(const Record&, const Record&) = default;
+};
+
+inline constexpr std::uint32_t kWakeLimit = 20;  // then the update fails instead of coming back for ever
+inline constexpr std::uint32_t kLossLimit = 5;
+inline constexpr std::size_t kPastLimit = 16;
+
+/// How an effect ended.
+struct EffectResult {
+  Event event = Event::failed;
+  std::int32_t result_code = 0;
+  std::vector<ExtendedCode> extended_codes{};
+  std::string details{};
+  std::optional<UpdateId> target{};                // verify, passed
+  std::vector<PlannedStep> steps{};                // verify: the plan; download: the same steps, those in place marked
+};
+
+/// One event with what came along.
+struct Incident {
+  Event event = Event::woke_up;
+  std::optional<EffectResult> result{};        // of the effect that ended
+  std::optional<twin::DesiredUpdate> goal{};   // offered, retry_asked, cancel_asked, replaced
+};
+
+/// The record after `row` was taken because of `incident`. Does not write anything.
+[[nodiscard]] Record advance(const Record& record, const Row& row, const Incident& incident);
+
+/// What a goal from the twin means; nullopt: only an acknowledgement is due.
+[[nodiscard]] std::optional<Event> judge(const Record& record, const twin::DesiredUpdate& goal);
+
+/// The step results by top-level step, as the service numbers them: the worst leaf of each, in order.
+[[nodiscard]] std::vector<StepResult> top_level_results(const Record& record);
+
+/// State 6, sent when work begins; and the final report (idle or failed) of a final state.
+[[nodiscard]] twin::AgentReport report_of_start(const Record& record);
+[[nodiscard]] twin::AgentReport report_of_end(const Record& record);
+
+/// "step 2 (microsoft/script:1)", or "" when there is no plan yet.
+[[nodiscard]] std::string name_of_step(const Record& record);
+
+}  // namespace godwit::agent

@@ -1,0 +1,89 @@
+#include "device/agent/status.hpp"
+
+#include <fmt/format.h>
+
+namespace godwit::agent {
+namespace {
+
+std::string_view in_words(State state) {
+  switch (state) {
+    case State::idle: return "idle, no update was offered yet";
+    case State::verifying: return "verifying the update";
+    case State::downloading: return "downloading";
+    case State::checking: return "asking whether the step is in place";
+    case State::backing_up: return "backing up before the step";
+    case State::installing: return "installing";
+    case State::applying: return "applying";
+    case State::restoring: return "restoring after a failure";
+    case State::cancelling: return "cancelling";
+    case State::stopping: return "cancelling, waiting for the handler to end";
+    case State::undoing: return "cancelling, restoring the step";
+    case State::succeeded: return "the last update succeeded";
+    case State::failed: return "the last update failed";
+    case State::cancelled: return "the last update was cancelled";
+  }
+  return "unknown";
+}
+
+std::string step_text(const Record& record, std::size_t index) {
+  const auto& step = record.steps[index];
+  std::string text = fmt::format("  {} {:<10} {:<24} ", index == record.step && is_working(record.state) ? ">" : " ", step.path, step.handler);
+  if (!step.result) return text + "not begun\n";
+  text += fmt::format("{}", step.result->result_code);
+  if (const auto words = result_code_text(step.result->result_code); !words.empty()) text += fmt::format(" {}", words);
+  if (step.result->extended_code != 0) text += " (" + extended_code_hex(step.result->extended_code) + ")";
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string status_text(const Record& record, std::size_t reports_waiting) {
+  std::string out = fmt::format("State:            {} ({})\n", state_name(record.state), in_words(record.state));
+  out += fmt::format("Installed:        {}\n", record.installed ? record.installed->str() : "nothing by this agent");
+  if (record.goal) out += fmt::format("Workflow:         {}, attempt {}\n", record.goal->workflow_id, record.attempt);
+  if (record.target) out += fmt::format("Update:           {}\n", record.target->str());
+  if (record.outcome) {
+    out += fmt::format("Result:           {} {}\n", record.outcome->result_code, result_code_text(record.outcome->result_code));
+    for (const auto code : record.outcome->extended_codes) {
+      if (code == 0) continue;
+      out += fmt::format("Extended code:    {} {}\n", extended_code_hex(code), extended_code_text(code));
+    }
+    if (!record.outcome->details.empty()) out += fmt::format("Details:          {}\n", record.outcome->details);
+  }
+  out += fmt::format("Reports waiting:  {}\n", reports_waiting);
+  if (!record.steps.empty()) out += "Steps:\n";
+  for (std::size_t i = 0; i < record.steps.size(); ++i) out += step_text(record, i);
+  return out;
+}
+
+std::string status_json(const Record& record, std::size_t reports_waiting) {
+  json::Object out;
+  out["state"] = std::string(state_name(record.state));
+  out["workflowId"] = record.goal ? json::Value(record.goal->workflow_id) : json::Value(nullptr);
+  out["attempt"] = record.attempt;
+  out["update"] = record.target ? json::Value(record.target->to_json()) : json::Value(nullptr);
+  out["installedUpdate"] = record.installed ? json::Value(record.installed->to_json()) : json::Value(nullptr);
+  out["step"] = record.step;
+  json::Array steps;
+  for (const auto& step : record.steps) {
+    json::Object entry;
+    entry["path"] = step.path;
+    entry["handler"] = step.handler;
+    entry["resultCode"] = step.result ? json::Value(step.result->result_code) : json::Value(nullptr);
+    entry["extendedResultCode"] = step.result ? json::Value(extended_code_hex(step.result->extended_code)) : json::Value(nullptr);
+    entry["resultDetails"] = step.result ? json::Value(step.result->details) : json::Value(nullptr);
+    steps.push_back(std::move(entry));
+  }
+  out["steps"] = std::move(steps);
+  if (record.outcome) {
+    json::Array codes;
+    for (const auto code : record.outcome->extended_codes) codes.push_back(json::Value(extended_code_hex(code)));
+    out["resultCode"] = record.outcome->result_code;
+    out["extendedResultCodes"] = std::move(codes);
+    out["resultDetails"] = record.outcome->details;
+  }
+  out["reportsWaiting"] = reports_waiting;
+  return json::print(out) + "\n";
+}
+
+}  // namespace godwit::agent

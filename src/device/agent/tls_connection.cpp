@@ -1,0 +1,201 @@
+#include "device/agent/tls_connection.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace godwit::agent {
+namespace {
+
+constexpr std::size_t kAddressLimit = 8;
+
+std::string errno_text(int number) { return error_from_errno("", number).message.substr(2); }
+
+bool is_ip_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
+}
+
+std::string openssl_reason() {
+  const unsigned long code = ERR_get_error();
+  if (code == 0) return "";
+  const char* reason = ERR_reason_error_string(code);
+  return reason != nullptr ? reason : "error " + std::to_string(code);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TlsConnection>> TlsConnection::open(const TlsTarget& target) {
+  std::unique_ptr<TlsConnection> connection(new TlsConnection);
+  connection->where_ = target.host + ":" + target.port;
+  GODWIT_TRY_VOID(connection->look_up(target));
+  GODWIT_TRY_VOID(connection->set_up_tls(target));
+  GODWIT_TRY_VOID(connection->connect_next());
+  return connection;
+}
+
+TlsConnection::~TlsConnection() {
+  SSL_free(tls_);
+  SSL_CTX_free(context_);
+}
+
+Result<void> TlsConnection::look_up(const TlsTarget& target) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | (is_ip_address(target.host) ? AI_NUMERICHOST : AI_ADDRCONFIG);
+  addrinfo* found = nullptr;
+  const int problem = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
+  if (problem != 0) return fail(Code::network_failed, "look up " + target.host + ": " + (problem == EAI_SYSTEM ? errno_text(errno) : gai_strerror(problem)));
+  for (const addrinfo* entry = found; entry != nullptr && addresses_.size() < kAddressLimit; entry = entry->ai_next)
+    addresses_.push_back({entry->ai_family, std::string(reinterpret_cast<const char*>(entry->ai_addr), entry->ai_addrlen)});
+  ::freeaddrinfo(found);
+  if (addresses_.empty()) return fail(Code::network_failed, "look up " + target.host + ": no address");
+  return {};
+}
+
+Result<void> TlsConnection::connect_next() {
+  while (next_address_ < addresses_.size()) {
+    const Address& address = addresses_[next_address_++];
+    fd_.reset(::socket(address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd_) return tl::unexpected<Error>{error_from_errno("make a socket", errno)};
+    const int on = 1;
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    sockaddr_storage storage{};
+    std::memcpy(&storage, address.bytes.data(), std::min(address.bytes.size(), sizeof storage));
+    stage_ = Stage::connecting;
+    wanted_ = POLLOUT;
+    if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), static_cast<socklen_t>(address.bytes.size())) == 0) return {};
+    if (errno == EINPROGRESS) return {};
+    last_problem_ = errno_text(errno);
+  }
+  return fail(Code::network_failed, "connect to " + where_ + ": " + last_problem_);
+}
+
+Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
+  ERR_clear_error();
+  context_ = SSL_CTX_new(TLS_client_method());
+  if (context_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
+  SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
+  SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
+  if (SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
+    return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() + " (a PEM file with certificates is needed)");
+  tls_ = SSL_new(context_);
+  if (tls_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
+  X509_VERIFY_PARAM* rules = SSL_get0_param(tls_);
+  const bool is_address = is_ip_address(target.tls_name);
+  const int is_set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(rules, target.tls_name.c_str()) : X509_VERIFY_PARAM_set1_host(rules, target.tls_name.c_str(), 0);
+  if (is_set != 1) return fail(Code::tls_failed, "the name '" + target.tls_name + "' cannot be checked");
+  if (!is_address) SSL_set_tlsext_host_name(tls_, target.tls_name.c_str());
+  return {};
+}
+
+Result<void> TlsConnection::begin_tls() {
+  if (SSL_set_fd(tls_, fd_.get()) != 1) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
+  SSL_set_connect_state(tls_);
+  stage_ = Stage::handshaking;
+  return {};
+}
+
+Result<bool> TlsConnection::proceed() {
+  if (stage_ == Stage::connecting) {
+    int problem = 0;
+    socklen_t size = sizeof problem;
+    pollfd check{fd_.get(), POLLOUT, 0};
+    if (::poll(&check, 1, 0) == 0) return false;
+    ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
+    if (problem != 0) {
+      last_problem_ = errno_text(problem);
+      GODWIT_TRY_VOID(connect_next());
+      return false;
+    }
+    GODWIT_TRY_VOID(begin_tls());
+  }
+  if (stage_ == Stage::handshaking) {
+    ERR_clear_error();
+    const int result = SSL_do_handshake(tls_);
+    if (result != 1) {
+      const int kind = SSL_get_error(tls_, result);
+      if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) {
+        wanted_ = kind == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+        return false;
+      }
+      return tl::unexpected<Error>{tls_error("TLS with " + where_, result)};
+    }
+    stage_ = Stage::open;
+    wanted_ = POLLIN;
+  }
+  return true;
+}
+
+Error TlsConnection::tls_error(std::string_view what, int result) {
+  const int saved_errno = errno;
+  const int kind = SSL_get_error(tls_, result);
+  const std::string prefix = std::string(what) + ": ";
+  const long verified = SSL_get_verify_result(tls_);
+  if (stage_ == Stage::handshaking && verified != X509_V_OK)
+    return {Code::tls_failed, prefix + "the certificate is not accepted: " + X509_verify_cert_error_string(verified) + "; check hub.ca_file, hub.tls_name and the clock"};
+  if (kind == SSL_ERROR_ZERO_RETURN) return {Code::network_failed, prefix + "closed by the other side"};
+  const std::string reason = openssl_reason();
+  if (!reason.empty()) return {Code::tls_failed, prefix + reason};
+  if (kind == SSL_ERROR_SYSCALL && saved_errno != 0) return {Code::network_failed, prefix + errno_text(saved_errno)};
+  return {Code::network_failed, prefix + "closed by the other side"};
+}
+
+Result<void> TlsConnection::read(std::string& into, std::size_t limit) {
+  std::array<char, 4096> chunk{};
+  std::size_t total = 0;
+  while (total < limit) {
+    ERR_clear_error();
+    errno = 0;
+    const int got = SSL_read(tls_, chunk.data(), static_cast<int>(chunk.size()));
+    if (got > 0) {
+      into.append(chunk.data(), static_cast<std::size_t>(got));
+      total += static_cast<std::size_t>(got);
+      continue;
+    }
+    const int kind = SSL_get_error(tls_, got);
+    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return {};
+    return tl::unexpected<Error>{tls_error(where_, got)};
+  }
+  return {};
+}
+
+bool TlsConnection::has_buffered() const { return stage_ == Stage::open && SSL_pending(tls_) > 0; }
+
+Result<std::size_t> TlsConnection::write(std::string_view bytes) {
+  if (bytes.empty()) return std::size_t{0};
+  ERR_clear_error();
+  errno = 0;
+  std::size_t sent = 0;
+  const int done = SSL_write_ex(tls_, bytes.data(), bytes.size(), &sent);
+  wanted_ = POLLIN;
+  if (done == 1) {
+    if (sent < bytes.size()) wanted_ = POLLIN | POLLOUT;
+    return sent;
+  }
+  const int kind = SSL_get_error(tls_, done);
+  if (kind == SSL_ERROR_WANT_WRITE) wanted_ = POLLIN | POLLOUT;
+  if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return std::size_t{0};
+  return tl::unexpected<Error>{tls_error(where_, done)};
+}
+
+void TlsConnection::close() {
+  if (stage_ == Stage::open) SSL_shutdown(tls_);
+  ERR_clear_error();
+  fd_.reset();
+}
+
+}  // namespace godwit::agent

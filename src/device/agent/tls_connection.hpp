@@ -1,0 +1,71 @@
+// A TLS client connection on a non-blocking socket: name look-up, connect, handshake, bytes. The peer must show a
+// certificate for the wanted name from one of the configured authorities; there is no switch that turns this off.
+// One thread; the owner polls fd() for wanted() and calls proceed(), read() or write().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+
+struct ssl_st;
+struct ssl_ctx_st;
+
+namespace godwit::agent {
+
+struct TlsTarget {
+  std::string host;      // name or address
+  std::string port;
+  std::string tls_name;  // name or address that the certificate must carry
+  Path ca_file;
+};
+
+class TlsConnection {
+ public:
+  /// Looks the name up (blocks) and begins to connect. Errors: network_failed, tls_failed (CA file).
+  [[nodiscard]] static Result<std::unique_ptr<TlsConnection>> open(const TlsTarget& target);
+  ~TlsConnection();
+  TlsConnection(const TlsConnection&) = delete;
+  TlsConnection& operator=(const TlsConnection&) = delete;
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  /// poll() events that the next step waits for.
+  [[nodiscard]] short wanted() const { return wanted_; }
+  /// Goes on with connect and handshake; true once bytes may flow. Errors: network_failed (every address), tls_failed (with the reason
+  /// of the certificate check).
+  [[nodiscard]] Result<bool> proceed();
+  /// Appends what is there to `into`, at most `limit` bytes. Errors: network_failed ("closed by the hub"), tls_failed.
+  [[nodiscard]] Result<void> read(std::string& into, std::size_t limit);
+  /// Bytes that were received and decrypted already: poll() does not tell of them.
+  [[nodiscard]] bool has_buffered() const;
+  /// Sends as much as fits; gives the count. Errors: as read().
+  [[nodiscard]] Result<std::size_t> write(std::string_view bytes);
+  /// Says good-bye, best effort.
+  void close();
+
+ private:
+  enum class Stage : std::uint8_t { connecting, handshaking, open };
+  struct Address { int family = 0; std::string bytes; };
+
+  TlsConnection() = default;
+  [[nodiscard]] Result<void> look_up(const TlsTarget& target);
+  [[nodiscard]] Result<void> connect_next();
+  [[nodiscard]] Result<void> set_up_tls(const TlsTarget& target);
+  [[nodiscard]] Result<void> begin_tls();
+  [[nodiscard]] Error tls_error(std::string_view what, int result);
+
+  std::string where_;  // "hub.example:8883", for sentences
+  std::vector<Address> addresses_;
+  std::size_t next_address_ = 0;
+  std::string last_problem_;
+  UniqueFd fd_;
+  ssl_ctx_st* context_ = nullptr;
+  ssl_st* tls_ = nullptr;
+  Stage stage_ = Stage::connecting;
+  short wanted_ = 0;
+};
+
+}  // namespace godwit::agent

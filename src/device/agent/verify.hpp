@@ -1,0 +1,36 @@
+// Is this goal what its signature says, and is it for this device? The agent's own check, before anything is downloaded;
+// the installer checks all of it again with its own anchors.
+// Blocking; belongs to the worker thread.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "core/base/file.hpp"
+#include "core/base/log.hpp"
+#include "core/manifest/update_manifest.hpp"
+#include "core/model/compatibility.hpp"
+#include "core/twin/dialect.hpp"
+#include "device/agent/payloads.hpp"
+#include "device/agent/trouble.hpp"
+
+namespace godwit::agent {
+
+struct VerifySettings {
+  Path trust_anchors;
+  Path root_keys_file;            // the newest package seen: an older one is refused
+  CompatibilitySet device_properties;
+};
+
+struct VerifiedGoal {
+  manifest::UpdateManifest manifest;  // the whole one, also when a mini manifest was signed
+  std::string detached_manifest{};    // text of the detached file, when there is one
+  std::string root_key_package{};
+};
+
+/// Fetches the root key package (and a detached manifest) into `sandbox` and checks anchors, package, signature, digest, manifest and
+/// compatibility, in this order.
+[[nodiscard]] Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings, Payloads& payloads, const Path& sandbox,
+                                                const std::stop_token& stop, Log& log);
+
+}  // namespace godwit::agent
