@@ -31,8 +31,10 @@ Relevance relevance_of(const json::Object& patch) {
   const json::Object& members = agent->as_object();
   const auto is_there = [&members](std::string_view key) { return json::find(members, key) != nullptr; };
   Relevance relevance;
-  relevance.has_report = std::any_of(kReportKeys.begin(), kReportKeys.end(), is_there);
-  relevance.is_any = relevance.has_report || std::any_of(kIdentityKeys.begin(), kIdentityKeys.end(), is_there);
+  relevance.is_any = std::any_of(kReportKeys.begin(), kReportKeys.end(), is_there) || std::any_of(kIdentityKeys.begin(), kIdentityKeys.end(), is_there);
+  // A patch without a workflow tells nothing about one, although the merged document still holds the last: an agent that has just
+  // started may say idle before it takes its work up again.
+  relevance.has_report = json::object_or_null(members, "workflow") != nullptr;
   return relevance;
 }
 

@@ -4,7 +4,8 @@ namespace godwit::store::sqlite {
 namespace {
 
 // "" stands for "none" in text columns and -1 in state columns, because NULL is never equal to NULL in a primary key.
-// The counters are kept by triggers: whatever changes a device changes its counter in the same statement.
+// The counters are kept by triggers: whatever changes a device changes its counter in the same statement. They use upserts, because
+// INSERT OR IGNORE inside a trigger takes over the conflict rule of the statement that fired it (sqlite.org/lang_createtrigger.html).
 constexpr std::string_view kSql = R"sql(
 CREATE TABLE fleet_devices (
   id TEXT PRIMARY KEY NOT NULL,
@@ -35,9 +36,8 @@ CREATE TABLE fleet_counts (
   PRIMARY KEY (group_id, class_id, installed, attempted, state)
 ) WITHOUT ROWID;
 CREATE TRIGGER fleet_devices_inserted AFTER INSERT ON fleet_devices BEGIN
-  INSERT OR IGNORE INTO fleet_counts VALUES (NEW.group_id, NEW.class_id, NEW.installed, NEW.attempted, NEW.state, 0);
-  UPDATE fleet_counts SET devices = devices + 1 WHERE group_id = NEW.group_id AND class_id = NEW.class_id
-    AND installed = NEW.installed AND attempted = NEW.attempted AND state = NEW.state;
+  INSERT INTO fleet_counts VALUES (NEW.group_id, NEW.class_id, NEW.installed, NEW.attempted, NEW.state, 1)
+    ON CONFLICT (group_id, class_id, installed, attempted, state) DO UPDATE SET devices = devices + 1;
 END;
 CREATE TRIGGER fleet_devices_deleted AFTER DELETE ON fleet_devices BEGIN
   UPDATE fleet_counts SET devices = devices - 1 WHERE group_id = OLD.group_id AND class_id = OLD.class_id
@@ -52,9 +52,8 @@ WHEN OLD.group_id <> NEW.group_id OR OLD.class_id <> NEW.class_id OR OLD.install
     AND installed = OLD.installed AND attempted = OLD.attempted AND state = OLD.state;
   DELETE FROM fleet_counts WHERE group_id = OLD.group_id AND class_id = OLD.class_id
     AND installed = OLD.installed AND attempted = OLD.attempted AND state = OLD.state AND devices = 0;
-  INSERT OR IGNORE INTO fleet_counts VALUES (NEW.group_id, NEW.class_id, NEW.installed, NEW.attempted, NEW.state, 0);
-  UPDATE fleet_counts SET devices = devices + 1 WHERE group_id = NEW.group_id AND class_id = NEW.class_id
-    AND installed = NEW.installed AND attempted = NEW.attempted AND state = NEW.state;
+  INSERT INTO fleet_counts VALUES (NEW.group_id, NEW.class_id, NEW.installed, NEW.attempted, NEW.state, 1)
+    ON CONFLICT (group_id, class_id, installed, attempted, state) DO UPDATE SET devices = devices + 1;
 END;
 
 CREATE TABLE fleet_classes (
@@ -151,8 +150,8 @@ CREATE TABLE deployment_counts (
   PRIMARY KEY (deployment, class_id, state)
 ) WITHOUT ROWID;
 CREATE TRIGGER deployment_devices_inserted AFTER INSERT ON deployment_devices BEGIN
-  INSERT OR IGNORE INTO deployment_counts VALUES (NEW.deployment, NEW.class_id, NEW.state, 0);
-  UPDATE deployment_counts SET devices = devices + 1 WHERE deployment = NEW.deployment AND class_id = NEW.class_id AND state = NEW.state;
+  INSERT INTO deployment_counts VALUES (NEW.deployment, NEW.class_id, NEW.state, 1)
+    ON CONFLICT (deployment, class_id, state) DO UPDATE SET devices = devices + 1;
 END;
 CREATE TRIGGER deployment_devices_deleted AFTER DELETE ON deployment_devices BEGIN
   UPDATE deployment_counts SET devices = devices - 1 WHERE deployment = OLD.deployment AND class_id = OLD.class_id AND state = OLD.state;
@@ -162,8 +161,8 @@ CREATE TRIGGER deployment_devices_moved AFTER UPDATE OF class_id, state ON deplo
 WHEN OLD.class_id <> NEW.class_id OR OLD.state <> NEW.state BEGIN
   UPDATE deployment_counts SET devices = devices - 1 WHERE deployment = OLD.deployment AND class_id = OLD.class_id AND state = OLD.state;
   DELETE FROM deployment_counts WHERE deployment = OLD.deployment AND class_id = OLD.class_id AND state = OLD.state AND devices = 0;
-  INSERT OR IGNORE INTO deployment_counts VALUES (NEW.deployment, NEW.class_id, NEW.state, 0);
-  UPDATE deployment_counts SET devices = devices + 1 WHERE deployment = NEW.deployment AND class_id = NEW.class_id AND state = NEW.state;
+  INSERT INTO deployment_counts VALUES (NEW.deployment, NEW.class_id, NEW.state, 1)
+    ON CONFLICT (deployment, class_id, state) DO UPDATE SET devices = devices + 1;
 END;
 
 CREATE TABLE device_reports (
