@@ -1,0 +1,55 @@
+// From checked import manifests to what the catalog stores: rules across updates, update manifests for each contract
+// model, signatures. No sockets, no blobs; the catalog is only read. Safe from any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/manifest/import_manifest.hpp"
+#include "core/trust/keys.hpp"
+#include "server/service/import/failure.hpp"
+#include "server/store/catalog_records.hpp"
+
+namespace godwit::service {
+
+/// Who signs update manifests: the signing key, and that key signed by a root key.
+struct SigningIdentity {
+  trust::PrivateKey key{};
+  std::string signed_jwk{};
+};
+
+/// One update of a request, its manifest understood.
+struct PlannedUpdate {
+  manifest::ImportManifest manifest{};
+  std::string text{};
+  std::string friendly_name{};
+};
+
+/// Failures: CannotProcessImportManifest with UnsupportedVersion or CannotParse.
+[[nodiscard]] Imported<PlannedUpdate> plan_update(std::string text, std::string friendly_name);
+
+/// The children a manifest refers to, in step order, each once.
+[[nodiscard]] std::vector<UpdateId> references_of(const manifest::ImportManifest& manifest);
+
+/// Rules across the request and the catalog: unique ids, references that exist and are one level deep, sets that belong to one
+/// provider and name. Gives the order in which to store: children before parents.
+[[nodiscard]] Imported<std::vector<std::size_t>> check_against_catalog(store::CatalogRecords& catalog, const std::vector<PlannedUpdate>& updates);
+
+/// Everything the catalog stores of one update, and the manifest files that must be in the blobs before.
+struct BuiltUpdate {
+  store::UpdateRecord record{};
+  std::map<int, store::OfferRecord> offers{};
+  std::map<Bytes, std::string> manifest_files{};  // sha256 -> text
+};
+/// The offer of a child for a manifest version.
+using ChildOffer = std::function<Result<store::OfferRecord>(const UpdateId& child, int manifest_version)>;
+
+/// The largest string a twin holds (hub limit); a larger manifest travels as a file, named by a mini manifest.
+inline constexpr std::size_t kTwinStringLimit = 4096;
+
+/// Same input, same manifests: an import that is repeated after a crash gives equal bytes.
+[[nodiscard]] Result<BuiltUpdate> build_update(const PlannedUpdate& update, const ChildOffer& child_offer, const SigningIdentity& identity, std::string etag, WallTime now);
+
+}  // namespace godwit::service
