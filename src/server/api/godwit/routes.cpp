@@ -1,0 +1,69 @@
+// What Godwit adds beside the published APIs: direct imports, the state of the installation, the audit trail.
+#include <charconv>
+#include <fmt/format.h>
+
+#include "server/api/deviceupdate/updates_routes.hpp"
+#include "server/api/paging.hpp"
+
+namespace godwit::api {
+namespace {
+
+Result<Reply> status(const Request&, Services& services) {
+  std::uint64_t devices = 0;
+  std::size_t deployable = 0;
+  GODWIT_TRY_VOID(services.store.read([&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(devices, records.devices().count_identities());
+    GODWIT_TRY(const auto updates, records.catalog().list_deployable());
+    deployable = updates.size();
+    return {};
+  }));
+  return Reply::json(json::Object{{"version", GODWIT_VERSION},
+                                  {"instanceId", services.instance_id},
+                                  {"hubName", services.hub_name},
+                                  {"time", format_time(services.clock.now())},
+                                  {"apiVersions", json::Array{"2022-10-01"}},
+                                  {"deviceCount", devices},
+                                  {"deployableUpdateCount", deployable}});
+}
+
+json::Object describe_event(const store::AuditEvent& event) {
+  json::Object object{{"id", event.id}, {"time", format_time(event.at)}, {"actor", event.actor}, {"action", event.action}, {"subject", event.subject}};
+  if (!event.details.empty())
+    if (auto details = json::parse_object(event.details)) object["details"] = *std::move(details);
+  return object;
+}
+
+Result<Reply> list_audit(const Request& request, Services& services) {
+  GODWIT_TRY(const auto token, page_token(request));
+  std::int64_t before = 0;
+  if (!token.empty()) {
+    const auto [end, failure] = std::from_chars(token.data(), token.data() + token.size(), before);
+    if (failure != std::errc{} || end != token.data() + token.size() || before < 1) return fail(Code::invalid_argument, "skiptoken is not one that this service made");
+  }
+  std::vector<store::AuditEvent> events;
+  GODWIT_TRY_VOID(services.store.read([&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(events, records.access().list_audit(before, kPageSize + 1));
+    return {};
+  }));
+  std::string next_token;
+  if (events.size() > kPageSize) {
+    events.resize(kPageSize);
+    next_token = std::to_string(events.back().id);
+  }
+  json::Array values;
+  for (const store::AuditEvent& event : events) values.emplace_back(describe_event(event));
+  return page(request, std::move(values), next_token);
+}
+
+}  // namespace
+
+const std::vector<Route>& godwit_routes() {
+  static const std::vector<Route> routes{
+      {Method::post, "/godwit/v1/{instanceId}/updates:import", Permission::updates_write, import_updates},
+      {Method::get, "/godwit/v1/{instanceId}/status", Permission::updates_read, status},
+      {Method::get, "/godwit/v1/{instanceId}/auditEvents", Permission::access_write, list_audit},
+  };
+  return routes;
+}
+
+}  // namespace godwit::api
