@@ -18,13 +18,16 @@ namespace godwit::manifest {
 [[nodiscard]] Result<void> check_handler(std::string_view handler, std::string_view where);
 
 /// A string of min..max characters.
-[[nodiscard]] Result<std::string> read_text(const json::Object& object, std::string_view key, std::string_view where, std::size_t min, std::size_t max);
+[[nodiscard]] Result<std::string> read_text(const json::Object& object, std::string_view key, std::string_view where,
+                                            std::size_t min, std::size_t max);
 
 /// An array of min..max items.
-[[nodiscard]] Result<const json::Array*> read_array(const json::Object& object, std::string_view key, std::string_view where, std::size_t min, std::size_t max);
+[[nodiscard]] Result<const json::Array*> read_array(const json::Object& object, std::string_view key,
+                                                    std::string_view where, std::size_t min, std::size_t max);
 
 /// Name (under `name_key`), size and hashes; not the properties.
-[[nodiscard]] Result<FileBase> read_file_base(const json::Object& object, std::string_view name_key, std::string_view where);
+[[nodiscard]] Result<FileBase> read_file_base(const json::Object& object, std::string_view name_key,
+                                              std::string_view where);
 
 /// `properties` of a related file: 1 to 5 strings, name 1..64, value 1..256 characters.
 [[nodiscard]] Result<json::Object> read_related_properties(const json::Object& object, std::string_view where);

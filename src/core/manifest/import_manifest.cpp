@@ -1,8 +1,8 @@
 #include "core/manifest/import_manifest.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <fmt/format.h>
 
 #include "core/manifest/file_entry.hpp"
 
@@ -24,7 +24,8 @@ Result<void> refuse_unknown(const json::Object& object, Known known, std::string
   return {};
 }
 
-Result<std::string> optional_text(const json::Object& object, std::string_view key, std::string_view where, std::size_t max) {
+Result<std::string> optional_text(const json::Object& object, std::string_view key, std::string_view where,
+                                  std::size_t max) {
   if (json::find(object, key) == nullptr) return std::string{};
   return read_text(object, key, where, 1, max);
 }
@@ -32,7 +33,8 @@ Result<std::string> optional_text(const json::Object& object, std::string_view k
 Result<std::string> read_version(const json::Object& object) {
   GODWIT_TRY(std::string version, json::text(object, "manifestVersion", ""));
   if (version != "4.0" && version != "5.0")
-    return fail(Code::unsupported, fmt::format("manifestVersion '{}' is not supported, use 5.0 (or 4.0)", version.substr(0, 32)));
+    return fail(Code::unsupported,
+                fmt::format("manifestVersion '{}' is not supported, use 5.0 (or 4.0)", version.substr(0, 32)));
   return version;
 }
 
@@ -55,8 +57,10 @@ Result<FileBase> read_related_file(const json::Value& value, const std::string& 
 }
 
 /// The members of a file that came with version 5.
-Result<void> read_version_5_members(const json::Object& object, const std::string& where, FileNames& names, File& file) {
-  if (const json::Value* properties = json::find(object, "properties"); properties != nullptr && !properties->is_null()) {
+Result<void> read_version_5_members(const json::Object& object, const std::string& where, FileNames& names,
+                                    File& file) {
+  if (const json::Value* properties = json::find(object, "properties");
+      properties != nullptr && !properties->is_null()) {
     GODWIT_TRY(const json::Object* given, json::object(object, "properties", where));
     file.properties = *given;
   }
@@ -64,7 +68,8 @@ Result<void> read_version_5_members(const json::Object& object, const std::strin
   const json::Value* related = json::find(object, "relatedFiles");
   if (related == nullptr || related->is_null()) return {};
   GODWIT_TRY(const json::Array* array, read_array(object, "relatedFiles", where, 0, kRelatedLimit));
-  if (!array->empty() && file.download_handler.empty()) return bad(fmt::format("{} has relatedFiles but no downloadHandler to use them", where));
+  if (!array->empty() && file.download_handler.empty())
+    return bad(fmt::format("{} has relatedFiles but no downloadHandler to use them", where));
   for (std::size_t i = 0; i < array->size(); ++i) {
     GODWIT_TRY(FileBase read, read_related_file((*array)[i], fmt::format("{}.relatedFiles[{}]", where, i), names));
     file.related_files.push_back(std::move(read));
@@ -100,14 +105,17 @@ Result<std::vector<File>> read_files(const json::Object& object, bool is_version
     for (const FileBase& related : file.related_files) sum += related.size;
     files.push_back(std::move(file));
   }
-  if (sum > kFileSizeLimit) return bad(fmt::format("files: the sizes add up to {} bytes, allowed are {}", sum, kFileSizeLimit));
+  if (sum > kFileSizeLimit)
+    return bad(fmt::format("files: the sizes add up to {} bytes, allowed are {}", sum, kFileSizeLimit));
   return files;
 }
 
 // ---- steps -------------------------------------------------------------------------------------------------------
 
-Result<InlineStep> read_inline_step(const json::Object& object, const std::string& where, const std::vector<File>& files) {
-  GODWIT_TRY_VOID(refuse_unknown(object, {"type", "description", "handler", "files", "handlerProperties"}, where + ": "));
+Result<InlineStep> read_inline_step(const json::Object& object, const std::string& where,
+                                    const std::vector<File>& files) {
+  GODWIT_TRY_VOID(
+      refuse_unknown(object, {"type", "description", "handler", "files", "handlerProperties"}, where + ": "));
   InlineStep step;
   GODWIT_TRY(step.description, optional_text(object, "description", where, kStepDescriptionLimit));
   GODWIT_TRY(step.handler, json::text(object, "handler", where));
@@ -116,8 +124,10 @@ Result<InlineStep> read_inline_step(const json::Object& object, const std::strin
   for (std::size_t i = 0; i < names->size(); ++i) {
     const auto* name = (*names)[i].if_string();
     if (name == nullptr) return bad(fmt::format("{}.files[{}] is not a string", where, i));
-    const bool is_there = std::any_of(files.begin(), files.end(), [&](const File& file) { return file.file_name == std::string_view(*name); });
-    if (!is_there) return bad(fmt::format("{}.files[{}]: '{}' is not in files", where, i, std::string_view(*name).substr(0, 255)));
+    const bool is_there = std::any_of(files.begin(), files.end(),
+                                      [&](const File& file) { return file.file_name == std::string_view(*name); });
+    if (!is_there)
+      return bad(fmt::format("{}.files[{}]: '{}' is not in files", where, i, std::string_view(*name).substr(0, 255)));
     step.files.emplace_back(std::string_view(*name));
   }
   if (json::find(object, "handlerProperties") != nullptr) {
@@ -150,7 +160,8 @@ Result<Step> read_step(const json::Value& value, const std::string& where, const
     GODWIT_TRY(InlineStep step, read_inline_step(*object, where, manifest.files));
     return Step{std::move(step)};
   }
-  if (type != "reference") return bad(fmt::format("{}.type is '{}', known are inline and reference", where, type.substr(0, 32)));
+  if (type != "reference")
+    return bad(fmt::format("{}.type is '{}', known are inline and reference", where, type.substr(0, 32)));
   GODWIT_TRY(ReferenceStep step, read_reference_step(*object, where, manifest.update_id));
   return Step{std::move(step)};
 }
@@ -177,8 +188,10 @@ Result<ImportManifest> read_manifest(const json::Object& object) {
   ImportManifest manifest;
   GODWIT_TRY(manifest.version, read_version(object));  // first: what an older version holds is not an unknown member
   const bool is_version_5 = manifest.version == "5.0";
-  const Known common = {"$schema", "updateId", "description", "compatibility", "instructions", "files", "manifestVersion", "createdDateTime"};
-  const Known with_5 = {"$schema", "updateId", "description", "compatibility", "instructions", "files", "manifestVersion", "createdDateTime", "isDeployable"};
+  const Known common = {"$schema",      "updateId", "description",     "compatibility",
+                        "instructions", "files",    "manifestVersion", "createdDateTime"};
+  const Known with_5 = {"$schema", "updateId",        "description",     "compatibility", "instructions",
+                        "files",   "manifestVersion", "createdDateTime", "isDeployable"};
   GODWIT_TRY_VOID(refuse_unknown(object, is_version_5 ? with_5 : common, ""));
   if (json::find(object, "$schema") != nullptr) {
     GODWIT_TRY_VOID(json::text(object, "$schema", ""));
@@ -197,7 +210,8 @@ Result<ImportManifest> read_manifest(const json::Object& object) {
 }  // namespace
 
 Result<ImportManifest> parse_import_manifest(std::string_view text) {
-  GODWIT_TRY(const json::Object object, json::parse_object(text, json::Limits{.bytes = kImportManifestLimit, .depth = 16}));
+  GODWIT_TRY(const json::Object object,
+             json::parse_object(text, json::Limits{.bytes = kImportManifestLimit, .depth = 16}));
   auto manifest = read_manifest(object);
   if (!manifest) return as_bad_manifest(std::move(manifest).error());
   return manifest;

@@ -55,7 +55,8 @@ json::Object manifest_to_json(const ImportManifest& manifest) {
   for (const CompatibilitySet& set : manifest.compatibility) sets.emplace_back(to_json(set));
   object["compatibility"] = std::move(sets);
   json::Array steps;
-  for (const Step& step : manifest.steps) steps.emplace_back(std::visit([](const auto& s) { return step_to_json(s); }, step));
+  for (const Step& step : manifest.steps)
+    steps.emplace_back(std::visit([](const auto& s) { return step_to_json(s); }, step));
   json::Object instructions;
   instructions["steps"] = std::move(steps);
   object["instructions"] = std::move(instructions);

@@ -1,8 +1,8 @@
 // Goal: every rule of the format has a row: one change to a good manifest, and the sentence that names it.
 #include "core/manifest/import_manifest.hpp"
 
-#include <functional>
 #include <gtest/gtest.h>
+#include <functional>
 
 #include "core/manifest/example_manifests.hpp"
 
@@ -73,7 +73,8 @@ void check(const std::vector<Row>& rows, const json::Object& good) {
     }
     ASSERT_FALSE(read) << "row " << i << ": " << rows[i].fragment;
     EXPECT_EQ(read.error().code, Code::bad_manifest) << rows[i].fragment;
-    EXPECT_NE(read.error().message.find(rows[i].fragment), std::string::npos) << "row " << i << ": " << read.error().message;
+    EXPECT_NE(read.error().message.find(rows[i].fragment), std::string::npos)
+        << "row " << i << ": " << read.error().message;
   }
 }
 
@@ -136,7 +137,8 @@ TEST(ImportManifest, every_rule_of_a_step_is_kept) {
           {"steps[0].handler is not", set("/instructions/steps/0/handler", "abcde:1")},
           {"steps[0].handler is not", set("/instructions/steps/0/handler", "a b/c:1")},
           {"steps[0].handler is not", set("/instructions/steps/0/handler", "a/b:1x")},
-          {"steps[0].handler is not", set("/instructions/steps/0/handler", json::Value("a/" + std::string(29, 'b') + ":1"))},
+          {"steps[0].handler is not",
+           set("/instructions/steps/0/handler", json::Value("a/" + std::string(29, 'b') + ":1"))},
           {"steps[0].files is missing", drop("/instructions/steps/0/files")},
           {"steps[0].files has 0", set("/instructions/steps/0/files", json::Array{})},
           {"steps[0].files has 11", repeat_first("/instructions/steps/0/files", 11)},
@@ -147,7 +149,8 @@ TEST(ImportManifest, every_rule_of_a_step_is_kept) {
           {"handlerProperties must be an object", set("/instructions/steps/0/handlerProperties", "x")},
           {"steps[1].updateId is missing", drop("/instructions/steps/1/updateId")},
           {"steps[1]: updateId: unknown member", set("/instructions/steps/1/updateId/more", 1)},
-          {"steps[1].updateId is the update itself", set("/instructions/steps/1/updateId", {{"provider", "Contoso"}, {"name", "Toaster"}, {"version", "1.2.0"}})},
+          {"steps[1].updateId is the update itself",
+           set("/instructions/steps/1/updateId", {{"provider", "Contoso"}, {"name", "Toaster"}, {"version", "1.2.0"}})},
       },
       example_import_manifest());
 }
@@ -169,7 +172,10 @@ TEST(ImportManifest, every_rule_of_a_file_is_kept) {
           {"files[1].filename is not a plain file name", set("/files/1/filename", text_of(256))},
           {"'AB.sh' is there already", push("/files", other("AB.sh", 1))},
           {"'toaster.diff' is there already", push("/files", other("toaster.diff", 1))},
-          {"files has 12", [&](json::Object& o) { for (int i = 0; i < 10; ++i) at(o, "/files").as_array().push_back(other("f" + std::to_string(i), 1)); }},
+          {"files has 12",
+           [&](json::Object& o) {
+             for (int i = 0; i < 10; ++i) at(o, "/files").as_array().push_back(other("f" + std::to_string(i), 1));
+           }},
           {"files[1].sizeInBytes is missing", drop("/files/1/sizeInBytes")},
           {"files[1].sizeInBytes is 0", set("/files/1/sizeInBytes", 0)},
           {"files[1].sizeInBytes is -1", set("/files/1/sizeInBytes", -1)},
@@ -183,11 +189,16 @@ TEST(ImportManifest, every_rule_of_a_file_is_kept) {
           {"files[1].hashes has no sha256", set("/files/1/hashes", {{"sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="}})},
           {"files[1].hashes.sha256 is not base64 of 32 bytes", set("/files/1/hashes/sha256", "AAAA")},
           {"files[1].hashes.sha256 is not base64 of 32 bytes", set("/files/1/hashes/sha256", "")},
-          {"files[1].hashes.sha256 is not base64 of 32 bytes", set("/files/1/hashes/sha256", json::Value("!" + hash_of("x").substr(1)))},
+          {"files[1].hashes.sha256 is not base64 of 32 bytes",
+           set("/files/1/hashes/sha256", json::Value("!" + hash_of("x").substr(1)))},
           {"files[1].hashes.sha256 is not base64 of 32 bytes", set("/files/1/hashes/sha256", 5)},
           {"", set("/files/1/hashes/sha512", json::Value(base64_encode(std::string(64, 'x'))))},
           {"algorithm 'md5' is not known", set("/files/1/hashes/md5", "AAAA")},
-          {"files[1].hashes has 3", [](json::Object& o) { at(o, "/files/1/hashes/a") = "x"; at(o, "/files/1/hashes/b") = "x"; }},
+          {"files[1].hashes has 3",
+           [](json::Object& o) {
+             at(o, "/files/1/hashes/a") = "x";
+             at(o, "/files/1/hashes/b") = "x";
+           }},
           {"files[0].properties must be an object", set("/files/0/properties", "x")},
           {"files[0] has relatedFiles but no downloadHandler", drop("/files/0/downloadHandler")},
           {"files[0].downloadHandler.id is not of the form", set("/files/0/downloadHandler/id", "delta")},
@@ -200,8 +211,15 @@ TEST(ImportManifest, every_rule_of_a_file_is_kept) {
           {"relatedFiles[0].properties has 0", set("/files/0/relatedFiles/0/properties", json::Object{})},
           {"relatedFiles[0].properties.n is not a string", set("/files/0/relatedFiles/0/properties/n", 1)},
           {"relatedFiles[0].properties.n is not 1 to 256", set("/files/0/relatedFiles/0/properties/n", text_of(257))},
-          {"relatedFiles[0].properties has a name", [](json::Object& o) { at(o, "/files/0/relatedFiles/0/properties").as_object()[std::string(65, 'n')] = "v"; }},
-          {"relatedFiles[0].properties has 6", [](json::Object& o) { for (const char* n : {"a", "b", "c", "d"}) at(o, "/files/0/relatedFiles/0/properties").as_object()[n] = "v"; }},
+          {"relatedFiles[0].properties has a name",
+           [](json::Object& o) {
+             at(o, "/files/0/relatedFiles/0/properties").as_object()[std::string(65, 'n')] = "v";
+           }},
+          {"relatedFiles[0].properties has 6",
+           [](json::Object& o) {
+             for (const char* n : {"a", "b", "c", "d"})
+               at(o, "/files/0/relatedFiles/0/properties").as_object()[n] = "v";
+           }},
       },
       example_import_manifest());
 }
@@ -216,14 +234,16 @@ TEST(ImportManifest, version_4_knows_less) {
   json::Object object = example_import_manifest();
   object["manifestVersion"] = "4.0";
   remove(object, "/isDeployable");
-  for (const char* key : {"properties", "relatedFiles", "downloadHandler"}) at(object, "/files/0").as_object().erase(key);
+  for (const char* key : {"properties", "relatedFiles", "downloadHandler"})
+    at(object, "/files/0").as_object().erase(key);
   check(
       {
           {"", [](json::Object&) {}},
           {"unknown member 'isDeployable'", set("/isDeployable", true)},
           {"files[0].properties needs manifestVersion 5.0", set("/files/0/properties", json::Object{})},
           {"files[0].relatedFiles needs manifestVersion 5.0", set("/files/0/relatedFiles", json::Array{})},
-          {"files[0].downloadHandler needs manifestVersion 5.0", set("/files/0/downloadHandler", {{"id", "microsoft/delta:1"}})},
+          {"files[0].downloadHandler needs manifestVersion 5.0",
+           set("/files/0/downloadHandler", {{"id", "microsoft/delta:1"}})},
       },
       object);
   const ImportManifest read = parse(object).value();

@@ -1,8 +1,8 @@
 #include "core/manifest/update_manifest.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cctype>
-#include <fmt/format.h>
 
 #include "core/manifest/file_entry.hpp"
 #include "core/model/ids.hpp"
@@ -20,7 +20,8 @@ constexpr std::size_t kStepFilesLimit = 10;
 PayloadFile to_payload(const File& file, const UpdateId& update) {
   PayloadFile payload;
   static_cast<FileBase&>(payload) = file;
-  for (const FileBase& related : file.related_files) payload.related_files.emplace(make_file_id(update, related.file_name), related);
+  for (const FileBase& related : file.related_files)
+    payload.related_files.emplace(make_file_id(update, related.file_name), related);
   payload.download_handler = file.download_handler;
   return payload;
 }
@@ -29,7 +30,8 @@ Result<std::string> add_file(UpdateManifest& manifest, PayloadFile file) {
   std::string id = make_file_id(manifest.update_id, file.file_name);
   const auto [place, was_new] = manifest.files.emplace(id, file);
   // Two steps may refer to the same child; anything else under one id would lose a file.
-  if (!was_new && place->second != file) return bad(fmt::format("the file name '{}' is used for two different files", file.file_name));
+  if (!was_new && place->second != file)
+    return bad(fmt::format("the file name '{}' is used for two different files", file.file_name));
   return id;
 }
 
@@ -97,11 +99,13 @@ Result<int> read_version(const json::Object& object) {
   GODWIT_TRY(const std::string version, json::text(object, "manifestVersion", ""));
   if (version == "4" || version == "4.0") return 4;
   if (version == "5" || version == "5.0") return 5;
-  return fail(Code::unsupported, fmt::format("manifestVersion '{}' is not supported, known are 4 and 5", version.substr(0, 32)));
+  return fail(Code::unsupported,
+              fmt::format("manifestVersion '{}' is not supported, known are 4 and 5", version.substr(0, 32)));
 }
 
 Result<void> check_id(std::string_view id, std::string_view where) {
-  if (const std::string reason = check_file_id(id); !reason.empty()) return bad(fmt::format("{}: the file id '{}' {}", where, id.substr(0, 64), reason));
+  if (const std::string reason = check_file_id(id); !reason.empty())
+    return bad(fmt::format("{}: the file id '{}' {}", where, id.substr(0, 64), reason));
   return {};
 }
 
@@ -113,12 +117,14 @@ Result<FileBase> read_entry(const json::Value& value, const std::string& where, 
   return file;
 }
 
-Result<std::map<std::string, FileBase>> read_related(const json::Object& object, const std::string& where, FileNames& names) {
+Result<std::map<std::string, FileBase>> read_related(const json::Object& object, const std::string& where,
+                                                     FileNames& names) {
   std::map<std::string, FileBase> files;
   const json::Value* value = json::find(object, "relatedFiles");
   if (value == nullptr || value->is_null()) return files;
   GODWIT_TRY(const json::Object* related, json::object(object, "relatedFiles", where));
-  if (related->size() > kRelatedLimit) return bad(fmt::format("{}.relatedFiles has {} entries, allowed are {}", where, related->size(), kRelatedLimit));
+  if (related->size() > kRelatedLimit)
+    return bad(fmt::format("{}.relatedFiles has {} entries, allowed are {}", where, related->size(), kRelatedLimit));
   for (const auto& member : *related) {
     GODWIT_TRY_VOID(check_id(member.key(), where));
     const std::string place = fmt::format("{}.relatedFiles.{}", where, std::string_view(member.key()));
@@ -142,24 +148,29 @@ Result<PayloadFile> read_file(const json::Value& value, const std::string& where
 
 Result<std::map<std::string, PayloadFile>> read_files(const json::Object& object) {
   GODWIT_TRY(const json::Object* entries, json::object(object, "files", ""));
-  if (entries->empty() || entries->size() > kFilesLimit) return bad(fmt::format("files has {} entries, allowed are 1 to {}", entries->size(), kFilesLimit));
+  if (entries->empty() || entries->size() > kFilesLimit)
+    return bad(fmt::format("files has {} entries, allowed are 1 to {}", entries->size(), kFilesLimit));
   std::map<std::string, PayloadFile> files;
   FileNames names;
   for (const auto& member : *entries) {
     GODWIT_TRY_VOID(check_id(member.key(), "files"));
-    GODWIT_TRY(PayloadFile file, read_file(member.value(), fmt::format("files.{}", std::string_view(member.key())), names));
+    GODWIT_TRY(PayloadFile file,
+               read_file(member.value(), fmt::format("files.{}", std::string_view(member.key())), names));
     files.emplace(member.key(), std::move(file));
   }
   return files;
 }
 
-Result<std::string> read_file_reference(const json::Object& object, std::string_view key, std::string_view where, const UpdateManifest& manifest) {
+Result<std::string> read_file_reference(const json::Object& object, std::string_view key, std::string_view where,
+                                        const UpdateManifest& manifest) {
   GODWIT_TRY(std::string id, json::text(object, key, where));
-  if (!manifest.files.contains(id)) return bad(fmt::format("{}{}{}: '{}' is not in files", where, where.empty() ? "" : ".", key, id.substr(0, 64)));
+  if (!manifest.files.contains(id))
+    return bad(fmt::format("{}{}{}: '{}' is not in files", where, where.empty() ? "" : ".", key, id.substr(0, 64)));
   return id;
 }
 
-Result<UpdateStep> read_inline_step(const json::Object& object, const std::string& where, const UpdateManifest& manifest) {
+Result<UpdateStep> read_inline_step(const json::Object& object, const std::string& where,
+                                    const UpdateManifest& manifest) {
   UpdateStep step;
   GODWIT_TRY(step.handler, json::text(object, "handler", where));
   GODWIT_TRY_VOID(check_handler(step.handler, where + ".handler"));
@@ -167,7 +178,8 @@ Result<UpdateStep> read_inline_step(const json::Object& object, const std::strin
     GODWIT_TRY(const json::Array* ids, read_array(object, "files", where, 0, kStepFilesLimit));
     for (std::size_t i = 0; i < ids->size(); ++i) {
       const auto* id = (*ids)[i].if_string();
-      if (id == nullptr || !manifest.files.contains(std::string(std::string_view(*id)))) return bad(fmt::format("{}.files[{}] is not the id of a file in files", where, i));
+      if (id == nullptr || !manifest.files.contains(std::string(std::string_view(*id))))
+        return bad(fmt::format("{}.files[{}] is not the id of a file in files", where, i));
       step.files.emplace_back(std::string_view(*id));
     }
   }
@@ -186,7 +198,8 @@ Result<UpdateStep> read_step(const json::Value& value, const std::string& where,
     GODWIT_TRY(type, json::text(*object, "type", where));
   }
   if (type == "inline") return read_inline_step(*object, where, manifest);
-  if (type != "reference") return bad(fmt::format("{}.type is '{}', known are inline and reference", where, type.substr(0, 32)));
+  if (type != "reference")
+    return bad(fmt::format("{}.type is '{}', known are inline and reference", where, type.substr(0, 32)));
   UpdateStep step;
   GODWIT_TRY(step.detached_manifest_file_id, read_file_reference(*object, "detachedManifestFileId", where, manifest));
   return step;
@@ -211,7 +224,8 @@ Result<UpdateManifest> read_manifest(const json::Object& object) {
   GODWIT_TRY(manifest.files, read_files(object));
   manifest.created = json::text_or_nothing(object, "createdDateTime").value_or("");
   if (json::find(object, "detachedManifestFileId") != nullptr) {
-    if (json::find(object, "instructions") != nullptr) return bad("detachedManifestFileId and instructions stand in one manifest");
+    if (json::find(object, "instructions") != nullptr)
+      return bad("detachedManifestFileId and instructions stand in one manifest");
     GODWIT_TRY(manifest.detached_manifest_file_id, read_file_reference(object, "detachedManifestFileId", "", manifest));
     return manifest;
   }
@@ -251,7 +265,8 @@ Result<UpdateManifest> build_update_manifest(const ImportManifest& import, const
     manifest.steps.push_back(std::move(made));
   }
   if (used != detached.size()) return bad("there are fewer reference steps than detached manifests");
-  if (manifest.files.empty() || manifest.files.size() > kFilesLimit) return bad(fmt::format("the update has {} files, allowed are 1 to {}", manifest.files.size(), kFilesLimit));
+  if (manifest.files.empty() || manifest.files.size() > kFilesLimit)
+    return bad(fmt::format("the update has {} files, allowed are 1 to {}", manifest.files.size(), kFilesLimit));
   GODWIT_TRY_VOID(check_names(manifest));
   return manifest;
 }
@@ -281,7 +296,8 @@ std::string print_update_manifest(const UpdateManifest& manifest) {
 }
 
 Result<UpdateManifest> parse_update_manifest(std::string_view text) {
-  GODWIT_TRY(const json::Object object, json::parse_object(text, json::Limits{.bytes = kUpdateManifestLimit, .depth = 24}));
+  GODWIT_TRY(const json::Object object,
+             json::parse_object(text, json::Limits{.bytes = kUpdateManifestLimit, .depth = 24}));
   auto manifest = read_manifest(object);
   if (!manifest) return as_bad_manifest(std::move(manifest).error());
   return manifest;
@@ -289,7 +305,8 @@ Result<UpdateManifest> parse_update_manifest(std::string_view text) {
 
 std::string detached_manifest_file_name(const UpdateId& update) {
   std::string name = fmt::format("{}.{}.{}.updatemanifest.json", update.provider, update.name, update.version.str());
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return name;
 }
 
@@ -300,7 +317,8 @@ std::string print_detached_manifest(std::string_view manifest_text) {
 }
 
 Result<std::string> parse_detached_manifest(std::string_view file_text) {
-  GODWIT_TRY(const json::Object object, json::parse_object(file_text, json::Limits{.bytes = kDetachedManifestLimit, .depth = 24}));
+  GODWIT_TRY(const json::Object object,
+             json::parse_object(file_text, json::Limits{.bytes = kDetachedManifestLimit, .depth = 24}));
   auto text = json::text(object, "updateManifest", "detached manifest");
   if (!text) return as_bad_manifest(std::move(text).error());
   return text;

@@ -20,21 +20,21 @@ struct PayloadFile : FileBase {
 };
 
 struct UpdateStep {
-  std::string handler;                     // "" for a reference step
-  std::vector<std::string> files;          // file ids
+  std::string handler;             // "" for a reference step
+  std::vector<std::string> files;  // file ids
   json::Object handler_properties{};
-  std::string detached_manifest_file_id{}; // reference step: id of the child's manifest file
+  std::string detached_manifest_file_id{};  // reference step: id of the child's manifest file
   friend bool operator==(const UpdateStep&, const UpdateStep&) = default;
 };
 
 struct UpdateManifest {
-  int version = 5;                         // 4 or 5
+  int version = 5;  // 4 or 5
   UpdateId update_id;
   std::vector<CompatibilitySet> compatibility;
   std::vector<UpdateStep> steps;
-  std::map<std::string, PayloadFile> files;      // file id -> file, 1..20
+  std::map<std::string, PayloadFile> files;  // file id -> file, 1..20
   std::string created;
-  std::string detached_manifest_file_id{};       // mini manifest: id of the file that holds the whole one
+  std::string detached_manifest_file_id{};  // mini manifest: id of the file that holds the whole one
   friend bool operator==(const UpdateManifest&, const UpdateManifest&) = default;
 };
 
@@ -42,18 +42,21 @@ struct UpdateManifest {
 [[nodiscard]] std::string make_file_id(const UpdateId& update, std::string_view file_name);
 
 /// `detached`: for each reference step in order, the child's manifest file (name, size, hash).
-[[nodiscard]] Result<UpdateManifest> build_update_manifest(const ImportManifest& import, const std::vector<FileBase>& detached);
-/// Compact JSON, members in the order of the original service. These are the bytes that are signed. With version 4 related
-/// files and download handlers are left out: devices of contract model 1 do not know them.
+[[nodiscard]] Result<UpdateManifest> build_update_manifest(const ImportManifest& import,
+                                                           const std::vector<FileBase>& detached);
+/// Compact JSON, members in the order of the original service. These are the bytes that are signed. With version 4
+/// related files and download handlers are left out: devices of contract model 1 do not know them.
 [[nodiscard]] std::string print_update_manifest(const UpdateManifest& manifest);
-/// Errors: bad_manifest, unsupported (manifestVersion), too_large, bad_json. File names must be plain; every step's files must exist.
+/// Errors: bad_manifest, unsupported (manifestVersion), too_large, bad_json. File names must be plain; every step's
+/// files must exist.
 [[nodiscard]] Result<UpdateManifest> parse_update_manifest(std::string_view text);
 
-// A manifest in a file of its own: of a child update, or a whole one that is too large for the twin (named by a mini manifest).
-// The file is {"updateManifest":"<text>"}; it is believed for its hash alone.
+// A manifest in a file of its own: of a child update, or a whole one that is too large for the twin (named by a mini
+// manifest). The file is {"updateManifest":"<text>"}; it is believed for its hash alone.
 inline constexpr ByteCount kDetachedManifestLimit = 2 * kUpdateManifestLimit;  // the same text, escaped
 
-[[nodiscard]] std::string detached_manifest_file_name(const UpdateId& update);  // "contoso.toaster.1.2.0.updatemanifest.json"
+[[nodiscard]] std::string detached_manifest_file_name(
+    const UpdateId& update);  // "contoso.toaster.1.2.0.updatemanifest.json"
 [[nodiscard]] std::string print_detached_manifest(std::string_view manifest_text);
 /// Gives the text inside, for parse_update_manifest(). Errors: bad_manifest, too_large, bad_json.
 [[nodiscard]] Result<std::string> parse_detached_manifest(std::string_view file_text);

@@ -1,9 +1,9 @@
 #include "core/model/compatibility.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <memory>
 #include <openssl/evp.h>
+#include <algorithm>
+#include <memory>
 
 #include "core/base/bytes.hpp"
 #include "core/model/text.hpp"
@@ -36,23 +36,27 @@ bool matches(const CompatibilitySet& wanted, const CompatibilitySet& device_prop
 }
 
 bool matches_any(const std::vector<CompatibilitySet>& wanted, const CompatibilitySet& device_properties) {
-  return std::any_of(wanted.begin(), wanted.end(), [&](const CompatibilitySet& set) { return matches(set, device_properties); });
+  return std::any_of(wanted.begin(), wanted.end(),
+                     [&](const CompatibilitySet& set) { return matches(set, device_properties); });
 }
 
 Result<CompatibilitySet> compatibility_set_from_json(const json::Value& value, std::string_view where) {
   const auto* object = value.if_object();
   if (object == nullptr) return fail(Code::invalid_argument, fmt::format("{} is not an object", where));
   if (object->empty() || object->size() > kPairsLimit)
-    return fail(Code::invalid_argument, fmt::format("{} has {} properties, allowed are 1 to {}", where, object->size(), kPairsLimit));
+    return fail(Code::invalid_argument,
+                fmt::format("{} has {} properties, allowed are 1 to {}", where, object->size(), kPairsLimit));
   CompatibilitySet set;
   for (const auto& member : *object) {
     const std::string_view name = member.key();
     const auto* text = member.value().if_string();
     if (name.empty() || count_characters(name) > kNameLimit)
-      return fail(Code::invalid_argument, fmt::format("{} has a property name that is not 1 to {} characters long", where, kNameLimit));
+      return fail(Code::invalid_argument,
+                  fmt::format("{} has a property name that is not 1 to {} characters long", where, kNameLimit));
     if (text == nullptr) return fail(Code::invalid_argument, fmt::format("{}.{} is not a string", where, name));
     if (text->empty() || count_characters(*text) > kValueLimit)
-      return fail(Code::invalid_argument, fmt::format("{}.{} is not 1 to {} characters long", where, name, kValueLimit));
+      return fail(Code::invalid_argument,
+                  fmt::format("{}.{} is not 1 to {} characters long", where, name, kValueLimit));
     set.emplace(name, std::string_view(*text));
   }
   return set;
@@ -71,12 +75,17 @@ Result<ContractModel> parse_contract_model(std::string_view model_id) {
     if (number == "2") return ContractModel::v2;
     if (number == "3") return ContractModel::v3;
   }
-  return fail(Code::unsupported, fmt::format("contract model '{}' is not {}1, 2 or 3", model_id.substr(0, 128), kContractPrefix));
+  return fail(Code::unsupported,
+              fmt::format("contract model '{}' is not {}1, 2 or 3", model_id.substr(0, 128), kContractPrefix));
 }
 
-std::string contract_model_id(ContractModel model) { return fmt::format("{}{}", kContractPrefix, static_cast<int>(model)); }
+std::string contract_model_id(ContractModel model) {
+  return fmt::format("{}{}", kContractPrefix, static_cast<int>(model));
+}
 
-std::string contract_model_name(ContractModel model) { return fmt::format("Device Update Model V{}", static_cast<int>(model)); }
+std::string contract_model_name(ContractModel model) {
+  return fmt::format("Device Update Model V{}", static_cast<int>(model));
+}
 
 std::string DeviceClass::id() const {
   std::string canonical;

@@ -24,14 +24,16 @@ using CompatibilitySet = std::map<std::string, std::string>;
 
 /// Which dialect of the deviceUpdate twin contract a device speaks (contractModelId ";1", ";2", ";3").
 enum class ContractModel : std::uint8_t { v1 = 1, v2 = 2, v3 = 3 };
-[[nodiscard]] Result<ContractModel> parse_contract_model(std::string_view model_id);  // "dtmi:azure:iot:deviceUpdateContractModel;3"
+[[nodiscard]] Result<ContractModel> parse_contract_model(
+    std::string_view model_id);  // "dtmi:azure:iot:deviceUpdateContractModel;3"
 [[nodiscard]] std::string contract_model_id(ContractModel model);
 [[nodiscard]] std::string contract_model_name(ContractModel model);  // "Device Update Model V3"
 
 struct DeviceClass {
   CompatibilitySet compatibility;
   ContractModel contract = ContractModel::v3;
-  /// 40 lower-case hex digits: SHA-1 over the length-prefixed sorted pairs and the contract model id (docs/reference/formats/device-class-id.md).
+  /// 40 lower-case hex digits: SHA-1 over the length-prefixed sorted pairs and the contract model id
+  /// (docs/reference/formats/device-class-id.md).
   [[nodiscard]] std::string id() const;
 };
 

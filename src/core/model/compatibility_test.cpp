@@ -56,14 +56,16 @@ TEST(ContractModel, ids_one_to_three_are_read_and_others_are_refused) {
 
 // The expected digests were made with sha1sum over the canonical text of docs/reference/formats/device-class-id.md.
 TEST(DeviceClass, id_is_the_sha1_of_the_canonical_form) {
-  const DeviceClass toaster{.compatibility = {{"model", "Toaster"}, {"manufacturer", "Contoso"}}, .contract = ContractModel::v3};
+  const DeviceClass toaster{.compatibility = {{"model", "Toaster"}, {"manufacturer", "Contoso"}},
+                            .contract = ContractModel::v3};
   EXPECT_EQ(toaster.id(), "e384eb450f2e9c2aa342251958b8260ca4e78c74");
   EXPECT_NE(toaster.id(), (DeviceClass{toaster.compatibility, ContractModel::v2}.id()));
 }
 
 TEST(DeviceClass, shifting_text_between_name_and_value_changes_the_id) {
   EXPECT_NE((DeviceClass{.compatibility = {{"ab", "c"}}}.id()), (DeviceClass{.compatibility = {{"a", "bc"}}}.id()));
-  EXPECT_NE((DeviceClass{.compatibility = {{"a", "b1:c1:d"}}}.id()), (DeviceClass{.compatibility = {{"a", "b"}, {"c", "d"}}}.id()));
+  EXPECT_NE((DeviceClass{.compatibility = {{"a", "b1:c1:d"}}}.id()),
+            (DeviceClass{.compatibility = {{"a", "b"}, {"c", "d"}}}.id()));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "core/model/ids.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "core/base/bytes.hpp"
 #include "core/model/text.hpp"
@@ -10,11 +10,14 @@ namespace godwit {
 namespace {
 
 /// Shared frame: length first, then the first character outside the alphabet is named.
-std::string check_ascii(std::string_view text, std::size_t min, std::size_t max, std::string_view specials, std::string_view alphabet) {
+std::string check_ascii(std::string_view text, std::size_t min, std::size_t max, std::string_view specials,
+                        std::string_view alphabet) {
   if (text.empty()) return "is empty";
   if (text.size() < min) return fmt::format("has fewer than {} characters", min);
   if (text.size() > max) return fmt::format("has more than {} characters", max);
-  const auto bad = std::find_if(text.begin(), text.end(), [&](char c) { return !is_ascii_alphanumeric(c) && specials.find(c) == std::string_view::npos; });
+  const auto bad = std::find_if(text.begin(), text.end(), [&](char c) {
+    return !is_ascii_alphanumeric(c) && specials.find(c) == std::string_view::npos;
+  });
   if (bad == text.end()) return {};
   return fmt::format("has a character at position {} that is not one of {}", bad - text.begin() + 1, alphabet);
 }
@@ -39,14 +42,17 @@ std::string check_deployment_id(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c >= 'A' && c <= 'Z') return fmt::format("has an upper-case letter at position {}", i + 1);
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return fmt::format("has a control character at position {}", i + 1);
-    if (kForbidden.find(c) != std::string_view::npos) return fmt::format("has '{}' at position {}, which is not allowed", c, i + 1);
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+      return fmt::format("has a control character at position {}", i + 1);
+    if (kForbidden.find(c) != std::string_view::npos)
+      return fmt::format("has '{}' at position {}, which is not allowed", c, i + 1);
   }
   return {};
 }
 
 std::string check_class_id(std::string_view text) {
-  const bool is_hex = std::all_of(text.begin(), text.end(), [](char c) { return is_ascii_digit(c) || (c >= 'a' && c <= 'f'); });
+  const bool is_hex =
+      std::all_of(text.begin(), text.end(), [](char c) { return is_ascii_digit(c) || (c >= 'a' && c <= 'f'); });
   return text.size() == 40 && is_hex ? std::string{} : "is not 40 lower-case hex digits";
 }
 
@@ -55,8 +61,6 @@ std::string check_file_id(std::string_view text) {
   return check_ascii(text, 1, 64, "._-", "letters, digits and . _ -");
 }
 
-std::string check_instance_id(std::string_view text) {
-  return check_ascii(text, 3, 36, "-", "letters, digits and -");
-}
+std::string check_instance_id(std::string_view text) { return check_ascii(text, 3, 36, "-", "letters, digits and -"); }
 
 }  // namespace godwit

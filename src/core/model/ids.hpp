@@ -11,12 +11,15 @@
 namespace godwit {
 
 /// Each rule returns "" when `text` is fine, else a sentence fragment: "has more than 128 characters".
-[[nodiscard]] std::string check_device_id(std::string_view text);      // 1..128 ASCII alphanumerics and - : . + % _ # * ? ! ( ) , = @ ; $ '
-[[nodiscard]] std::string check_group_id(std::string_view text);       // "$default", or 1..200 of letters, digits, . - _ ~ ; not "Uncategorized"
-[[nodiscard]] std::string check_deployment_id(std::string_view text);  // 1..73, no upper case, none of & ^ [ ] { } | < > / \ " and no control characters
-[[nodiscard]] std::string check_class_id(std::string_view text);       // 40 lower-case hex digits
-[[nodiscard]] std::string check_file_id(std::string_view text);        // 1..64 of a-z A-Z 0-9 . _ -
-[[nodiscard]] std::string check_instance_id(std::string_view text);    // 3..36 letters, digits, '-'
+[[nodiscard]] std::string check_device_id(
+    std::string_view text);  // 1..128 ASCII alphanumerics and - : . + % _ # * ? ! ( ) , = @ ; $ '
+[[nodiscard]] std::string check_group_id(
+    std::string_view text);  // "$default", or 1..200 of letters, digits, . - _ ~ ; not "Uncategorized"
+[[nodiscard]] std::string check_deployment_id(
+    std::string_view text);  // 1..73, no upper case, none of & ^ [ ] { } | < > / \ " and no control characters
+[[nodiscard]] std::string check_class_id(std::string_view text);     // 40 lower-case hex digits
+[[nodiscard]] std::string check_file_id(std::string_view text);      // 1..64 of a-z A-Z 0-9 . _ -
+[[nodiscard]] std::string check_instance_id(std::string_view text);  // 3..36 letters, digits, '-'
 
 template <std::string (*Check)(std::string_view)>
 class Id {

@@ -1,10 +1,10 @@
 #include "core/model/outcome.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
-#include <fmt/format.h>
 
 namespace godwit {
 namespace {
@@ -21,7 +21,8 @@ constexpr auto kDeviceStates = std::to_array<DeviceStateName>({
 });
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 }  // namespace
@@ -41,7 +42,8 @@ Result<ExtendedCode> parse_extended_code(std::string_view hex) {
 std::string cut_details(std::string text, std::size_t limit) {
   if (text.size() <= limit) return text;
   std::size_t size = limit;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;  // never in the middle of a code point
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U)
+    --size;  // never in the middle of a code point
   text.resize(size);
   return text;
 }

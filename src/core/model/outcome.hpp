@@ -1,6 +1,6 @@
 // How work on a device ended: result codes, extended result codes (ERC), step results, and the states that
-// operators see. Numbers are those of Device Update for IoT Hub; extended codes are facility<<28 | component<<20 | value.
-// Values; safe from any thread.
+// operators see. Numbers are those of Device Update for IoT Hub; extended codes are facility<<28 | component<<20 |
+// value. Values; safe from any thread.
 #pragma once
 
 #include <cstdint>
@@ -16,34 +16,43 @@ namespace godwit {
 
 /// Result codes on the wire (success > 0).
 namespace result {
-inline constexpr std::int32_t cancelled = -1, failure = 0, success = 1, idle = 200, in_progress = 400, download_ok = 500,
-    download_skipped = 503, no_component = 504, handler_made_it = 520, full_download_needed = 521, install_ok = 600,
-    install_skipped = 603, apply_ok = 700, is_installed = 900, not_installed = 901, backup_ok = 1000,
-    backup_unsupported = 1001, restore_ok = 1100, restore_unsupported = 1101, install_reboot = 605, install_restart_agent = 607,
-    apply_reboot = 705, apply_restart_agent = 707;
+inline constexpr std::int32_t cancelled = -1, failure = 0, success = 1, idle = 200, in_progress = 400,
+                              download_ok = 500, download_skipped = 503, no_component = 504, handler_made_it = 520,
+                              full_download_needed = 521, install_ok = 600, install_skipped = 603, apply_ok = 700,
+                              is_installed = 900, not_installed = 901, backup_ok = 1000, backup_unsupported = 1001,
+                              restore_ok = 1100, restore_unsupported = 1101, install_reboot = 605,
+                              install_restart_agent = 607, apply_reboot = 705, apply_restart_agent = 707;
 }  // namespace result
 
 using ExtendedCode = std::uint32_t;
-[[nodiscard]] constexpr ExtendedCode make_extended_code(std::uint32_t facility, std::uint32_t component, std::uint32_t value) {
+[[nodiscard]] constexpr ExtendedCode make_extended_code(std::uint32_t facility, std::uint32_t component,
+                                                        std::uint32_t value) {
   return (facility << 28) | (component << 20) | (value & 0xFFFFFU);
 }
 
 /// Extended codes that Godwit itself produces; each has a sentence in extended_code_text().
 namespace erc {
-inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_hash = 0x80300001, bad_manifest = 0x80300009,
-    manifest_version = 0x8030000A, detached_manifest = 0x8030000B, no_root_key_url = 0x80300011, incompatible = 0x80300012,
-    handler_missing = 0x30000003, handler_crashed = 0x30000101, handler_timed_out = 0x30000102, handler_contract = 0x30000103,
-    handler_refused = 0x30000104, script_no_file_name = 0x30500005, script_bad_result = 0x30500205, script_no_code = 0x30500206,
-    downloader_missing = 0x40000003, download_bad_url = 0x40000007, download_hash = 0x4000000C, download_failed = 0x40000101,
-    download_size = 0x40000102, disk_full = 0x0000001C, signature_failed = 0xA0200000, signature_structure = 0xA0200002,
-    signature_invalid = 0xA0200004, root_key_disabled = 0xA0200005, root_key_unknown = 0xA0200006, signing_key_disabled = 0xA0000005,
-    root_package_download = 0xA0100001, root_package_invalid = 0x80500001, root_package_rollback = 0x80500101,
-    root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006, installer_unreachable = 0x20000101, unexpected_state = 0x20000001, internal = 0x20000FFF;
+inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_hash = 0x80300001,
+                              bad_manifest = 0x80300009, manifest_version = 0x8030000A, detached_manifest = 0x8030000B,
+                              no_root_key_url = 0x80300011, incompatible = 0x80300012, handler_missing = 0x30000003,
+                              handler_crashed = 0x30000101, handler_timed_out = 0x30000102,
+                              handler_contract = 0x30000103, handler_refused = 0x30000104,
+                              script_no_file_name = 0x30500005, script_bad_result = 0x30500205,
+                              script_no_code = 0x30500206, downloader_missing = 0x40000003,
+                              download_bad_url = 0x40000007, download_hash = 0x4000000C, download_failed = 0x40000101,
+                              download_size = 0x40000102, disk_full = 0x0000001C, signature_failed = 0xA0200000,
+                              signature_structure = 0xA0200002, signature_invalid = 0xA0200004,
+                              root_key_disabled = 0xA0200005, root_key_unknown = 0xA0200006,
+                              signing_key_disabled = 0xA0000005, root_package_download = 0xA0100001,
+                              root_package_invalid = 0x80500001, root_package_rollback = 0x80500101,
+                              root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006,
+                              installer_unreachable = 0x20000101, unexpected_state = 0x20000001, internal = 0x20000FFF;
 }  // namespace erc
 
-[[nodiscard]] std::string extended_code_hex(ExtendedCode code);                 // "30500205"
-[[nodiscard]] Result<ExtendedCode> parse_extended_code(std::string_view hex);   // 1..8 hex digits, optional 0x
-/// A sentence with cause and remedy; "" if unknown. From one table (result_codes.cpp) that also makes the reference page.
+[[nodiscard]] std::string extended_code_hex(ExtendedCode code);                // "30500205"
+[[nodiscard]] Result<ExtendedCode> parse_extended_code(std::string_view hex);  // 1..8 hex digits, optional 0x
+/// A sentence with cause and remedy; "" if unknown. From one table (result_codes.cpp) that also makes the reference
+/// page.
 [[nodiscard]] std::string_view extended_code_text(ExtendedCode code);
 [[nodiscard]] std::string_view result_code_text(std::int32_t code);
 

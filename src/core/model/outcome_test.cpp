@@ -16,13 +16,40 @@ TEST(ExtendedCode, prints_eight_upper_case_digits_and_reads_back) {
 }
 
 TEST(ExtendedCode, every_code_of_ours_has_a_sentence) {
-  for (const ExtendedCode code : {erc::hash_mismatch, erc::manifest_hash, erc::bad_manifest, erc::manifest_version, erc::detached_manifest, erc::no_root_key_url,
-                                  erc::incompatible, erc::handler_missing, erc::handler_crashed, erc::handler_timed_out, erc::handler_contract, erc::handler_refused,
-                                  erc::script_no_file_name, erc::script_bad_result, erc::script_no_code, erc::downloader_missing, erc::download_bad_url,
-                                  erc::download_hash, erc::download_failed, erc::download_size, erc::disk_full, erc::signature_failed, erc::signature_structure,
-                                  erc::signature_invalid, erc::root_key_disabled, erc::root_key_unknown, erc::signing_key_disabled, erc::root_package_download,
-                                  erc::root_package_invalid, erc::root_package_rollback, erc::root_package_is_test, erc::installer_unreachable,
-                                  erc::unexpected_state, erc::internal})
+  for (const ExtendedCode code : {erc::hash_mismatch,
+                                  erc::manifest_hash,
+                                  erc::bad_manifest,
+                                  erc::manifest_version,
+                                  erc::detached_manifest,
+                                  erc::no_root_key_url,
+                                  erc::incompatible,
+                                  erc::handler_missing,
+                                  erc::handler_crashed,
+                                  erc::handler_timed_out,
+                                  erc::handler_contract,
+                                  erc::handler_refused,
+                                  erc::script_no_file_name,
+                                  erc::script_bad_result,
+                                  erc::script_no_code,
+                                  erc::downloader_missing,
+                                  erc::download_bad_url,
+                                  erc::download_hash,
+                                  erc::download_failed,
+                                  erc::download_size,
+                                  erc::disk_full,
+                                  erc::signature_failed,
+                                  erc::signature_structure,
+                                  erc::signature_invalid,
+                                  erc::root_key_disabled,
+                                  erc::root_key_unknown,
+                                  erc::signing_key_disabled,
+                                  erc::root_package_download,
+                                  erc::root_package_invalid,
+                                  erc::root_package_rollback,
+                                  erc::root_package_is_test,
+                                  erc::installer_unreachable,
+                                  erc::unexpected_state,
+                                  erc::internal})
     EXPECT_FALSE(extended_code_text(code).empty()) << extended_code_hex(code);
 }
 

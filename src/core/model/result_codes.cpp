@@ -7,7 +7,9 @@
 namespace godwit {
 namespace {
 
-constexpr ExtendedCodeRow one(ExtendedCode code, std::string_view name, std::string_view text) { return {code, code, name, text}; }
+constexpr ExtendedCodeRow one(ExtendedCode code, std::string_view name, std::string_view text) {
+  return {code, code, name, text};
+}
 
 // clang-format off
 constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
@@ -131,12 +133,14 @@ std::span<const ExtendedCodeRow> extended_code_rows() { return kExtended; }
 std::span<const ResultCodeRow> result_code_rows() { return kResults; }
 
 std::string_view extended_code_text(ExtendedCode code) {
-  const auto row = std::find_if(kExtended.begin(), kExtended.end(), [&](const ExtendedCodeRow& r) { return r.first <= code && code <= r.last; });
+  const auto row = std::find_if(kExtended.begin(), kExtended.end(),
+                                [&](const ExtendedCodeRow& r) { return r.first <= code && code <= r.last; });
   return row == kExtended.end() ? std::string_view{} : row->text;
 }
 
 std::string_view result_code_text(std::int32_t code) {
-  const auto row = std::find_if(kResults.begin(), kResults.end(), [&](const ResultCodeRow& r) { return r.code == code; });
+  const auto row =
+      std::find_if(kResults.begin(), kResults.end(), [&](const ResultCodeRow& r) { return r.code == code; });
   return row == kResults.end() ? std::string_view{} : row->text;
 }
 

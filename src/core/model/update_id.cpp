@@ -1,7 +1,7 @@
 #include "core/model/update_id.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "core/model/text.hpp"
 
@@ -13,8 +13,10 @@ constexpr std::size_t kVersionTextLimit = 128;  // room for leading zeros, no ro
 constexpr std::uint64_t kPartMax = 2'147'483'647;
 
 Result<void> check_name(std::string_view text, std::string_view what) {
-  if (text.empty() || text.size() > kNameLimit) return fail(Code::invalid_argument, fmt::format("{} has {} characters, allowed are 1 to 64", what, text.size()));
-  const bool ok = std::all_of(text.begin(), text.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '-'; });
+  if (text.empty() || text.size() > kNameLimit)
+    return fail(Code::invalid_argument, fmt::format("{} has {} characters, allowed are 1 to 64", what, text.size()));
+  const bool ok =
+      std::all_of(text.begin(), text.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '-'; });
   if (!ok) return fail(Code::invalid_argument, fmt::format("{} may hold only letters, digits, '.' and '-'", what));
   return {};
 }
@@ -29,18 +31,21 @@ Result<Version> Version::parse(std::string_view text) {
     const std::size_t dot = std::min(text.find('.', at), text.size());
     const std::string_view part = text.substr(at, dot - at);
     if (part.empty() || !std::all_of(part.begin(), part.end(), is_ascii_digit))
-      return fail(Code::invalid_argument, fmt::format("version '{}' is not 2 to 4 numbers with dots between them", text));
+      return fail(Code::invalid_argument,
+                  fmt::format("version '{}' is not 2 to 4 numbers with dots between them", text));
     std::uint64_t number = 0;
     for (const char c : part) {
       number = number * 10 + static_cast<std::uint64_t>(c - '0');
-      if (number > kPartMax) return fail(Code::invalid_argument, fmt::format("version '{}' has a part above {}", text, kPartMax));
+      if (number > kPartMax)
+        return fail(Code::invalid_argument, fmt::format("version '{}' has a part above {}", text, kPartMax));
     }
     version.parts_.push_back(static_cast<std::uint32_t>(number));
     if (dot == text.size()) break;
     at = dot + 1;
   }
   if (version.parts_.size() < 2 || version.parts_.size() > 4)
-    return fail(Code::invalid_argument, fmt::format("version '{}' has {} parts, allowed are 2 to 4", text, version.parts_.size()));
+    return fail(Code::invalid_argument,
+                fmt::format("version '{}' has {} parts, allowed are 2 to 4", text, version.parts_.size()));
   return version;
 }
 
@@ -61,7 +66,8 @@ Result<UpdateId> UpdateId::from_json(const json::Object& object, bool strict) {
   if (strict) {
     for (const auto& member : object)
       if (member.key() != "provider" && member.key() != "name" && member.key() != "version")
-        return fail(Code::invalid_argument, fmt::format("updateId: unknown member '{}'", std::string_view(member.key()).substr(0, 64)));
+        return fail(Code::invalid_argument,
+                    fmt::format("updateId: unknown member '{}'", std::string_view(member.key()).substr(0, 64)));
   }
   GODWIT_TRY(const std::string provider, json::text(object, "provider", "updateId"));
   GODWIT_TRY(const std::string name, json::text(object, "name", "updateId"));

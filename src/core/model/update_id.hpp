@@ -30,7 +30,8 @@ struct UpdateId {
   std::string name;      // same rule
   Version version;
 
-  [[nodiscard]] static Result<UpdateId> parse(std::string_view provider, std::string_view name, std::string_view version);
+  [[nodiscard]] static Result<UpdateId> parse(std::string_view provider, std::string_view name,
+                                              std::string_view version);
   /// Reads {"provider","name","version"}; other members are refused when `strict`.
   [[nodiscard]] static Result<UpdateId> from_json(const json::Object& object, bool strict);
   [[nodiscard]] json::Object to_json() const;  // order: provider, name, version

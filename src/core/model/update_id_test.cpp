@@ -8,9 +8,11 @@ namespace {
 Version version(std::string_view text) { return Version::parse(text).value(); }
 
 TEST(Version, compares_part_by_part_as_numbers) {
-  const std::vector<std::string> ascending = {"0.0", "0.9", "0.10", "1.2", "1.2.0", "1.2.0.1", "1.10", "2.0.0", "2147483647.0"};
+  const std::vector<std::string> ascending = {"0.0",     "0.9",  "0.10",  "1.2",         "1.2.0",
+                                              "1.2.0.1", "1.10", "2.0.0", "2147483647.0"};
   for (std::size_t a = 0; a < ascending.size(); ++a)
-    for (std::size_t b = 0; b < ascending.size(); ++b) EXPECT_EQ(version(ascending[a]) < version(ascending[b]), a < b) << ascending[a] << " " << ascending[b];
+    for (std::size_t b = 0; b < ascending.size(); ++b)
+      EXPECT_EQ(version(ascending[a]) < version(ascending[b]), a < b) << ascending[a] << " " << ascending[b];
 }
 
 TEST(Version, drops_leading_zeros) {
@@ -20,7 +22,8 @@ TEST(Version, drops_leading_zeros) {
 }
 
 TEST(Version, refuses_what_is_not_two_to_four_numbers) {
-  for (const char* text : {"", "1", "1.", ".1", "1..2", "1.2.3.4.5", "1.2a", "-1.2", "1.2147483648", "1. 2", "v1.2", "1.99999999999999999999"}) {
+  for (const char* text : {"", "1", "1.", ".1", "1..2", "1.2.3.4.5", "1.2a", "-1.2", "1.2147483648", "1. 2", "v1.2",
+                           "1.99999999999999999999"}) {
     const auto parsed = Version::parse(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, Code::invalid_argument);

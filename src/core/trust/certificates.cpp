@@ -1,10 +1,10 @@
 #include "core/trust/certificates.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <memory>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <algorithm>
+#include <memory>
 
 #include "core/base/bytes.hpp"
 #include "core/model/text.hpp"
@@ -16,14 +16,16 @@ namespace {
 constexpr int kDaysLimit = 36'500;
 constexpr std::size_t kCommonNameLimit = 64;  // RFC 5280 ub-common-name
 constexpr std::size_t kNamesLimit = 64;
-constexpr long kClockSlack = 24 * 60 * 60;    // devices whose clock is a little behind must not refuse a new certificate
+constexpr long kClockSlack = 24 * 60 * 60;  // devices whose clock is a little behind must not refuse a new certificate
 
 using Names = std::unique_ptr<GENERAL_NAMES, ossl::Deleter<GENERAL_NAMES_free>>;
 using Name = std::unique_ptr<GENERAL_NAME, ossl::Deleter<GENERAL_NAME_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, ossl::Deleter<X509_EXTENSION_free>>;
 
 Result<void> check_days(int days) {
-  if (days < 1 || days > kDaysLimit) return fail(Code::invalid_argument, fmt::format("a certificate for {} days is not within 1 to {}", days, kDaysLimit));
+  if (days < 1 || days > kDaysLimit)
+    return fail(Code::invalid_argument,
+                fmt::format("a certificate for {} days is not within 1 to {}", days, kDaysLimit));
   return {};
 }
 
@@ -36,20 +38,24 @@ Result<ossl::Key> make_key() {
 Result<void> set_serial(X509* certificate) {
   Bytes serial = random_bytes(16);
   serial[0] = static_cast<char>((serial[0] & 0x7F) | 0x40);  // positive, and always 16 bytes
-  const ossl::Number number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), static_cast<int>(serial.size()), nullptr));
-  if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr) return ossl::failure("set serial number");
+  const ossl::Number number(
+      BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), static_cast<int>(serial.size()), nullptr));
+  if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr)
+    return ossl::failure("set serial number");
   return {};
 }
 
 /// Version, serial, validity, subject, public key: everything but issuer, extensions and signature.
 Result<ossl::Certificate> begin(std::string_view common_name, int days, EVP_PKEY* key) {
   ossl::Certificate certificate(X509_new());
-  if (!certificate || X509_set_version(certificate.get(), X509_VERSION_3) != 1) return ossl::failure("make certificate");
+  if (!certificate || X509_set_version(certificate.get(), X509_VERSION_3) != 1)
+    return ossl::failure("make certificate");
   GODWIT_TRY_VOID(set_serial(certificate.get()));
   X509_NAME* subject = X509_get_subject_name(certificate.get());
   const bool done = X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -kClockSlack) != nullptr &&
                     X509_time_adj_ex(X509_getm_notAfter(certificate.get()), days, 0, nullptr) != nullptr &&
-                    X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common_name.data()),
+                    X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
+                                               reinterpret_cast<const unsigned char*>(common_name.data()),
                                                static_cast<int>(common_name.size()), -1, 0) == 1 &&
                     X509_set_pubkey(certificate.get(), key) == 1;
   if (!done) return ossl::failure("fill certificate");
@@ -61,12 +67,15 @@ Result<void> add_extension(X509* certificate, X509* issuer, int nid, const char*
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
   const Extension extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value));
-  if (!extension || X509_add_ext(certificate, extension.get(), -1) != 1) return ossl::failure("add certificate extension");
+  if (!extension || X509_add_ext(certificate, extension.get(), -1) != 1)
+    return ossl::failure("add certificate extension");
   return {};
 }
 
 bool is_dns_name(std::string_view name) {
-  const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '-' || c == '_' || c == '*'; });
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return is_ascii_alphanumeric(c) || c == '.' || c == '-' || c == '_' || c == '*';
+  });
   return !name.empty() && name.size() <= 253 && plain;
 }
 
@@ -78,11 +87,14 @@ Result<Name> general_name(const std::string& text) {
     return name;
   }
   ERR_clear_error();
-  if (!is_dns_name(text)) return fail(Code::invalid_argument, fmt::format("'{}' is neither a DNS name nor an IP address", text.substr(0, 253)));
+  if (!is_dns_name(text))
+    return fail(Code::invalid_argument,
+                fmt::format("'{}' is neither a DNS name nor an IP address", text.substr(0, 253)));
   ASN1_IA5STRING* dns = ASN1_IA5STRING_new();
   if (dns == nullptr) return ossl::failure("make certificate name");
   GENERAL_NAME_set0_value(name.get(), GEN_DNS, dns);  // owns dns from here on
-  if (ASN1_STRING_set(dns, text.data(), static_cast<int>(text.size())) != 1) return ossl::failure("make certificate name");
+  if (ASN1_STRING_set(dns, text.data(), static_cast<int>(text.size())) != 1)
+    return ossl::failure("make certificate name");
   return name;
 }
 
@@ -94,7 +106,8 @@ Result<void> add_names(X509* certificate, const std::vector<std::string>& texts)
     if (sk_GENERAL_NAME_push(names.get(), name.get()) == 0) return ossl::failure("make certificate names");
     static_cast<void>(name.release());
   }
-  if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) != 1) return ossl::failure("add certificate names");
+  if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) != 1)
+    return ossl::failure("add certificate names");
   return {};
 }
 
@@ -102,9 +115,12 @@ Result<CertificatePair> finish(X509* certificate, EVP_PKEY* key, EVP_PKEY* signe
   if (X509_sign(certificate, signer, EVP_sha256()) == 0) return ossl::failure("sign certificate");
   const ossl::Bio certificate_bio(BIO_new(BIO_s_mem()));
   const ossl::Bio key_bio(BIO_new(BIO_s_secmem()));
-  if (!certificate_bio || PEM_write_bio_X509(certificate_bio.get(), certificate) != 1) return ossl::failure("write certificate");
-  if (!key_bio || PEM_write_bio_PKCS8PrivateKey(key_bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) return ossl::failure("write certificate key");
-  return CertificatePair{.certificate_pem = ossl::text_of(certificate_bio.get()), .key_pem = Secret(ossl::text_of(key_bio.get()))};
+  if (!certificate_bio || PEM_write_bio_X509(certificate_bio.get(), certificate) != 1)
+    return ossl::failure("write certificate");
+  if (!key_bio || PEM_write_bio_PKCS8PrivateKey(key_bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1)
+    return ossl::failure("write certificate key");
+  return CertificatePair{.certificate_pem = ossl::text_of(certificate_bio.get()),
+                         .key_pem = Secret(ossl::text_of(key_bio.get()))};
 }
 
 }  // namespace
@@ -123,9 +139,12 @@ Result<CertificatePair> make_ca(std::string_view common_name, int days) {
   return finish(self, key.get(), key.get());
 }
 
-Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, const std::vector<std::string>& names, int days) {
+Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, const std::vector<std::string>& names,
+                                                 int days) {
   GODWIT_TRY_VOID(check_days(days));
-  if (names.empty() || names.size() > kNamesLimit) return fail(Code::invalid_argument, fmt::format("{} names were given, allowed are 1 to {}", names.size(), kNamesLimit));
+  if (names.empty() || names.size() > kNamesLimit)
+    return fail(Code::invalid_argument,
+                fmt::format("{} names were given, allowed are 1 to {}", names.size(), kNamesLimit));
   const ossl::Bio ca_bio = ossl::reader(ca.certificate_pem);
   const ossl::Bio ca_key_bio = ossl::reader(ca.key_pem.reveal());
   if (!ca_bio || !ca_key_bio) return ossl::failure("read certificate authority");
@@ -135,7 +154,8 @@ Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, cons
     return ossl::failure("read certificate authority (certificate and its unencrypted key)");
   GODWIT_TRY(const ossl::Key key, make_key());
   const std::string& first = names.front();
-  GODWIT_TRY(const ossl::Certificate certificate, begin(std::string_view(first).substr(0, kCommonNameLimit), days, key.get()));
+  GODWIT_TRY(const ossl::Certificate certificate,
+             begin(std::string_view(first).substr(0, kCommonNameLimit), days, key.get()));
   X509* server = certificate.get();
   if (X509_set_issuer_name(server, X509_get_subject_name(issuer.get())) != 1) return ossl::failure("fill certificate");
   GODWIT_TRY_VOID(add_extension(server, issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));

@@ -16,6 +16,7 @@ struct CertificatePair {
 };
 [[nodiscard]] Result<CertificatePair> make_ca(std::string_view common_name, int days);
 /// `names`: DNS names and IP addresses for subjectAltName; the first is the common name.
-[[nodiscard]] Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, const std::vector<std::string>& names, int days);
+[[nodiscard]] Result<CertificatePair> issue_server_certificate(const CertificatePair& ca,
+                                                               const std::vector<std::string>& names, int days);
 
 }  // namespace godwit::trust

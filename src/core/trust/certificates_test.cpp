@@ -29,7 +29,8 @@ int verify(const std::string& ca, const std::string& server) {
 
 TEST(Certificates, a_client_that_trusts_the_ca_trusts_the_server_under_its_names) {
   const CertificatePair ca = make_ca("Godwit test CA", 30).value();
-  const CertificatePair server = issue_server_certificate(ca, {"hub.example", "localhost", "127.0.0.1", "::1"}, 10).value();
+  const CertificatePair server =
+      issue_server_certificate(ca, {"hub.example", "localhost", "127.0.0.1", "::1"}, 10).value();
   EXPECT_EQ(verify(ca.certificate_pem, server.certificate_pem), X509_V_OK);
   const ossl::Certificate leaf = read(server.certificate_pem);
   EXPECT_EQ(X509_check_host(leaf.get(), "hub.example", 0, 0, nullptr), 1);

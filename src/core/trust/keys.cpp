@@ -1,10 +1,10 @@
 #include "core/trust/keys.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <algorithm>
 
 #include "core/trust/openssl.hpp"
 
@@ -31,7 +31,9 @@ Result<ossl::Key> make_public(std::string_view n) {
   const ossl::ParamBuilder builder(OSSL_PARAM_BLD_new());
   if (!modulus || !exponent || !builder) return ossl::failure("build RSA key");
   const int bits = BN_num_bits(modulus.get());
-  if (bits < kMinBits || bits > kMaxBits) return fail(Code::crypto_failed, fmt::format("RSA modulus has {} bits, allowed are {} to {}", bits, kMinBits, kMaxBits));
+  if (bits < kMinBits || bits > kMaxBits)
+    return fail(Code::crypto_failed,
+                fmt::format("RSA modulus has {} bits, allowed are {} to {}", bits, kMinBits, kMaxBits));
   if (BN_is_odd(modulus.get()) == 0) return fail(Code::crypto_failed, "RSA modulus is even");
   if (OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, modulus.get()) != 1 ||
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent.get()) != 1)
@@ -39,7 +41,8 @@ Result<ossl::Key> make_public(std::string_view n) {
   const ossl::Params params(OSSL_PARAM_BLD_to_param(builder.get()));
   const ossl::KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* raw = nullptr;
-  if (!params || !context || EVP_PKEY_fromdata_init(context.get()) != 1 || EVP_PKEY_fromdata(context.get(), &raw, EVP_PKEY_PUBLIC_KEY, params.get()) != 1)
+  if (!params || !context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &raw, EVP_PKEY_PUBLIC_KEY, params.get()) != 1)
     return ossl::failure("build RSA key");
   return ossl::Key(raw);
 }
@@ -47,7 +50,8 @@ Result<ossl::Key> make_public(std::string_view n) {
 Result<PublicKey> public_half(EVP_PKEY* key) {
   BIGNUM* n = nullptr;
   BIGNUM* e = nullptr;
-  const bool got = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1;
+  const bool got = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
+                   EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1;
   const ossl::Number modulus(n);
   const ossl::Number exponent(e);
   if (!got) return ossl::failure("read RSA key");
@@ -63,7 +67,8 @@ Result<PublicKey> public_half(EVP_PKEY* key) {
 Result<PublicKey> PublicKey::from_numbers(const Bytes& n, const Bytes& e) {
   if (without_leading_zeros(e) != kExponent) return fail(Code::crypto_failed, "RSA exponent is not 65537");
   const std::string_view modulus = without_leading_zeros(n);
-  if (modulus.size() > kMaxBits / 8) return fail(Code::crypto_failed, fmt::format("RSA modulus has more than {} bits", kMaxBits));
+  if (modulus.size() > kMaxBits / 8)
+    return fail(Code::crypto_failed, fmt::format("RSA modulus has more than {} bits", kMaxBits));
   GODWIT_TRY(ossl::Key key, make_public(modulus));
   PublicKey result;
   result.n_ = Bytes(modulus);
@@ -76,7 +81,8 @@ Result<PublicKey> PublicKey::from_jwk(const json::Object& jwk) {
   if (kty != "RSA") return fail(Code::crypto_failed, "jwk.kty is not RSA");
   GODWIT_TRY(const std::string n_text, json::text(jwk, "n", "jwk"));
   GODWIT_TRY(const std::string e_text, json::text(jwk, "e", "jwk"));
-  if (n_text.size() > kNumberTextLimit || e_text.size() > 16) return fail(Code::crypto_failed, "jwk.n or jwk.e is too long");
+  if (n_text.size() > kNumberTextLimit || e_text.size() > 16)
+    return fail(Code::crypto_failed, "jwk.n or jwk.e is too long");
   auto n = base64_decode(n_text);
   if (!n) return with_context("jwk.n", n.error());
   auto e = base64_decode(e_text);
@@ -98,9 +104,10 @@ bool PublicKey::verify(std::string_view data, std::string_view signature) const 
   if (!key_) return false;
   const ossl::DigestContext context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* padding = nullptr;  // owned by context
-  const bool holds = context && EVP_DigestVerifyInit(context.get(), &padding, EVP_sha256(), nullptr, pkey(key_)) == 1 &&
-                     EVP_PKEY_CTX_set_rsa_padding(padding, RSA_PKCS1_PADDING) == 1 &&
-                     EVP_DigestVerify(context.get(), data_of(signature), signature.size(), data_of(data), data.size()) == 1;
+  const bool holds =
+      context && EVP_DigestVerifyInit(context.get(), &padding, EVP_sha256(), nullptr, pkey(key_)) == 1 &&
+      EVP_PKEY_CTX_set_rsa_padding(padding, RSA_PKCS1_PADDING) == 1 &&
+      EVP_DigestVerify(context.get(), data_of(signature), signature.size(), data_of(data), data.size()) == 1;
   ERR_clear_error();
   return holds;
 }
@@ -110,13 +117,16 @@ Bytes PublicKey::fingerprint() const {
   unsigned char* der = nullptr;
   const int size = i2d_PublicKey(pkey(key_), &der);  // for RSA: PKCS#1 RSAPublicKey, not SubjectPublicKeyInfo
   GODWIT_CHECK(size > 0);
-  const Bytes digest = godwit::sha256(std::string_view(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)));
+  const Bytes digest =
+      godwit::sha256(std::string_view(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)));
   OPENSSL_free(der);
   return digest;
 }
 
 Result<PrivateKey> PrivateKey::generate(int bits) {
-  if (bits < kMinBits || bits > kMaxBits) return fail(Code::invalid_argument, fmt::format("an RSA key of {} bits is not within {} to {}", bits, kMinBits, kMaxBits));
+  if (bits < kMinBits || bits > kMaxBits)
+    return fail(Code::invalid_argument,
+                fmt::format("an RSA key of {} bits is not within {} to {}", bits, kMinBits, kMaxBits));
   ossl::Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", static_cast<std::size_t>(bits)));
   if (!key) return ossl::failure("make RSA key");
   PrivateKey result;
@@ -140,7 +150,8 @@ Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
 
 Result<Secret> PrivateKey::to_pem() const {
   const ossl::Bio bio(BIO_new(BIO_s_secmem()));
-  if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), pkey(key_), nullptr, nullptr, 0, nullptr, nullptr) != 1) return ossl::failure("write private key");
+  if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), pkey(key_), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+    return ossl::failure("write private key");
   return Secret(ossl::text_of(bio.get()));
 }
 
@@ -150,10 +161,13 @@ Result<Bytes> PrivateKey::sign(std::string_view data) const {
   EVP_PKEY_CTX* padding = nullptr;  // owned by context
   std::size_t size = 0;
   if (!context || EVP_DigestSignInit(context.get(), &padding, EVP_sha256(), nullptr, pkey(key_)) != 1 ||
-      EVP_PKEY_CTX_set_rsa_padding(padding, RSA_PKCS1_PADDING) != 1 || EVP_DigestSign(context.get(), nullptr, &size, data_of(data), data.size()) != 1)
+      EVP_PKEY_CTX_set_rsa_padding(padding, RSA_PKCS1_PADDING) != 1 ||
+      EVP_DigestSign(context.get(), nullptr, &size, data_of(data), data.size()) != 1)
     return ossl::failure("sign");
   Bytes signature(size, '\0');
-  if (EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, data_of(data), data.size()) != 1) return ossl::failure("sign");
+  if (EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, data_of(data),
+                     data.size()) != 1)
+    return ossl::failure("sign");
   signature.resize(size);
   return signature;
 }

@@ -1,8 +1,8 @@
 #include "core/trust/manifest_signature.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <fmt/format.h>
 #include <optional>
 
 #include "core/base/bytes.hpp"
@@ -15,7 +15,9 @@ namespace {
 constexpr std::size_t kSignatureLimit = 16 * 1024;
 constexpr json::Limits kJsonLimits{.bytes = kSignatureLimit, .depth = 4};
 
-std::optional<SignatureProblem> problem(ExtendedCode code, std::string message) { return SignatureProblem{code, std::move(message)}; }
+std::optional<SignatureProblem> problem(ExtendedCode code, std::string message) {
+  return SignatureProblem{code, std::move(message)};
+}
 
 /// A compact JWS (RFC 7515 section 3.1), taken apart but not believed.
 struct Jws {
@@ -27,7 +29,8 @@ struct Jws {
 
 /// base64url without padding and nothing else: one value has one spelling.
 Result<Bytes> decode_part(std::string_view part, std::string_view name) {
-  const bool plain = std::all_of(part.begin(), part.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '-' || c == '_'; });
+  const bool plain =
+      std::all_of(part.begin(), part.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '-' || c == '_'; });
   if (part.empty() || !plain) return fail(Code::bad_signature, fmt::format("the {} is not base64url", name));
   auto bytes = base64_decode(part);
   if (!bytes) return fail(Code::bad_signature, fmt::format("the {} is not base64url", name));
@@ -35,7 +38,8 @@ Result<Bytes> decode_part(std::string_view part, std::string_view name) {
 }
 
 Result<Jws> split(std::string_view text) {
-  if (text.size() > kSignatureLimit) return fail(Code::bad_signature, fmt::format("it is longer than {} bytes", kSignatureLimit));
+  if (text.size() > kSignatureLimit)
+    return fail(Code::bad_signature, fmt::format("it is longer than {} bytes", kSignatureLimit));
   const auto first = text.find('.');
   const auto second = first == std::string_view::npos ? first : text.find('.', first + 1);
   if (second == std::string_view::npos || text.find('.', second + 1) != std::string_view::npos)
@@ -55,7 +59,8 @@ Result<Jws> split(std::string_view text) {
 Result<void> check_header_members(const json::Object& header) {
   static constexpr auto kForbidden = std::to_array<std::string_view>({"jwk", "jku", "x5u", "x5c", "crit", "b64"});
   for (const std::string_view name : kForbidden)
-    if (json::find(header, name) != nullptr) return fail(Code::bad_signature, fmt::format("the header has '{}', which is not allowed", name));
+    if (json::find(header, name) != nullptr)
+      return fail(Code::bad_signature, fmt::format("the header has '{}', which is not allowed", name));
   return {};
 }
 
@@ -75,12 +80,14 @@ std::optional<SignatureProblem> check_layer(const Result<Jws>& jws, std::string_
 }
 
 const PublicKey* find_root(const RootKeyPackage& roots, std::string_view kid) {
-  const auto found = std::find_if(roots.root_keys.begin(), roots.root_keys.end(), [&](const auto& key) { return key.first == kid; });
+  const auto found =
+      std::find_if(roots.root_keys.begin(), roots.root_keys.end(), [&](const auto& key) { return key.first == kid; });
   return found == roots.root_keys.end() ? nullptr : &found->second;
 }
 
 /// The inner JWS: gives the signing key if a root key vouches for it.
-std::optional<SignatureProblem> read_signing_key(std::string_view signed_jwk, const RootKeyPackage& roots, PublicKey& out) {
+std::optional<SignatureProblem> read_signing_key(std::string_view signed_jwk, const RootKeyPackage& roots,
+                                                 PublicKey& out) {
   const Result<Jws> inner = split(signed_jwk);
   if (auto wrong = check_layer(inner, "signed key")) return wrong;
   const auto kid = json::text_or_nothing(inner->header, "kid");
@@ -88,13 +95,16 @@ std::optional<SignatureProblem> read_signing_key(std::string_view signed_jwk, co
   const std::string shown = cut_details(*kid, 64);
   const PublicKey* root = find_root(roots, *kid);
   if (root == nullptr) return problem(erc::root_key_unknown, fmt::format("the root key '{}' is not known", shown));
-  if (std::find(roots.disabled_root_keys.begin(), roots.disabled_root_keys.end(), *kid) != roots.disabled_root_keys.end())
+  if (std::find(roots.disabled_root_keys.begin(), roots.disabled_root_keys.end(), *kid) !=
+      roots.disabled_root_keys.end())
     return problem(erc::root_key_disabled, fmt::format("the root key '{}' is disabled", shown));
   if (!root->verify(inner->signed_text, inner->signature))
-    return problem(erc::signature_invalid, fmt::format("signed key: the signature of the root key '{}' does not hold", shown));
+    return problem(erc::signature_invalid,
+                   fmt::format("signed key: the signature of the root key '{}' does not hold", shown));
   const auto jwk = json::parse_object(inner->payload, kJsonLimits);
   if (!jwk) return problem(erc::signature_structure, "signed key: " + jwk.error().message);
-  if (json::find(*jwk, "alg") != nullptr && !is_rs256(*jwk)) return problem(erc::signature_failed, "signed key: the key is not meant for RS256");
+  if (json::find(*jwk, "alg") != nullptr && !is_rs256(*jwk))
+    return problem(erc::signature_failed, "signed key: the key is not meant for RS256");
   auto key = PublicKey::from_jwk(*jwk);
   if (!key) return problem(erc::signature_structure, "signed key: " + key.error().message);
   out = *std::move(key);
@@ -113,7 +123,8 @@ Result<std::string> sign_compact(const json::Object& header, std::string_view pa
 
 }  // namespace
 
-Result<std::string> make_signed_jwk(const PublicKey& signing, std::string_view signing_kid, const PrivateKey& root, std::string_view root_kid) {
+Result<std::string> make_signed_jwk(const PublicKey& signing, std::string_view signing_kid, const PrivateKey& root,
+                                    std::string_view root_kid) {
   if (signing.modulus().empty()) return fail(Code::invalid_argument, "there is no signing key to vouch for");
   json::Object header;
   header["alg"] = "RS256";
@@ -130,7 +141,8 @@ Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& s
   return sign_compact(header, json::print(payload), signing);
 }
 
-std::optional<SignatureProblem> check_manifest_signature(std::string_view manifest, std::string_view signature, const RootKeyPackage& roots) {
+std::optional<SignatureProblem> check_manifest_signature(std::string_view manifest, std::string_view signature,
+                                                         const RootKeyPackage& roots) {
   if (signature.empty()) return problem(erc::manifest_hash, "the manifest has no signature");
   const Result<Jws> outer = split(signature);
   if (auto wrong = check_layer(outer, "manifest signature")) return wrong;
@@ -139,14 +151,18 @@ std::optional<SignatureProblem> check_manifest_signature(std::string_view manife
   PublicKey key;
   if (auto wrong = read_signing_key(*signed_jwk, roots, key)) return wrong;
   const Bytes fingerprint = key.fingerprint();
-  if (std::find(roots.disabled_signing_keys.begin(), roots.disabled_signing_keys.end(), fingerprint) != roots.disabled_signing_keys.end())
+  if (std::find(roots.disabled_signing_keys.begin(), roots.disabled_signing_keys.end(), fingerprint) !=
+      roots.disabled_signing_keys.end())
     return problem(erc::signing_key_disabled, "the signing key is disabled");
-  if (!key.verify(outer->signed_text, outer->signature)) return problem(erc::signature_invalid, "manifest signature: the signature does not hold");
+  if (!key.verify(outer->signed_text, outer->signature))
+    return problem(erc::signature_invalid, "manifest signature: the signature does not hold");
   const auto payload = json::parse_object(outer->payload, kJsonLimits);
   const auto text = payload ? json::text_or_nothing(*payload, "sha256") : std::nullopt;
   const auto digest = text ? base64_decode(*text) : Result<Bytes>(fail(Code::bad_signature, "missing"));
-  if (!digest || digest->size() != 32) return problem(erc::signature_structure, "manifest signature: the payload has no sha256 of 32 bytes");
-  if (!equal_constant_time(*digest, sha256(manifest))) return problem(erc::manifest_hash, "the manifest does not have the hash that was signed");
+  if (!digest || digest->size() != 32)
+    return problem(erc::signature_structure, "manifest signature: the payload has no sha256 of 32 bytes");
+  if (!equal_constant_time(*digest, sha256(manifest)))
+    return problem(erc::manifest_hash, "the manifest does not have the hash that was signed");
   return std::nullopt;
 }
 

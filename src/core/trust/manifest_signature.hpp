@@ -13,16 +13,21 @@
 namespace godwit::trust {
 
 /// The inner JWS: `signing` key as JWK, signed by the root key `root_kid`. Made off-line, kept beside the signing key.
-[[nodiscard]] Result<std::string> make_signed_jwk(const PublicKey& signing, std::string_view signing_kid, const PrivateKey& root, std::string_view root_kid);
+[[nodiscard]] Result<std::string> make_signed_jwk(const PublicKey& signing, std::string_view signing_kid,
+                                                  const PrivateKey& root, std::string_view root_kid);
 /// The whole signature over the exact bytes of `manifest`.
-[[nodiscard]] Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& signing, std::string_view signed_jwk);
+[[nodiscard]] Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& signing,
+                                                std::string_view signed_jwk);
 
 struct SignatureProblem {
   ExtendedCode code = 0;
   std::string message;
 };
-/// nullopt: the signature holds. Order: structure, alg RS256 (nothing else, whatever the header says), root kid known and
-/// not disabled, inner signature, signing key not disabled, outer signature, digest of `manifest`. Only keys of a verified package are passed in.
-[[nodiscard]] std::optional<SignatureProblem> check_manifest_signature(std::string_view manifest, std::string_view signature, const RootKeyPackage& roots);
+/// nullopt: the signature holds. Order: structure, alg RS256 (nothing else, whatever the header says), root kid known
+/// and not disabled, inner signature, signing key not disabled, outer signature, digest of `manifest`. Only keys of a
+/// verified package are passed in.
+[[nodiscard]] std::optional<SignatureProblem> check_manifest_signature(std::string_view manifest,
+                                                                       std::string_view signature,
+                                                                       const RootKeyPackage& roots);
 
 }  // namespace godwit::trust

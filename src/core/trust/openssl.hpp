@@ -2,13 +2,13 @@
 // Stateless; OpenSSL's error queue is per thread.
 #pragma once
 
-#include <memory>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/x509.h>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -51,7 +51,9 @@ using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 }
 
 /// A memory BIO over `text`, which must outlive it.
-[[nodiscard]] inline Bio reader(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+[[nodiscard]] inline Bio reader(std::string_view text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
 
 /// For PEM readers: an encrypted key is an error, never a question on the terminal.
 inline int no_password(char*, int, int, void*) { return -1; }

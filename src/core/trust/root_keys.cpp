@@ -1,7 +1,7 @@
 #include "core/trust/root_keys.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <set>
 
 #include "core/model/text.hpp"
@@ -20,8 +20,10 @@ using NamedKeys = std::vector<std::pair<std::string, PublicKey>>;
 /// Key ids are printed, compared and put into JSON that is signed: plain characters only, above all no slash,
 /// which JSON writers escape differently.
 Result<void> check_kid(std::string_view kid, std::string_view where) {
-  const bool plain = std::all_of(kid.begin(), kid.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
-  if (kid.empty() || kid.size() > 64 || !plain) return fail(Code::bad_json, fmt::format("{} has a key id that is not 1 to 64 of letters, digits and . _ -", where));
+  const bool plain = std::all_of(kid.begin(), kid.end(),
+                                 [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+  if (kid.empty() || kid.size() > 64 || !plain)
+    return fail(Code::bad_json, fmt::format("{} has a key id that is not 1 to 64 of letters, digits and . _ -", where));
   return {};
 }
 
@@ -55,7 +57,8 @@ Result<NamedKeys> read_root_keys(const json::Object& parent, std::string_view wh
     if (key == nullptr) return fail(Code::bad_json, fmt::format("rootKeys.{} is not an object", kid));
     GODWIT_TRY(PublicKey made, read_root_key(*key, "rootKeys." + kid));
     // Two names for one key would let one private key count as two.
-    if (!moduli.insert(made.modulus()).second) return fail(Code::bad_json, fmt::format("rootKeys.{} is the same key as an earlier one", kid));
+    if (!moduli.insert(made.modulus()).second)
+      return fail(Code::bad_json, fmt::format("rootKeys.{} is the same key as an earlier one", kid));
     keys.emplace_back(kid, std::move(made));
   }
   return keys;
@@ -98,9 +101,11 @@ Result<std::vector<Bytes>> read_disabled_signing_keys(const json::Object& conten
     GODWIT_TRY(const std::string algorithm, json::text(*entry, "alg", "disabledSigningKeys"));
     GODWIT_TRY(const std::string text, json::text(*entry, "hash", "disabledSigningKeys"));
     // An entry that we cannot compare would leave a disabled key in force: refuse instead of skipping it.
-    if (algorithm != "SHA256") return fail(Code::unsupported, "disabledSigningKeys has an entry whose alg is not SHA256");
+    if (algorithm != "SHA256")
+      return fail(Code::unsupported, "disabledSigningKeys has an entry whose alg is not SHA256");
     auto hash = base64_decode(text);
-    if (!hash || hash->size() != 32) return fail(Code::bad_json, "disabledSigningKeys has a hash that is not base64 of 32 bytes");
+    if (!hash || hash->size() != 32)
+      return fail(Code::bad_json, "disabledSigningKeys has a hash that is not base64 of 32 bytes");
     fingerprints.push_back(*std::move(hash));
   }
   return fingerprints;
@@ -111,7 +116,8 @@ Result<RootKeyPackage> read_protected(const json::Object& content) {
   GODWIT_TRY(package.is_test, read_is_test(content));
   GODWIT_TRY(package.version, json::integer(content, "version", "protected"));
   GODWIT_TRY(package.published, json::integer(content, "published", "protected"));
-  if (package.version < 1 || package.published < 0) return fail(Code::bad_json, "version must be at least 1 and published at least 0");
+  if (package.version < 1 || package.published < 0)
+    return fail(Code::bad_json, "version must be at least 1 and published at least 0");
   GODWIT_TRY(package.disabled_root_keys, read_disabled_root_keys(content));
   GODWIT_TRY(package.disabled_signing_keys, read_disabled_signing_keys(content));
   GODWIT_TRY(package.root_keys, read_root_keys(content, "protected"));
@@ -141,13 +147,15 @@ json::Object protected_to_json(const RootKeyPackage& package) {
 }
 
 bool is_rs256(std::string_view algorithm) {
-  return algorithm.size() == 5 && (algorithm[0] == 'R' || algorithm[0] == 'r') && (algorithm[1] == 'S' || algorithm[1] == 's') && algorithm.substr(2) == "256";
+  return algorithm.size() == 5 && (algorithm[0] == 'R' || algorithm[0] == 'r') &&
+         (algorithm[1] == 'S' || algorithm[1] == 's') && algorithm.substr(2) == "256";
 }
 
 /// Signature i belongs to root key i.
 Result<std::vector<Bytes>> read_signatures(const json::Object& document, std::size_t expected) {
   GODWIT_TRY(const json::Array* array, json::array(document, "signatures", "root key package"));
-  if (array->size() != expected) return fail(Code::bad_signature, fmt::format("there are {} signatures for {} root keys", array->size(), expected));
+  if (array->size() != expected)
+    return fail(Code::bad_signature, fmt::format("there are {} signatures for {} root keys", array->size(), expected));
   std::vector<Bytes> signatures;
   for (const json::Value& item : *array) {
     const auto* entry = item.if_object();
@@ -162,11 +170,15 @@ Result<std::vector<Bytes>> read_signatures(const json::Object& document, std::si
   return signatures;
 }
 
-Result<void> check_anchors(const NamedKeys& listed, const std::vector<Bytes>& signatures, const TrustAnchors& anchors, std::string_view signed_text) {
+Result<void> check_anchors(const NamedKeys& listed, const std::vector<Bytes>& signatures, const TrustAnchors& anchors,
+                           std::string_view signed_text) {
   for (const auto& [kid, anchor] : anchors.keys) {
-    const auto found = std::find_if(listed.begin(), listed.end(), [&, &name = kid](const auto& key) { return key.first == name; });
-    if (found == listed.end()) return fail(Code::bad_signature, fmt::format("the trust anchor {} is not among the root keys", kid));
-    if (found->second.modulus() != anchor.modulus()) return fail(Code::bad_signature, fmt::format("the root key {} is another key than the trust anchor", kid));
+    const auto found =
+        std::find_if(listed.begin(), listed.end(), [&, &name = kid](const auto& key) { return key.first == name; });
+    if (found == listed.end())
+      return fail(Code::bad_signature, fmt::format("the trust anchor {} is not among the root keys", kid));
+    if (found->second.modulus() != anchor.modulus())
+      return fail(Code::bad_signature, fmt::format("the root key {} is another key than the trust anchor", kid));
     if (!anchor.verify(signed_text, signatures[static_cast<std::size_t>(found - listed.begin())]))
       return fail(Code::bad_signature, fmt::format("the signature of the trust anchor {} does not hold", kid));
   }
@@ -209,13 +221,15 @@ std::string TrustAnchors::print() const {
 
 Result<std::string> RootKeyPackage::sign(const std::vector<const PrivateKey*>& keys) const {
   if (root_keys.empty() || keys.size() != root_keys.size())
-    return fail(Code::invalid_argument, fmt::format("{} private keys were given for {} root keys", keys.size(), root_keys.size()));
+    return fail(Code::invalid_argument,
+                fmt::format("{} private keys were given for {} root keys", keys.size(), root_keys.size()));
   const json::Object content = protected_to_json(*this);
   const std::string signed_text = json::print(content);
   json::Array signatures;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (keys[i]->public_key().modulus() != root_keys[i].second.modulus())
-      return fail(Code::invalid_argument, fmt::format("private key {} does not belong to the root key {}", i + 1, root_keys[i].first));
+      return fail(Code::invalid_argument,
+                  fmt::format("private key {} does not belong to the root key {}", i + 1, root_keys[i].first));
     GODWIT_TRY(const Bytes signature, keys[i]->sign(signed_text));
     json::Object entry;
     entry["alg"] = "RS256";
@@ -229,19 +243,26 @@ Result<std::string> RootKeyPackage::sign(const std::vector<const PrivateKey*>& k
   return json::print(document);
 }
 
-tl::expected<RootKeyPackage, RootPackageProblem> check_root_key_package(std::string_view text, const TrustAnchors& anchors, std::int64_t oldest_version) {
+tl::expected<RootKeyPackage, RootPackageProblem> check_root_key_package(std::string_view text,
+                                                                        const TrustAnchors& anchors,
+                                                                        std::int64_t oldest_version) {
   auto package = read_verified(text, anchors);
   if (!package) return problem(erc::root_package_invalid, package.error());
   if (package->is_test && !anchors.is_test)
-    return problem(erc::root_package_is_test, Error{Code::refused, "it is a test package and the trust anchors are for production"});
+    return problem(erc::root_package_is_test,
+                   Error{Code::refused, "it is a test package and the trust anchors are for production"});
   if (!package->is_test && anchors.is_test)
-    return problem(erc::root_package_not_test, Error{Code::refused, "it is a production package and the trust anchors are for tests"});
+    return problem(erc::root_package_not_test,
+                   Error{Code::refused, "it is a production package and the trust anchors are for tests"});
   if (package->version < oldest_version)
-    return problem(erc::root_package_rollback, Error{Code::refused, fmt::format("version {} is older than the known version {}", package->version, oldest_version)});
+    return problem(erc::root_package_rollback,
+                   Error{Code::refused, fmt::format("version {} is older than the known version {}", package->version,
+                                                    oldest_version)});
   return *std::move(package);
 }
 
-Result<RootKeyPackage> verify_root_key_package(std::string_view text, const TrustAnchors& anchors, std::int64_t oldest_version) {
+Result<RootKeyPackage> verify_root_key_package(std::string_view text, const TrustAnchors& anchors,
+                                               std::int64_t oldest_version) {
   auto package = check_root_key_package(text, anchors, oldest_version);
   if (!package) return tl::unexpected<Error>{package.error().error};
   return *std::move(package);

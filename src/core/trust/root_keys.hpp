@@ -19,7 +19,8 @@ struct TrustAnchors {
   std::map<std::string, PublicKey> keys;
   bool is_test = false;  // test anchors accept test packages only, and the other way round
 
-  /// {"isTest":false,"rootKeys":{"<kid>":{"keyType":"RSA","n":"...","e":65537}}}. 1..8 keys. Errors: bad_json, crypto_failed.
+  /// {"isTest":false,"rootKeys":{"<kid>":{"keyType":"RSA","n":"...","e":65537}}}. 1..8 keys. Errors: bad_json,
+  /// crypto_failed.
   [[nodiscard]] static Result<TrustAnchors> parse(std::string_view text);
   [[nodiscard]] std::string print() const;
 };
@@ -29,8 +30,8 @@ struct RootKeyPackage {
   std::int64_t version = 1;
   std::int64_t published = 0;  // unix seconds
   std::vector<std::string> disabled_root_keys;
-  std::vector<Bytes> disabled_signing_keys;                 // fingerprints
-  std::vector<std::pair<std::string, PublicKey>> root_keys; // in file order: signature i belongs to key i
+  std::vector<Bytes> disabled_signing_keys;                  // fingerprints
+  std::vector<std::pair<std::string, PublicKey>> root_keys;  // in file order: signature i belongs to key i
 
   /// Signs with one private key for each root key, in the same order; gives the whole document.
   [[nodiscard]] Result<std::string> sign(const std::vector<const PrivateKey*>& keys) const;
@@ -42,10 +43,13 @@ struct RootPackageProblem {
   Error error;
 };
 /// As verify_root_key_package(), with the extended code.
-[[nodiscard]] tl::expected<RootKeyPackage, RootPackageProblem> check_root_key_package(std::string_view text, const TrustAnchors& anchors, std::int64_t oldest_version);
+[[nodiscard]] tl::expected<RootKeyPackage, RootPackageProblem> check_root_key_package(std::string_view text,
+                                                                                      const TrustAnchors& anchors,
+                                                                                      std::int64_t oldest_version);
 
 /// Verifies that every anchor is listed and that its signature holds; `oldest_version` refuses a rollback.
 /// Errors: bad_signature, refused (isTest, rollback), bad_json.
-[[nodiscard]] Result<RootKeyPackage> verify_root_key_package(std::string_view text, const TrustAnchors& anchors, std::int64_t oldest_version);
+[[nodiscard]] Result<RootKeyPackage> verify_root_key_package(std::string_view text, const TrustAnchors& anchors,
+                                                             std::int64_t oldest_version);
 
 }  // namespace godwit::trust

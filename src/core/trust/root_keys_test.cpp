@@ -60,7 +60,8 @@ TEST(RootKeys, white_space_outside_does_not_matter_but_content_does) {
     EXPECT_EQ(changed.error().code, erc::root_package_invalid);
     EXPECT_NE(changed.error().error.message.find("does not hold"), std::string::npos) << changed.error().error.message;
   }
-  const auto twice = verify_root_key_package(replaced(text, R"("version":3)", R"("version":3,"version":4)"), anchors(), 0);
+  const auto twice =
+      verify_root_key_package(replaced(text, R"("version":3)", R"("version":3,"version":4)"), anchors(), 0);
   ASSERT_FALSE(twice);
   EXPECT_EQ(twice.error().code, Code::bad_json);
 }
@@ -68,20 +69,28 @@ TEST(RootKeys, white_space_outside_does_not_matter_but_content_does) {
 TEST(RootKeys, every_anchor_must_be_listed_and_have_signed) {
   RootKeyPackage only_first = package();
   only_first.root_keys.pop_back();
-  EXPECT_NE(verify_root_key_package(only_first.sign({&test_key(0)}).value(), anchors(), 0).error().message.find("root.2 is not among"), std::string::npos);
+  EXPECT_NE(verify_root_key_package(only_first.sign({&test_key(0)}).value(), anchors(), 0)
+                .error()
+                .message.find("root.2 is not among"),
+            std::string::npos);
 
   // faults: 11; a stranger lists the anchor's name with his own key
   RootKeyPackage stranger = package();
   stranger.root_keys = {{"root.1", test_key(2).public_key()}, {"root.2", test_key(1).public_key()}};
-  EXPECT_NE(verify_root_key_package(stranger.sign({&test_key(2), &test_key(1)}).value(), anchors(), 0).error().message.find("another key"), std::string::npos);
+  EXPECT_NE(verify_root_key_package(stranger.sign({&test_key(2), &test_key(1)}).value(), anchors(), 0)
+                .error()
+                .message.find("another key"),
+            std::string::npos);
 
   // faults: 9, 15; one signature where two are wanted, and one signature used twice
   json::Object document = json::parse_object(signed_package(package())).value();
   json::Array& signatures = document["signatures"].as_array();
   signatures[1] = signatures[0];
-  EXPECT_NE(verify_root_key_package(json::print(document), anchors(), 0).error().message.find("root.2 does not hold"), std::string::npos);
+  EXPECT_NE(verify_root_key_package(json::print(document), anchors(), 0).error().message.find("root.2 does not hold"),
+            std::string::npos);
   signatures.pop_back();
-  EXPECT_NE(verify_root_key_package(json::print(document), anchors(), 0).error().message.find("1 signatures for 2"), std::string::npos);
+  EXPECT_NE(verify_root_key_package(json::print(document), anchors(), 0).error().message.find("1 signatures for 2"),
+            std::string::npos);
 }
 
 // faults: 15
@@ -109,7 +118,8 @@ TEST(RootKeys, test_and_production_do_not_mix) {
   TrustAnchors test_anchors = anchors();
   test_anchors.is_test = true;
   EXPECT_EQ(check_root_key_package(signed_package(test_package), anchors(), 0).error().code, erc::root_package_is_test);
-  EXPECT_EQ(check_root_key_package(signed_package(package()), test_anchors, 0).error().code, erc::root_package_not_test);
+  EXPECT_EQ(check_root_key_package(signed_package(package()), test_anchors, 0).error().code,
+            erc::root_package_not_test);
   EXPECT_TRUE(verify_root_key_package(signed_package(test_package), test_anchors, 0));
 }
 
@@ -118,7 +128,9 @@ TEST(RootKeys, signatures_are_rs256_only) {
   const std::string text = signed_package(package());
   EXPECT_TRUE(verify_root_key_package(replaced(text, R"("alg":"RS256")", R"("alg":"rs256")"), anchors(), 0));
   for (const char* algorithm : {"none", "HS256", "PS256", "RS512", ""})
-    EXPECT_FALSE(verify_root_key_package(replaced(text, R"("alg":"RS256")", R"("alg":")" + std::string(algorithm) + "\""), anchors(), 0)) << algorithm;
+    EXPECT_FALSE(verify_root_key_package(
+        replaced(text, R"("alg":"RS256")", R"("alg":")" + std::string(algorithm) + "\""), anchors(), 0))
+        << algorithm;
 }
 
 TEST(RootKeys, malformed_packages_are_refused) {

@@ -1,10 +1,10 @@
 #include "core/trust/sas.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include "core/base/bytes.hpp"
@@ -15,17 +15,22 @@ namespace {
 constexpr std::size_t kTokenLimit = 4096;
 constexpr std::string_view kPrefix = "SharedAccessSignature ";
 
-tl::unexpected<Error> refuse(std::string_view why) { return fail(Code::unauthorized, fmt::format("shared access signature {}", why)); }
+tl::unexpected<Error> refuse(std::string_view why) {
+  return fail(Code::unauthorized, fmt::format("shared access signature {}", why));
+}
 
 Bytes hmac_sha256(std::string_view key, std::string_view data) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  const auto* result = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest, &size);
+  const auto* result = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                            reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest, &size);
   GODWIT_CHECK(result != nullptr);
   return Bytes(reinterpret_cast<const char*>(digest), size);
 }
 
-std::string string_to_sign(std::string_view scope_raw, std::int64_t expiry) { return fmt::format("{}\n{}", scope_raw, expiry); }
+std::string string_to_sign(std::string_view scope_raw, std::int64_t expiry) {
+  return fmt::format("{}\n{}", scope_raw, expiry);
+}
 
 /// The raw texts of the four parameters, in whatever order they stand.
 struct Parameters {
@@ -40,7 +45,11 @@ Result<Parameters> split(std::string_view text) {
     const auto equals = part.find('=');
     if (equals == std::string_view::npos) return refuse("has a parameter without '='");
     const std::string_view name = part.substr(0, equals);
-    auto* slot = name == "sr" ? &found.sr : name == "sig" ? &found.sig : name == "se" ? &found.se : name == "skn" ? &found.skn : nullptr;
+    auto* slot = name == "sr"    ? &found.sr
+                 : name == "sig" ? &found.sig
+                 : name == "se"  ? &found.se
+                 : name == "skn" ? &found.skn
+                                 : nullptr;
     if (slot == nullptr) continue;  // unknown parameters are not signed and mean nothing to us
     if (*slot) return refuse(fmt::format("has {} twice", name));
     *slot = part.substr(equals + 1);

@@ -14,17 +14,18 @@
 namespace godwit::trust {
 
 struct SasToken {
-  std::string scope_raw;   // exact text of sr
-  std::string scope;       // percent-decoded
+  std::string scope_raw;  // exact text of sr
+  std::string scope;      // percent-decoded
   Bytes signature;
-  std::int64_t expiry = 0; // unix seconds
-  std::string policy;      // skn, may be empty
+  std::int64_t expiry = 0;  // unix seconds
+  std::string policy;       // skn, may be empty
 };
 /// At most 4096 bytes; parameters in any order. Errors: unauthorized.
 [[nodiscard]] Result<SasToken> parse_sas(std::string_view text);
 /// True if `token` was signed with `key` (raw bytes). Does not look at expiry or scope. Constant time.
 [[nodiscard]] bool sas_signature_holds(const SasToken& token, std::string_view key);
 /// `scope` is percent-encoded into sr. `key` is raw bytes.
-[[nodiscard]] std::string make_sas(std::string_view scope, std::string_view key, std::int64_t expiry, std::string_view policy = {});
+[[nodiscard]] std::string make_sas(std::string_view scope, std::string_view key, std::int64_t expiry,
+                                   std::string_view policy = {});
 
 }  // namespace godwit::trust

@@ -8,16 +8,20 @@ namespace godwit::trust {
 namespace {
 
 constexpr std::string_view kKey = "dev1-key-dev1-key-dev1-key-dev1!";
-constexpr std::string_view kSignature = "UtlquzUQR%2BUw16VhbkHK8YHOINZomd31zbDJK0blNVU%3D";  // made independently, with Python's hmac
+constexpr std::string_view kSignature =
+    "UtlquzUQR%2BUw16VhbkHK8YHOINZomd31zbDJK0blNVU%3D";  // made independently, with Python's hmac
 constexpr std::string_view kScope = "contoso-test.azure-devices.net/devices/dev1";
 
 std::string token(std::string_view parameters) { return "SharedAccessSignature " + std::string(parameters); }
-const std::string kGood = token("sr=contoso-test.azure-devices.net%2Fdevices%2Fdev1&sig=" + std::string(kSignature) + "&se=1893456000");
+const std::string kGood =
+    token("sr=contoso-test.azure-devices.net%2Fdevices%2Fdev1&sig=" + std::string(kSignature) + "&se=1893456000");
 
 TEST(Sas, making_gives_the_known_signature) { EXPECT_EQ(make_sas(kScope, kKey, 1893456000), kGood); }
 
 TEST(Sas, parameters_may_stand_in_any_order) {
-  const SasToken parsed = parse_sas(token("skn=&se=1893456000&x=y&sig=" + std::string(kSignature) + "&sr=contoso-test.azure-devices.net%2Fdevices%2Fdev1")).value();
+  const SasToken parsed = parse_sas(token("skn=&se=1893456000&x=y&sig=" + std::string(kSignature) +
+                                          "&sr=contoso-test.azure-devices.net%2Fdevices%2Fdev1"))
+                              .value();
   EXPECT_EQ(parsed.scope, kScope);
   EXPECT_EQ(parsed.expiry, 1893456000);
   EXPECT_EQ(parsed.policy, "");

@@ -1,6 +1,6 @@
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <fmt/format.h>
 
 #include "core/model/text.hpp"
 #include "core/twin/dialect.hpp"
@@ -55,16 +55,21 @@ json::Object file_urls_patch(const DesiredUpdate& goal, const json::Object& pres
 }
 
 /// The embedded clients of models 1 and 2 stop at a key that they do not know: whatever is there and not wanted goes.
-void remove_foreign_keys(json::Object& patch, const json::Object& present, std::initializer_list<std::string_view> known) {
+void remove_foreign_keys(json::Object& patch, const json::Object& present,
+                         std::initializer_list<std::string_view> known) {
   for (const auto& member : present)
-    if (std::find(known.begin(), known.end(), std::string_view(member.key())) == known.end()) patch[member.key()] = nullptr;
+    if (std::find(known.begin(), known.end(), std::string_view(member.key())) == known.end())
+      patch[member.key()] = nullptr;
 }
 
 std::string check_workflow_id(std::string_view id) {
   if (id.empty()) return "is empty";
   if (id.size() > kWorkflowIdLimit) return fmt::format("has more than {} characters", kWorkflowIdLimit);
-  const bool plain = std::all_of(id.begin(), id.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
-  return plain && id != "." && id != ".." ? std::string{} : "is not a plain name of letters, digits and . _ -";  // it becomes a folder name
+  const bool plain = std::all_of(id.begin(), id.end(),
+                                 [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+  return plain && id != "." && id != ".."
+             ? std::string{}
+             : "is not a plain name of letters, digits and . _ -";  // it becomes a folder name
 }
 
 /// A string member that may be missing or null.
@@ -81,9 +86,11 @@ Result<void> read_workflow(const json::Object& workflow, DesiredUpdate& goal) {
   else if (action == static_cast<std::int64_t>(Action::cancel))
     goal.action = Action::cancel;
   else
-    return fail(Code::bad_json, fmt::format("{}.action is {}, known are 3 (process deployment) and 255 (cancel)", kWorkflow, action));
+    return fail(Code::bad_json,
+                fmt::format("{}.action is {}, known are 3 (process deployment) and 255 (cancel)", kWorkflow, action));
   GODWIT_TRY(goal.workflow_id, json::text(workflow, "id", kWorkflow));
-  if (const std::string reason = check_workflow_id(goal.workflow_id); !reason.empty()) return fail(Code::bad_json, fmt::format("{}.id {}", kWorkflow, reason));
+  if (const std::string reason = check_workflow_id(goal.workflow_id); !reason.empty())
+    return fail(Code::bad_json, fmt::format("{}.id {}", kWorkflow, reason));
   GODWIT_TRY(goal.retry_timestamp, optional_text(workflow, "retryTimestamp", kWorkflow));
   return {};
 }
@@ -95,7 +102,9 @@ Result<void> read_file_urls(const json::Object& service, DesiredUpdate& goal) {
   for (const auto& member : *urls) {
     if (member.value().is_null()) continue;
     const auto* url = member.value().if_string();
-    if (url == nullptr) return fail(Code::bad_json, fmt::format("{}.fileUrls.{} is not a string", kService, std::string_view(member.key()).substr(0, 64)));
+    if (url == nullptr)
+      return fail(Code::bad_json, fmt::format("{}.fileUrls.{} is not a string", kService,
+                                              std::string_view(member.key()).substr(0, 64)));
     goal.file_urls.emplace(member.key(), std::string_view(*url));
   }
   return {};
@@ -116,7 +125,8 @@ json::Object desired_patch(const DesiredUpdate& goal, ContractModel model, const
   service["updateManifest"] = goal.manifest;
   service["updateManifestSignature"] = goal.manifest_signature;
   service["fileUrls"] = file_urls_patch(goal, member_or_empty(present, "fileUrls"));
-  if (is_small) remove_foreign_keys(service, present, {"workflow", "updateManifest", "updateManifestSignature", "fileUrls"});
+  if (is_small)
+    remove_foreign_keys(service, present, {"workflow", "updateManifest", "updateManifestSignature", "fileUrls"});
   return in_component("service", std::move(service));
 }
 
@@ -141,8 +151,11 @@ Result<std::optional<DesiredUpdate>> read_desired(const json::Object& desired) {
   return std::optional<DesiredUpdate>{std::move(goal)};
 }
 
-json::Object ack_patch(const DesiredUpdate& goal, int status, std::string_view description, std::uint64_t desired_version) {
-  const auto text_or_null = [](const std::string& text) { return text.empty() ? json::Value(nullptr) : json::Value(text); };
+json::Object ack_patch(const DesiredUpdate& goal, int status, std::string_view description,
+                       std::uint64_t desired_version) {
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? json::Value(nullptr) : json::Value(text);
+  };
   json::Object workflow;
   workflow["action"] = static_cast<std::int32_t>(goal.action);
   workflow["id"] = goal.workflow_id;

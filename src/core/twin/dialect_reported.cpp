@@ -1,6 +1,6 @@
+#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
-#include <fmt/format.h>
 #include <limits>
 #include <utility>
 
@@ -10,8 +10,8 @@
 namespace godwit::twin {
 namespace {
 
-constexpr std::size_t kCodesLimit = 9;      // the root result and up to 8 soft codes
-constexpr std::size_t kStepsLimit = 32;     // a manifest has at most 10
+constexpr std::size_t kCodesLimit = 9;   // the root result and up to 8 soft codes
+constexpr std::size_t kStepsLimit = 32;  // a manifest has at most 10
 constexpr std::size_t kCompatNames = 5;
 constexpr std::size_t kCompatNameLimit = 32;
 constexpr std::size_t kCompatValueLimit = 64;
@@ -30,7 +30,8 @@ json::Object in_agent(json::Object agent) {
 std::string codes_text(const std::vector<ExtendedCode>& codes) {
   if (codes.empty()) return extended_code_hex(0);
   std::string text;
-  for (std::size_t i = 0; i < std::min(codes.size(), kCodesLimit); ++i) text += (i > 0 ? "," : "") + extended_code_hex(codes[i]);
+  for (std::size_t i = 0; i < std::min(codes.size(), kCodesLimit); ++i)
+    text += (i > 0 ? "," : "") + extended_code_hex(codes[i]);
   return text;
 }
 
@@ -52,7 +53,8 @@ json::Object result_to_json(const InstallResult& result, AgentState state) {
     return object;
   }
   json::Object steps;
-  for (std::size_t i = 0; i < result.steps.size(); ++i) steps[fmt::format("step_{}", i)] = step_to_json(result.steps[i]);
+  for (std::size_t i = 0; i < result.steps.size(); ++i)
+    steps[fmt::format("step_{}", i)] = step_to_json(result.steps[i]);
   object["stepResults"] = std::move(steps);
   return object;
 }
@@ -79,7 +81,8 @@ void put_progress(json::Object& patch, const std::optional<Progress>& progress) 
 std::optional<std::int64_t> number_of(const json::Value* value) {
   if (value == nullptr) return std::nullopt;
   if (value->is_int64()) return value->get_int64();
-  if (value->is_uint64() && std::in_range<std::int64_t>(value->get_uint64())) return static_cast<std::int64_t>(value->get_uint64());
+  if (value->is_uint64() && std::in_range<std::int64_t>(value->get_uint64()))
+    return static_cast<std::int64_t>(value->get_uint64());
   const auto* text = value->if_string();
   if (text == nullptr || text->empty()) return std::nullopt;
   std::int64_t number = 0;
@@ -95,7 +98,9 @@ std::int32_t result_code_of(const json::Object& object) {
 /// Signed or unsigned 32 bits, as number or decimal text: the same bits.
 std::optional<ExtendedCode> numeric_code(const json::Value* value) {
   const auto number = number_of(value);
-  if (!number || *number < std::numeric_limits<std::int32_t>::min() || *number > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  if (!number || *number < std::numeric_limits<std::int32_t>::min() ||
+      *number > std::numeric_limits<std::uint32_t>::max())
+    return std::nullopt;
   return static_cast<ExtendedCode>(*number & 0xFFFFFFFF);
 }
 
@@ -117,7 +122,9 @@ std::vector<ExtendedCode> codes_of(const json::Object& object) {
   return codes;
 }
 
-std::string details_of(const json::Object& object) { return cut_details(json::text_or_nothing(object, "resultDetails").value_or("")); }
+std::string details_of(const json::Object& object) {
+  return cut_details(json::text_or_nothing(object, "resultDetails").value_or(""));
+}
 
 /// Takes the members step_0, step_1 ... of `object`; gaps stay as steps without a result.
 void read_steps(const json::Object& object, std::vector<StepResult>& steps) {
@@ -131,14 +138,19 @@ void read_steps(const json::Object& object, std::vector<StepResult>& steps) {
     if (error != std::errc{} || end != name.data() + name.size() || index >= kStepsLimit) continue;
     if (steps.size() <= index) steps.resize(index + 1);
     const std::vector<ExtendedCode> codes = codes_of(*value);
-    steps[index] = StepResult{.result_code = result_code_of(*value), .extended_code = codes.empty() ? 0 : codes.front(), .details = details_of(*value)};
+    steps[index] = StepResult{.result_code = result_code_of(*value),
+                              .extended_code = codes.empty() ? 0 : codes.front(),
+                              .details = details_of(*value)};
   }
 }
 
 std::optional<InstallResult> read_result(const json::Object& agent) {
   const json::Object* object = json::object_or_null(agent, "lastInstallResult");
   if (object == nullptr) return std::nullopt;
-  InstallResult result{.result_code = result_code_of(*object), .extended_codes = codes_of(*object), .details = details_of(*object), .steps = {}};
+  InstallResult result{.result_code = result_code_of(*object),
+                       .extended_codes = codes_of(*object),
+                       .details = details_of(*object),
+                       .steps = {}};
   read_steps(*object, result.steps);
   if (const json::Object* steps = json::object_or_null(*object, "stepResults")) read_steps(*steps, result.steps);
   return result;
@@ -171,7 +183,9 @@ std::optional<Progress> read_progress(const json::Object& reported) {
   const json::Object* own = json::object_or_null(reported, "godwit");
   const json::Object* progress = own != nullptr ? json::object_or_null(*own, "progress") : nullptr;
   if (progress == nullptr) return std::nullopt;
-  const auto count = [&](std::string_view key) { return std::max<std::int64_t>(0, json::integer_or_nothing(*progress, key).value_or(0)); };
+  const auto count = [&](std::string_view key) {
+    return std::max<std::int64_t>(0, json::integer_or_nothing(*progress, key).value_or(0));
+  };
   return Progress{.phase = cut_details(json::text_or_nothing(*progress, "phase").value_or(""), 64),
                   .step = count("step"),
                   .steps = count("steps"),
@@ -187,7 +201,8 @@ std::optional<AgentReport> read_report(const json::Object& agent, const json::Ob
   if (const json::Object* workflow = json::object_or_null(agent, "workflow")) {
     report.workflow_id = json::text_or_nothing(*workflow, "id").value_or("");
     report.retry_timestamp = json::text_or_nothing(*workflow, "retryTimestamp").value_or("");
-    if (number_of(json::find(*workflow, "action")) == static_cast<std::int64_t>(Action::cancel)) report.action = Action::cancel;
+    if (number_of(json::find(*workflow, "action")) == static_cast<std::int64_t>(Action::cancel))
+      report.action = Action::cancel;
   }
   report.installed_update = read_installed(agent);
   report.result = read_result(agent);
@@ -212,10 +227,13 @@ Result<std::vector<std::string>> read_compat_names(const json::Object& agent) {
     more = comma != std::string_view::npos;
     rest.remove_prefix(more ? comma + 1 : rest.size());
     if (name.empty() || count_characters(name) > kCompatNameLimit)
-      return fail(Code::bad_json, fmt::format("compatPropertyNames holds a name that is not 1 to {} characters long", kCompatNameLimit));
-    if (std::find(names.begin(), names.end(), name) != names.end()) return fail(Code::bad_json, fmt::format("compatPropertyNames names '{}' twice", name));
+      return fail(Code::bad_json, fmt::format("compatPropertyNames holds a name that is not 1 to {} characters long",
+                                              kCompatNameLimit));
+    if (std::find(names.begin(), names.end(), name) != names.end())
+      return fail(Code::bad_json, fmt::format("compatPropertyNames names '{}' twice", name));
     names.emplace_back(name);
-    if (names.size() > kCompatNames) return fail(Code::bad_json, fmt::format("compatPropertyNames has more than {} names", kCompatNames));
+    if (names.size() > kCompatNames)
+      return fail(Code::bad_json, fmt::format("compatPropertyNames has more than {} names", kCompatNames));
   }
   return names;
 }
@@ -240,9 +258,11 @@ Result<AgentIdentity> read_identity(const json::Object& agent) {
   for (const std::string& name : identity.compat_property_names) {
     const auto value = identity.properties.find(name);
     if (value == identity.properties.end())
-      return fail(Code::bad_json, fmt::format("compatPropertyNames names '{}' but deviceProperties has no such value", name));
+      return fail(Code::bad_json,
+                  fmt::format("compatPropertyNames names '{}' but deviceProperties has no such value", name));
     if (value->second.empty() || count_characters(value->second) > kCompatValueLimit)
-      return fail(Code::bad_json, fmt::format("deviceProperties.{} is not 1 to {} characters long", name, kCompatValueLimit));
+      return fail(Code::bad_json,
+                  fmt::format("deviceProperties.{} is not 1 to {} characters long", name, kCompatValueLimit));
   }
   return identity;
 }
@@ -259,7 +279,8 @@ std::optional<int> read_ack(const json::Object& component) {
 json::Object identity_patch(const AgentIdentity& identity) {
   json::Object properties;
   for (const std::string_view first : {"manufacturer", "model"})  // the order that people expect
-    if (const auto found = identity.properties.find(std::string(first)); found != identity.properties.end()) properties[first] = found->second;
+    if (const auto found = identity.properties.find(std::string(first)); found != identity.properties.end())
+      properties[first] = found->second;
   for (const auto& [name, value] : identity.properties) properties[name] = value;
   properties["interfaceId"] = nullptr;  // a member of older agents
   properties["contractModelId"] = contract_model_id(identity.contract);
@@ -277,7 +298,8 @@ json::Object report_patch(const AgentReport& report) {
     json::Object workflow;
     workflow["action"] = static_cast<std::int32_t>(report.action);
     workflow["id"] = report.workflow_id;
-    workflow["retryTimestamp"] = report.retry_timestamp.empty() ? json::Value(nullptr) : json::Value(report.retry_timestamp);
+    workflow["retryTimestamp"] =
+        report.retry_timestamp.empty() ? json::Value(nullptr) : json::Value(report.retry_timestamp);
     agent["workflow"] = std::move(workflow);
   }
   if (report.installed_update) agent["installedUpdateId"] = json::print(report.installed_update->to_json());

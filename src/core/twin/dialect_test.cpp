@@ -22,10 +22,11 @@ DesiredUpdate goal() {
 }
 
 TEST(DesiredPatch, for_model_3_holds_the_members_in_order) {
-  EXPECT_EQ(json::print(desired_patch(goal(), ContractModel::v3, {})),
-            R"({"deviceUpdate":{"__t":"c","service":{"workflow":{"action":3,"id":"6f8b2f1e"},"rootKeyPackageUrl":"https://files.example/rootkeys.json",)"
-            R"("updateManifest":"{\"manifestVersion\":\"5\"}","updateManifestSignature":"h.p.s",)"
-            R"("fileUrls":{"f1":"https://files.example/f1","f2":"https://files.example/f2"}}}})");
+  EXPECT_EQ(
+      json::print(desired_patch(goal(), ContractModel::v3, {})),
+      R"({"deviceUpdate":{"__t":"c","service":{"workflow":{"action":3,"id":"6f8b2f1e"},"rootKeyPackageUrl":"https://files.example/rootkeys.json",)"
+      R"("updateManifest":"{\"manifestVersion\":\"5\"}","updateManifestSignature":"h.p.s",)"
+      R"("fileUrls":{"f1":"https://files.example/f1","f2":"https://files.example/f2"}}}})");
 }
 
 TEST(DesiredPatch, for_models_1_and_2_holds_known_keys_only) {
@@ -59,7 +60,8 @@ TEST(DesiredPatch, merged_into_the_twin_makes_the_goal_so_whatever_was_there) {
 TEST(DesiredPatch, a_cancel_writes_the_workflow_only) {
   DesiredUpdate cancel = goal();
   cancel.action = Action::cancel;
-  EXPECT_EQ(json::print(desired_patch(cancel, ContractModel::v3, {})), R"({"deviceUpdate":{"__t":"c","service":{"workflow":{"action":255,"id":"6f8b2f1e"}}}})");
+  EXPECT_EQ(json::print(desired_patch(cancel, ContractModel::v3, {})),
+            R"({"deviceUpdate":{"__t":"c","service":{"workflow":{"action":255,"id":"6f8b2f1e"}}}})");
   json::Object desired;
   merge_plain(desired, desired_patch(goal(), ContractModel::v3, desired));
   merge_plain(desired, desired_patch(cancel, ContractModel::v3, desired));
@@ -67,7 +69,8 @@ TEST(DesiredPatch, a_cancel_writes_the_workflow_only) {
 }
 
 TEST(ReadDesired, no_component_or_service_is_no_goal) {
-  for (const char* text : {"{}", R"({"deviceUpdate":null})", R"({"deviceUpdate":{"__t":"c"}})", R"({"deviceUpdate":{"service":null}})", R"({"deviceUpdate":{"service":{}}})"}) {
+  for (const char* text : {"{}", R"({"deviceUpdate":null})", R"({"deviceUpdate":{"__t":"c"}})",
+                           R"({"deviceUpdate":{"service":null}})", R"({"deviceUpdate":{"service":{}}})"}) {
     const auto read = read_desired(object(text));
     ASSERT_TRUE(read) << text;
     EXPECT_FALSE(read->has_value()) << text;
@@ -75,12 +78,14 @@ TEST(ReadDesired, no_component_or_service_is_no_goal) {
 }
 
 TEST(ReadDesired, nulls_and_missing_members_are_empty) {
-  const auto read = read_desired(object(R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u",
+  const auto read =
+      read_desired(object(R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u",
       "updateManifest":null,"fileUrls":{"a":null,"b":"x"},"later":1}}})"));
   ASSERT_TRUE(read);
   EXPECT_EQ((*read)->manifest, "");
   EXPECT_EQ((*read)->file_urls, (std::map<std::string, std::string>{{"b", "x"}}));
-  const auto cancel = read_desired(object(R"({"deviceUpdate":{"service":{"workflow":{"action":255,"id":"nodeployment"},"fileUrls":null}}})"));
+  const auto cancel = read_desired(
+      object(R"({"deviceUpdate":{"service":{"workflow":{"action":255,"id":"nodeployment"},"fileUrls":null}}})"));
   ASSERT_TRUE(cancel);
   EXPECT_EQ((*cancel)->action, Action::cancel);
 }
@@ -96,10 +101,14 @@ TEST(ReadDesired, what_is_wrong_is_named) {
       {R"({"deviceUpdate":{"service":{"workflow":{"action":3}}}})", "workflow.id is missing"},
       {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":""}}}})", "workflow.id is empty"},
       {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"}}}})", "rootKeyPackageUrl is missing"},
-      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w","retryTimestamp":5}}}})", "retryTimestamp must be a string"},
-      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u","updateManifest":{}}}})", "updateManifest must be a string"},
-      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u","fileUrls":[]}}})", "fileUrls must be an object"},
-      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u","fileUrls":{"f":1}}}})", "fileUrls.f is not a string"},
+      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w","retryTimestamp":5}}}})",
+       "retryTimestamp must be a string"},
+      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u","updateManifest":{}}}})",
+       "updateManifest must be a string"},
+      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u","fileUrls":[]}}})",
+       "fileUrls must be an object"},
+      {R"({"deviceUpdate":{"service":{"workflow":{"action":3,"id":"w"},"rootKeyPackageUrl":"u","fileUrls":{"f":1}}}})",
+       "fileUrls.f is not a string"},
   };
   for (const auto& [text, fragment] : rows) {
     const auto read = read_desired(object(text));
@@ -111,7 +120,8 @@ TEST(ReadDesired, what_is_wrong_is_named) {
 
 // faults: 45; the id becomes a folder of the device
 TEST(ReadDesired, a_workflow_id_that_is_no_plain_name_is_refused) {
-  for (const std::string& id : {std::string(".."), std::string("."), std::string("../x"), std::string("a/b"), std::string("a b"), std::string(129, 'x')}) {
+  for (const std::string& id : {std::string(".."), std::string("."), std::string("../x"), std::string("a/b"),
+                                std::string("a b"), std::string(129, 'x')}) {
     json::Object desired = desired_patch(goal(), ContractModel::v3, {});
     desired["deviceUpdate"].as_object()["service"].as_object()["workflow"].as_object()["id"] = id;
     EXPECT_FALSE(read_desired(desired)) << id;
@@ -119,14 +129,16 @@ TEST(ReadDesired, a_workflow_id_that_is_no_plain_name_is_refused) {
 }
 
 TEST(Reported, identity_looks_like_the_original_agents) {
-  const AgentIdentity identity{.properties = {{"location", "plant7"}, {"manufacturer", "Contoso"}, {"model", "Toaster"}},
-                               .compat_property_names = {"manufacturer", "model"},
-                               .contract = ContractModel::v3,
-                               .agent_version = "Godwit;agent/0.1.0"};
+  const AgentIdentity identity{
+      .properties = {{"location", "plant7"}, {"manufacturer", "Contoso"}, {"model", "Toaster"}},
+      .compat_property_names = {"manufacturer", "model"},
+      .contract = ContractModel::v3,
+      .agent_version = "Godwit;agent/0.1.0"};
   const json::Object patch = identity_patch(identity);
-  EXPECT_EQ(json::print(patch),
-            R"({"deviceUpdate":{"__t":"c","agent":{"deviceProperties":{"manufacturer":"Contoso","model":"Toaster","location":"plant7","interfaceId":null,)"
-            R"("contractModelId":"dtmi:azure:iot:deviceUpdateContractModel;3","aduVer":"Godwit;agent/0.1.0"},"compatPropertyNames":"manufacturer,model"}}})");
+  EXPECT_EQ(
+      json::print(patch),
+      R"({"deviceUpdate":{"__t":"c","agent":{"deviceProperties":{"manufacturer":"Contoso","model":"Toaster","location":"plant7","interfaceId":null,)"
+      R"("contractModelId":"dtmi:azure:iot:deviceUpdateContractModel;3","aduVer":"Godwit;agent/0.1.0"},"compatPropertyNames":"manufacturer,model"}}})");
   const ReportedAgent read = read_reported(patch);
   ASSERT_TRUE(read.identity) << read.identity_problem;
   EXPECT_EQ(read.identity->properties, identity.properties);
@@ -150,12 +162,13 @@ AgentReport success() {
 }
 
 TEST(Reported, a_success_looks_like_the_original_agents) {
-  EXPECT_EQ(json::print(report_patch(success())),
-            R"({"deviceUpdate":{"__t":"c","agent":{"state":0,"workflow":{"action":3,"id":"6f8b","retryTimestamp":"2026-11-22"},)"
-            R"("installedUpdateId":"{\"provider\":\"Contoso\",\"name\":\"Toaster\",\"version\":\"1.2.0\"}",)"
-            R"("lastInstallResult":{"resultCode":700,"extendedResultCodes":"00000000,A0000FFF","resultDetails":"","stepResults":{)"
-            R"("step_0":{"resultCode":700,"extendedResultCodes":"00000000","resultDetails":""},)"
-            R"("step_1":{"resultCode":603,"extendedResultCodes":"00000000","resultDetails":"was there"}}}}},"godwit":{"progress":null}})");
+  EXPECT_EQ(
+      json::print(report_patch(success())),
+      R"({"deviceUpdate":{"__t":"c","agent":{"state":0,"workflow":{"action":3,"id":"6f8b","retryTimestamp":"2026-11-22"},)"
+      R"("installedUpdateId":"{\"provider\":\"Contoso\",\"name\":\"Toaster\",\"version\":\"1.2.0\"}",)"
+      R"("lastInstallResult":{"resultCode":700,"extendedResultCodes":"00000000,A0000FFF","resultDetails":"","stepResults":{)"
+      R"("step_0":{"resultCode":700,"extendedResultCodes":"00000000","resultDetails":""},)"
+      R"("step_1":{"resultCode":603,"extendedResultCodes":"00000000","resultDetails":"was there"}}}}},"godwit":{"progress":null}})");
 }
 
 TEST(Reported, a_report_merged_into_the_twin_is_read_back) {
@@ -165,8 +178,10 @@ TEST(Reported, a_report_merged_into_the_twin_is_read_back) {
   running.progress = Progress{.phase = "downloading", .step = 1, .steps = 2, .done_bytes = 10, .total_bytes = 20};
   json::Object reported;
   merge_plain(reported, report_patch(running));
-  EXPECT_EQ(reported.at("deviceUpdate").at("agent").at("lastInstallResult").as_object().if_contains("stepResults"), nullptr);
-  merge_plain(reported, progress_patch(Progress{.phase = "installing", .step = 1, .steps = 2, .done_bytes = 20, .total_bytes = 20}));
+  EXPECT_EQ(reported.at("deviceUpdate").at("agent").at("lastInstallResult").as_object().if_contains("stepResults"),
+            nullptr);
+  merge_plain(reported, progress_patch(Progress{
+                            .phase = "installing", .step = 1, .steps = 2, .done_bytes = 20, .total_bytes = 20}));
   const ReportedAgent half = read_reported(reported);
   ASSERT_TRUE(half.report && half.report->progress);
   EXPECT_EQ(half.report->progress->phase, "installing");
@@ -198,16 +213,18 @@ TEST(Reported, texts_and_code_lists_are_cut_to_what_the_wire_takes) {
 }
 
 TEST(Reported, ack_echoes_the_goal_without_signature_and_urls) {
-  EXPECT_EQ(json::print(ack_patch(goal(), 200, "", 17)),
-            R"({"deviceUpdate":{"__t":"c","service":{"value":{"workflow":{"action":3,"id":"6f8b2f1e","retryTimestamp":null},)"
-            R"("rootKeyPackageUrl":"https://files.example/rootkeys.json","updateManifest":"{\"manifestVersion\":\"5\"}","updateManifestSignature":null,"fileUrls":null},)"
-            R"("ac":200,"ad":"","av":17}}})");
+  EXPECT_EQ(
+      json::print(ack_patch(goal(), 200, "", 17)),
+      R"({"deviceUpdate":{"__t":"c","service":{"value":{"workflow":{"action":3,"id":"6f8b2f1e","retryTimestamp":null},)"
+      R"("rootKeyPackageUrl":"https://files.example/rootkeys.json","updateManifest":"{\"manifestVersion\":\"5\"}","updateManifestSignature":null,"fileUrls":null},)"
+      R"("ac":200,"ad":"","av":17}}})");
   EXPECT_EQ(read_reported(ack_patch(goal(), 406, "no", 17)).ack_status, 406);
 }
 
 TEST(ReadReported, the_embedded_clients_shape_is_understood) {
   // step_0 inside lastInstallResult, one numeric extendedResultCode, an empty ack value.
-  const ReportedAgent read = read_reported(object(R"({"deviceUpdate":{"__t":"c","agent":{"deviceProperties":{"manufacturer":"C","model":"T",
+  const ReportedAgent read =
+      read_reported(object(R"({"deviceUpdate":{"__t":"c","agent":{"deviceProperties":{"manufacturer":"C","model":"T",
       "contractModelId":"dtmi:azure:iot:deviceUpdateContractModel;2","aduVer":"DU;lib-v1.0.0","doVer":"DU;lib"},"compatPropertyNames":"manufacturer,model",
       "state":255,"workflow":{"action":3,"id":"w1"},"installedUpdateId":"{\"provider\":\"C\",\"name\":\"T\",\"version\":\"1.0\"}",
       "lastInstallResult":{"resultCode":0,"extendedResultCode":805306472,"resultDetails":"x","step_0":{"resultCode":"0","extendedResultCode":"-1","resultDetails":"y"}}},
@@ -224,7 +241,8 @@ TEST(ReadReported, the_embedded_clients_shape_is_understood) {
 }
 
 TEST(ReadReported, an_unusable_identity_says_why) {
-  const std::string good = R"({"deviceUpdate":{"agent":{"deviceProperties":{"manufacturer":"C","model":"T","contractModelId":"dtmi:azure:iot:deviceUpdateContractModel;3"},"compatPropertyNames":"manufacturer, model"}}})";
+  const std::string good =
+      R"({"deviceUpdate":{"agent":{"deviceProperties":{"manufacturer":"C","model":"T","contractModelId":"dtmi:azure:iot:deviceUpdateContractModel;3"},"compatPropertyNames":"manufacturer, model"}}})";
   ASSERT_TRUE(read_reported(object(good)).identity);
   const auto with = [&](std::string_view from, std::string_view to) {
     std::string text = good;
@@ -254,7 +272,8 @@ TEST(ReadReported, an_unusable_identity_says_why) {
 }
 
 TEST(ReadReported, nonsense_is_left_out_and_bounded) {
-  const ReportedAgent read = read_reported(object(R"({"deviceUpdate":{"agent":{"state":0,"workflow":7,"installedUpdateId":"{broken","lastInstallResult":{
+  const ReportedAgent read = read_reported(
+      object(R"({"deviceUpdate":{"agent":{"state":0,"workflow":7,"installedUpdateId":"{broken","lastInstallResult":{
       "resultCode":99999999999,"extendedResultCodes":"zz,80300009,","stepResults":{"step_1":{"resultCode":700},"step_4000000000":{},"step_x":{},"step_2":3}}}},
       "godwit":{"progress":{"phase":1,"step":-5}}})"));
   ASSERT_TRUE(read.report && read.report->result);
@@ -267,7 +286,8 @@ TEST(ReadReported, nonsense_is_left_out_and_bounded) {
   EXPECT_EQ(read.report->result->steps[1].result_code, 700);
   EXPECT_EQ(read.report->progress->step, 0);
   for (const char* state : {"1", "7", "\"x\"", "null", "0.0"})
-    EXPECT_FALSE(read_reported(object(R"({"deviceUpdate":{"agent":{"state":)" + std::string(state) + "}}}")).report) << state;
+    EXPECT_FALSE(read_reported(object(R"({"deviceUpdate":{"agent":{"state":)" + std::string(state) + "}}}")).report)
+        << state;
 }
 
 }  // namespace

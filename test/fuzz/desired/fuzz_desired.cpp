@@ -8,7 +8,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace godwit;
-  auto desired = json::parse_object(std::string_view(reinterpret_cast<const char*>(data), size), {.bytes = 1 << 16, .depth = 12});
+  auto desired =
+      json::parse_object(std::string_view(reinterpret_cast<const char*>(data), size), {.bytes = 1 << 16, .depth = 12});
   if (!desired) return 0;
   const auto goal = twin::read_desired(*desired);
   if (!goal || !goal->has_value()) return 0;

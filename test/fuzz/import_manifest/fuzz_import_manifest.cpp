@@ -1,4 +1,5 @@
-// What parse_import_manifest() accepts can be printed and read again, and gives an update manifest that a device accepts.
+// What parse_import_manifest() accepts can be printed and read again, and gives an update manifest that a device
+// accepts.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -18,7 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<FileBase> detached;
   for (const Step& step : import->steps)
     if (const auto* reference = std::get_if<ReferenceStep>(&step))
-      detached.push_back({.file_name = detached_manifest_file_name(reference->update), .size = 1, .hashes = {{"sha256", godwit::base64_encode(godwit::sha256(""))}}});
+      detached.push_back({.file_name = detached_manifest_file_name(reference->update),
+                          .size = 1,
+                          .hashes = {{"sha256", godwit::base64_encode(godwit::sha256(""))}}});
   const auto built = build_update_manifest(*import, detached);
   if (!built) return 0;  // e.g. a payload with the name of a detached manifest
   const auto read = parse_update_manifest(print_update_manifest(*built));

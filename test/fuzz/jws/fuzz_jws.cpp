@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (data[0] == '1') {
     const std::string inner = jws(R"({"alg":"RS256","kid":"root.1"})", rest, keys.root);
-    static_cast<void>(check_manifest_signature(kManifest, sign_manifest(kManifest, keys.signing, inner).value(), keys.package));
+    static_cast<void>(
+        check_manifest_signature(kManifest, sign_manifest(kManifest, keys.signing, inner).value(), keys.package));
   } else if (data[0] == '2') {
     const std::string header = R"({"alg":"RS256","sjwk":")" + keys.signed_jwk + "\"}";
     static_cast<void>(check_manifest_signature(kManifest, jws(header, rest, keys.signing), keys.package));

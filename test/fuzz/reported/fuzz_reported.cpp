@@ -8,7 +8,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace godwit;
-  const auto reported = json::parse_object(std::string_view(reinterpret_cast<const char*>(data), size), {.bytes = 1 << 16, .depth = 12});
+  const auto reported =
+      json::parse_object(std::string_view(reinterpret_cast<const char*>(data), size), {.bytes = 1 << 16, .depth = 12});
   if (!reported) return 0;
   const twin::ReportedAgent read = twin::read_reported(*reported);
   GODWIT_CHECK(read.identity.has_value() == read.identity_problem.empty());
@@ -20,6 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   GODWIT_CHECK(again && again->state == read.report->state && again->installed_update == read.report->installed_update);
   if (!read.report->result) return 0;
   GODWIT_CHECK(read.report->result->steps.size() <= 32 && read.report->result->extended_codes.size() <= 9);
-  GODWIT_CHECK(again->result && again->result->result_code == read.report->result->result_code && again->result->details == read.report->result->details);
+  GODWIT_CHECK(again->result && again->result->result_code == read.report->result->result_code &&
+               again->result->details == read.report->result->details);
   return 0;
 }

@@ -1,4 +1,5 @@
-// What parse_update_manifest() accepts prints to a text that reads and prints the same again; all names in it are plain.
+// What parse_update_manifest() accepts prints to a text that reads and prints the same again; all names in it are
+// plain.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -15,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& [id, file] : manifest->files) {
     GODWIT_CHECK(godwit::is_plain_file_name(file.file_name));
     GODWIT_CHECK(file.sha256().size() == 32);
-    for (const auto& [related_id, related] : file.related_files) GODWIT_CHECK(godwit::is_plain_file_name(related.file_name));
+    for (const auto& [related_id, related] : file.related_files)
+      GODWIT_CHECK(godwit::is_plain_file_name(related.file_name));
   }
   const std::string printed = print_update_manifest(*manifest);
   const auto again = parse_update_manifest(printed);
