@@ -277,9 +277,14 @@ Result<Packet> decode_empty(const Reader& in) {
   return Packet{Empty{}};
 }
 
-Result<Packet> decode_body(Type type, unsigned flags, std::string_view body) {
+/// Table 2.2. Looked at before the length is believed, so that a foreign protocol is known by its first byte.
+Result<void> check_flags(Type type, unsigned flags) {
   const unsigned wanted = type == Type::subscribe || type == Type::unsubscribe || type == Type::publish_release ? 2U : 0U;
-  if (type != Type::publish && flags != wanted) return bad("reserved flags of packet type " + std::to_string(static_cast<unsigned>(type)) + " are wrong");  // table 2.2
+  if (type == Type::publish || flags == wanted) return {};
+  return bad("reserved flags of packet type " + std::to_string(static_cast<unsigned>(type)) + " are wrong");
+}
+
+Result<Packet> decode_body(Type type, unsigned flags, std::string_view body) {
   const Reader in{body};
   switch (type) {
     case Type::connect: return decode_connect(in);
@@ -323,6 +328,7 @@ Result<std::optional<Decoded>> decode(std::string_view bytes, std::size_t limit)
   const auto first = static_cast<unsigned char>(bytes.front());
   const unsigned type = first >> 4;
   if (type == 0 || type == 15) return bad("packet type " + std::to_string(type) + " is reserved");
+  GODWIT_TRY_VOID(check_flags(static_cast<Type>(type), first & 0x0FU));
   GODWIT_TRY(const std::optional<FixedHeader> header, read_fixed_header(bytes));
   if (!header) return std::optional<Decoded>{};
   if (header->body_size > limit)

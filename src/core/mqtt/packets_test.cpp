@@ -127,6 +127,8 @@ TEST(Packets, reserved_types_and_flags_are_refused) {
   EXPECT_EQ(refusal(bytes("c0 01 00")), Code::bad_packet);
 }
 
+TEST(Packets, a_foreign_protocol_is_known_by_its_first_byte) { EXPECT_EQ(refusal("G"), Code::bad_packet); }
+
 TEST(Packets, packets_of_qos_2_are_unsupported) {
   EXPECT_EQ(refusal(bytes("50 02 0001")), Code::unsupported);
   EXPECT_EQ(refusal(bytes("62 02 0001")), Code::unsupported);

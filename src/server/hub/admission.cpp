@@ -19,7 +19,7 @@ void Admission::leave(const std::string& address) {
   if (known == addresses_.end() || known->second.connections == 0) return;
   --known->second.connections;
   --connections_;
-  if (known->second.connections == 0 && known->second.failures == 0) addresses_.erase(known);
+  if (known->second.connections == 0 && known->second.window_end == Duration{}) addresses_.erase(known);  // without a past; the sweep takes the others
 }
 
 bool Admission::note_bad_credentials(const std::string& address, Duration now) {

@@ -41,6 +41,16 @@ TEST(Admission, an_address_with_bad_credentials_is_shut_out_for_a_while) {
   EXPECT_EQ(admission.enter("a", Duration{520}), Verdict::welcome);
 }
 
+TEST(Admission, leaving_does_not_wash_an_address_clean) {
+  Admission admission{small()};
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(admission.enter("a", {}), Verdict::welcome);
+    EXPECT_EQ(admission.note_bad_credentials("a", {}), i == 2);
+    admission.leave("a");
+  }
+  EXPECT_EQ(admission.enter("a", {}), Verdict::shut_out);
+}
+
 TEST(Admission, failures_far_apart_do_not_add_up) {
   Admission admission{small()};
   for (int i = 0; i < 20; ++i) EXPECT_FALSE(admission.note_bad_credentials("a", Duration{i * 600}));

@@ -87,35 +87,36 @@ class RememberingObserver final : public TwinObserver {
 
 inline DeviceId device_id(const std::string& text) { return *DeviceId::parse(text); }
 
+/// How a device says CONNECT.
+struct ConnectHow {
+  bool is_clean = false;
+  std::uint16_t keep_alive_seconds = 60;
+  std::string hub = kHubName;
+  std::string client_id{};      // "" = the device id
+  std::string scope{};          // "" = the right one
+  std::int64_t expiry = 4'102'444'800;
+  std::string query = "?api-version=2021-04-12&model-id=dtmi:azure:iot:deviceUpdateModel;3";
+  std::optional<mqtt::Will> will{};
+  int receive_buffer = 0;
+};
+
 /// A device that waits for answers. `key` is raw.
 class TestDevice {
  public:
-  struct How {
-    bool is_clean = false;
-    std::uint16_t keep_alive_seconds = 60;
-    std::string hub = kHubName;
-    std::string client_id{};      // "" = the device id
-    std::string scope{};          // "" = the right one
-    std::int64_t expiry = 4'102'444'800;
-    std::string query = "?api-version=2021-04-12&model-id=dtmi:azure:iot:deviceUpdateModel;3";
-    std::optional<mqtt::Will> will{};
-    int receive_buffer = 0;
-  };
-
   TestDevice(std::uint16_t port, std::string id, std::string key) : port_(port), id_(std::move(id)), key_(std::move(key)) {}
 
-  bool open(const How& how = {}) {
+  bool open(const ConnectHow& how = {}) {
     if (!peer.dial(port_, how.receive_buffer) || !peer.start_tls()) return false;
     return send(connect_packet(how));
   }
   /// Opens and expects CONNACK.
-  mqtt::ConnectAck connect(const How& how = {}) {
+  mqtt::ConnectAck connect(const ConnectHow& how = {}) {
     EXPECT_TRUE(open(how));
     const auto ack = take<mqtt::ConnectAck>();
     EXPECT_TRUE(ack) << "no CONNACK came";
     return ack.value_or(mqtt::ConnectAck{.code = mqtt::ConnectReturn::bad_identifier});
   }
-  mqtt::Connect connect_packet(const How& how) const {
+  mqtt::Connect connect_packet(const ConnectHow& how) const {
     mqtt::Connect packet{.clean_session = how.is_clean, .keep_alive_seconds = how.keep_alive_seconds, .client_id = how.client_id.empty() ? id_ : how.client_id};
     packet.user_name = how.hub + "/" + id_ + "/" + how.query;
     packet.password = trust::make_sas(how.scope.empty() ? how.hub + "/devices/" + id_ : how.scope, key_, how.expiry);

@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -102,11 +103,13 @@ class TestPeer {
   }
   /// What has come within `wait`; "" when the peer closed (is_closed() is then true) or nothing came.
   std::string read(std::chrono::milliseconds wait = std::chrono::seconds(5)) {
-    if (SSL_pending(ssl_.get()) == 0 && !wait_for_bytes(wait)) return {};
+    // The time limit sits on the socket: bytes that are there may turn out to be a session ticket only.
+    const timeval limit{.tv_sec = wait.count() / 1000, .tv_usec = (wait.count() % 1000) * 1000};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     char buffer[16 * 1024];
     std::size_t size = 0;
     if (SSL_read_ex(ssl_.get(), buffer, sizeof buffer, &size) != 1) {
-      is_closed_ = true;
+      is_closed_ = SSL_get_error(ssl_.get(), 0) != SSL_ERROR_WANT_READ;
       ERR_clear_error();
       return {};
     }
