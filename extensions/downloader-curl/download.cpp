@@ -1,0 +1,368 @@
+#include "download.hpp"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <memory>
+
+#include "core/base/json.hpp"
+#include "core/model/outcome.hpp"
+
+namespace godwit::downloader_curl {
+namespace {
+
+constexpr ExtendedCode kCurlBase = 0x40301000;
+constexpr std::size_t kMetaLimit = 4096;
+constexpr std::size_t kErrorBodyLimit = 64 * 1024;  // of an answer that is not the file
+constexpr std::size_t kHeaderLimit = 1024;
+constexpr long kReadBuffer = 256 * 1024;
+
+struct CurlDeleter {
+  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using Curl = std::unique_ptr<CURL, CurlDeleter>;
+using HeaderList = std::unique_ptr<curl_slist, CurlDeleter>;
+
+/// What the server says about the file it sends, reset at each answer of a chain of redirects.
+struct AnswerHead {
+  long status = 0;
+  std::string etag{};
+  std::string last_modified{};
+  std::string content_encoding{};
+  std::string retry_after{};
+  std::optional<ContentRange> range{};
+  std::optional<std::uint64_t> length{};
+
+  /// What If-Range may compare: a strong ETag, else the date.
+  [[nodiscard]] std::string validator() const {
+    return !etag.empty() && !etag.starts_with("W/") ? etag : last_modified;
+  }
+};
+
+Path meta_file(const Path& target) {
+  Path path = target;
+  path += ".meta";
+  return path;
+}
+
+std::string read_validator(const Path& target) {
+  const auto text = read_file(meta_file(target), kMetaLimit);
+  if (!text) return "";
+  const auto object = json::parse_object(*text);
+  return object ? json::text_or_nothing(*object, "validator").value_or("") : "";
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n'))
+    text.remove_suffix(1);
+  return text;
+}
+
+bool is_retryable_status(long status) {
+  return status == 408 || status == 421 || status == 425 || status == 429 ||
+         (status >= 500 && status != 501 && status != 505);
+}
+
+/// Would the same try have another end? Certificates and addresses do not heal by themselves.
+bool is_retryable(CURLcode code) {
+  constexpr auto kTransient = std::to_array<CURLcode>(
+      {CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_PARTIAL_FILE,
+       CURLE_OPERATION_TIMEDOUT, CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_SSL_CONNECT_ERROR,
+       CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_AGAIN, CURLE_WEIRD_SERVER_REPLY});
+  return std::find(kTransient.begin(), kTransient.end(), code) != kTransient.end();
+}
+
+/// One transfer: the state behind libcurl's callbacks.
+class Transfer {
+ public:
+  Transfer(const DownloadRequest& request, const DownloadWatch& watch, int fd, std::uint64_t offset,
+           std::string validator)
+      : request_(request),
+        watch_(watch),
+        fd_(fd),
+        offset_(offset),
+        position_(offset),
+        validator_(std::move(validator)),
+        limit_(request.expected_size.value_or(static_cast<std::uint64_t>(request.options.size_limit))) {}
+
+  CURLcode perform();
+
+  [[nodiscard]] const AnswerHead& head() const { return head_; }
+  [[nodiscard]] std::uint64_t position() const { return position_; }
+  [[nodiscard]] std::uint64_t received() const { return received_; }
+  [[nodiscard]] bool was_resumed() const { return offset_ > 0 && position_started_at_offset_; }
+  [[nodiscard]] bool must_start_over() const { return must_start_over_; }
+  [[nodiscard]] const std::optional<DownloadAnswer>& verdict() const { return verdict_; }
+  [[nodiscard]] std::string error_text(CURLcode code) const {
+    return error_.front() != '\0' ? error_.data() : curl_easy_strerror(code);
+  }
+
+ private:
+  void set_up(CURL* curl, curl_slist* headers);
+  void take_header(std::string_view line);
+  bool begin_body();
+  bool take_body(std::string_view bytes);
+  bool refuse(ExtendedCode code, std::string details, bool retryable) {
+    verdict_ = DownloadAnswer{.result_code = result::failure,
+                              .extended_code = code,
+                              .details = std::move(details),
+                              .is_retryable = retryable};
+    return false;
+  }
+  bool start_over() {
+    must_start_over_ = true;
+    return false;
+  }
+
+  const DownloadRequest& request_;
+  const DownloadWatch& watch_;
+  int fd_;
+  std::uint64_t offset_;    // what we asked to continue from
+  std::uint64_t position_;  // size of the file now
+  std::string validator_;
+  std::uint64_t limit_;
+  std::uint64_t received_ = 0;
+  std::uint64_t error_body_ = 0;
+  bool has_body_begun_ = false;
+  bool position_started_at_offset_ = false;
+  bool must_start_over_ = false;
+  AnswerHead head_{};
+  std::optional<DownloadAnswer> verdict_{};
+  std::array<char, CURL_ERROR_SIZE> error_{};
+};
+
+void Transfer::set_up(CURL* curl, curl_slist* headers) {
+  const DownloadOptions& options = request_.options;
+  const char* protocols = options.allow_http ? "https,http" : "https";
+  curl_easy_setopt(curl, CURLOPT_URL, request_.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols);
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, static_cast<long>(options.max_redirects));
+  curl_easy_setopt(curl, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "godwit/" GODWIT_VERSION);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!options.ca_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
+    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // this file only
+  }
+  if (!options.proxy.empty()) curl_easy_setopt(curl, CURLOPT_PROXY, options.proxy.c_str());
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout_ms));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(options.timeout_ms));
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.min_rate));
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.min_rate_seconds));
+  curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(options.max_rate));
+  curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kReadBuffer);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_.data());
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, this);
+  curl_easy_setopt(
+      curl, CURLOPT_XFERINFOFUNCTION, +[](void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) -> int {
+        const auto& watch = static_cast<Transfer*>(self)->watch_;
+        return watch.is_cancelled && watch.is_cancelled() ? 1 : 0;
+      });
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(
+      curl, CURLOPT_HEADERFUNCTION, +[](char* data, std::size_t size, std::size_t count, void* self) -> std::size_t {
+        static_cast<Transfer*>(self)->take_header({data, size * count});
+        return size * count;
+      });
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(
+      curl, CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t size, std::size_t count, void* self) -> std::size_t {
+        return static_cast<Transfer*>(self)->take_body({data, size * count}) ? size * count : 0;
+      });
+}
+
+CURLcode Transfer::perform() {
+  const Curl curl(curl_easy_init());
+  if (!curl) return CURLE_OUT_OF_MEMORY;
+  curl_slist* list = curl_slist_append(nullptr, "Accept-Encoding: identity");
+  if (offset_ > 0) list = curl_slist_append(list, fmt::format("Range: bytes={}-", offset_).c_str());
+  if (offset_ > 0 && !validator_.empty()) list = curl_slist_append(list, ("If-Range: " + validator_).c_str());
+  const HeaderList headers(list);
+  set_up(curl.get(), headers.get());
+  const CURLcode code = curl_easy_perform(curl.get());
+  if (code == CURLE_OK && head_.status < 300 && !has_body_begun_ && !begin_body())
+    return CURLE_WRITE_ERROR;  // an empty file has no body to look at
+  return code;
+}
+
+void Transfer::take_header(std::string_view line) {
+  line = trimmed(line);
+  if (line.starts_with("HTTP/")) {
+    head_ = {};
+    const auto space = line.find(' ');
+    if (space != std::string_view::npos)
+      std::from_chars(line.data() + space + 1, line.data() + line.size(), head_.status);
+    return;
+  }
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos || line.size() > kHeaderLimit) return;
+  std::string name(line.substr(0, colon));
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string value(trimmed(line.substr(colon + 1)));
+  if (name == "etag") head_.etag = value;
+  if (name == "last-modified") head_.last_modified = value;
+  if (name == "content-encoding") head_.content_encoding = value;
+  if (name == "retry-after") head_.retry_after = value;
+  if (name == "content-range") head_.range = parse_content_range(value);
+  if (name == "content-length" && !value.empty() && value.find_first_not_of("0123456789") == std::string::npos &&
+      value.size() < 19)
+    head_.length = std::stoull(value);
+}
+
+/// The head is whole, the first byte of the body is here: is it what we asked for?
+bool Transfer::begin_body() {
+  has_body_begun_ = true;
+  if (!head_.content_encoding.empty() && head_.content_encoding != "identity")
+    return refuse(erc::download_failed,
+                  fmt::format("the server sends the file encoded as {}, though only the plain file was asked for",
+                              head_.content_encoding.substr(0, 32)),
+                  false);
+  if (head_.status == 206) {
+    const bool is_same = validator_.empty() || head_.validator().empty() || head_.validator() == validator_;
+    const bool is_right_size = !request_.expected_size || !head_.range || !head_.range->total ||
+                               *head_.range->total == *request_.expected_size;
+    if (offset_ == 0 || !head_.range || head_.range->first != offset_ || !is_same || !is_right_size)
+      return start_over();
+    position_started_at_offset_ = true;
+  } else if (head_.status == 200) {
+    if (request_.expected_size && head_.length && *head_.length != *request_.expected_size)
+      return refuse(
+          erc::download_size,
+          fmt::format("the server announces {} bytes, expected are {}", *head_.length, *request_.expected_size), false);
+    position_ = 0;  // the whole file comes, whatever we asked for
+    if (::ftruncate(fd_, 0) != 0 || ::lseek(fd_, 0, SEEK_SET) != 0)
+      return refuse(erc::download_failed, error_from_errno("empty " + request_.target.string(), errno).message, false);
+  } else {
+    return refuse(erc::download_failed,
+                  fmt::format("the server answers with status {}, which is not a file", head_.status), false);
+  }
+  const json::Object meta{{"validator", head_.validator()}};
+  const auto written = write_file_durably(meta_file(request_.target), json::print(meta));
+  if (!written)
+    return refuse(written.error().code == Code::disk_full ? erc::disk_full : erc::download_failed,
+                  written.error().message, false);
+  return true;
+}
+
+bool Transfer::take_body(std::string_view bytes) {
+  if (head_.status >= 300) {
+    error_body_ += bytes.size();
+    return error_body_ <= kErrorBodyLimit;
+  }
+  if (!has_body_begun_ && !begin_body()) return false;
+  received_ += bytes.size();
+  if (position_ + bytes.size() > limit_)
+    return refuse(erc::download_size,
+                  fmt::format("more than {} bytes came, {}", limit_,
+                              request_.expected_size ? "which is the file's size" : "which is the limit for this file"),
+                  false);
+  if (const auto written = write_all(fd_, bytes); !written)
+    return refuse(written.error().code == Code::disk_full ? erc::disk_full : erc::download_failed,
+                  fmt::format("write {}: {}", request_.target.string(), written.error().message), false);
+  position_ += bytes.size();
+  if (watch_.on_progress) watch_.on_progress(position_, request_.expected_size.value_or(0));
+  return true;
+}
+
+DownloadAnswer failed(ExtendedCode code, std::string details, bool retryable) {
+  return {
+      .result_code = result::failure, .extended_code = code, .details = std::move(details), .is_retryable = retryable};
+}
+
+DownloadAnswer answer_of_status(const AnswerHead& head) {
+  DownloadAnswer answer =
+      failed(kCurlBase + CURLE_HTTP_RETURNED_ERROR, fmt::format("the server answers with status {}", head.status),
+             is_retryable_status(head.status));
+  answer.retry_after_seconds = parse_retry_after(head.retry_after, static_cast<std::int64_t>(std::time(nullptr)));
+  return answer;
+}
+
+DownloadAnswer conclude(const DownloadRequest& request, const DownloadWatch& watch, const Transfer& transfer,
+                        CURLcode code) {
+  if (transfer.verdict()) return *transfer.verdict();
+  if (code == CURLE_ABORTED_BY_CALLBACK && watch.is_cancelled && watch.is_cancelled())
+    return {.result_code = result::cancelled, .details = "cancelled", .is_retryable = true};
+  if (transfer.head().status >= 300 && (code == CURLE_OK || code == CURLE_WRITE_ERROR))
+    return answer_of_status(transfer.head());
+  if (code != CURLE_OK)
+    return failed(kCurlBase + (static_cast<unsigned>(code) & 0xFFU), transfer.error_text(code), is_retryable(code));
+  if (request.expected_size && transfer.position() != *request.expected_size)
+    return failed(erc::download_size,
+                  fmt::format("{} bytes came, expected are {}", transfer.position(), *request.expected_size), true);
+  return {.result_code = result::download_ok};
+}
+
+/// Opens the target with what may be kept of it.
+Result<UniqueFd> open_target(const DownloadRequest& request, std::uint64_t& offset) {
+  GODWIT_TRY(UniqueFd fd, open_file(request.target, O_RDWR | O_CREAT | O_NOFOLLOW));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
+    return fail(Code::io_failed, request.target.string() + " is not a regular file");
+  offset = std::min({request.resume_offset, static_cast<std::uint64_t>(info.st_size),
+                     request.expected_size.value_or(0)});  // of an unknown size nothing is kept
+  if (::ftruncate(fd.get(), static_cast<off_t>(offset)) != 0 || ::lseek(fd.get(), 0, SEEK_END) < 0)
+    return tl::unexpected<Error>{error_from_errno("cut " + request.target.string(), errno)};
+  return fd;
+}
+
+}  // namespace
+
+DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& watch) {
+  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (ready != CURLE_OK) return failed(kCurlBase + CURLE_FAILED_INIT, "libcurl cannot start", false);
+  if (const std::string reason = check_url(request.url, request.options.allow_http); !reason.empty())
+    return failed(erc::download_bad_url,
+                  fmt::format("the URL {} cannot be fetched: {}", request.url.substr(0, 200), reason), false);
+  std::uint64_t offset = 0;
+  const auto fd = open_target(request, offset);
+  if (!fd)
+    return failed(fd.error().code == Code::disk_full ? erc::disk_full : erc::download_failed, fd.error().message,
+                  false);
+  DownloadAnswer answer;
+  if (request.expected_size && offset == *request.expected_size) {
+    answer.result_code = result::download_ok;  // all of it is here
+    answer.file_size = offset;
+    return answer;
+  }
+  for (bool may_start_over = offset > 0;; may_start_over = false) {
+    Transfer transfer(request, watch, fd->get(), offset, offset > 0 ? read_validator(request.target) : "");
+    const CURLcode code = transfer.perform();
+    const bool is_range_refused = offset > 0 && transfer.head().status == 416;
+    if (may_start_over && (transfer.must_start_over() || is_range_refused)) {
+      offset = 0;
+      if (::ftruncate(fd->get(), 0) != 0 || ::lseek(fd->get(), 0, SEEK_SET) != 0)
+        return failed(erc::download_failed, error_from_errno("empty " + request.target.string(), errno).message, false);
+      continue;
+    }
+    answer = transfer.must_start_over()
+                 ? failed(erc::download_failed, "the server sends a part of the file that was not asked for", true)
+                 : conclude(request, watch, transfer, code);
+    answer.http_status = transfer.head().status;
+    answer.bytes_received = transfer.received();
+    answer.file_size = transfer.position();
+    answer.was_resumed = transfer.was_resumed();
+    break;
+  }
+  if (const auto synced = sync_fd(fd->get()); !synced && answer.result_code > 0)
+    return failed(synced.error().code == Code::disk_full ? erc::disk_full : erc::download_failed,
+                  synced.error().message, false);
+  if (answer.result_code > 0) ::unlink(meta_file(request.target).c_str());
+  return answer;
+}
+
+}  // namespace godwit::downloader_curl

@@ -1,0 +1,57 @@
+// The border of the content downloader: C structs in, one try, the answer out.
+#include "core/base/json.hpp"
+#include "core/model/outcome.hpp"
+#include "download.hpp"
+#include "godwit/content_downloader.h"
+#include "support/author.hpp"
+
+namespace {
+
+namespace author = godwit::author;
+using namespace godwit::downloader_curl;
+
+void give(const author::Host& host, const DownloadAnswer& answer, godwit_outcome* outcome) {
+  godwit::json::Object object{{"retryable", answer.is_retryable},
+                              {"httpStatus", answer.http_status},
+                              {"bytesReceived", answer.bytes_received},
+                              {"fileSize", answer.file_size},
+                              {"resumed", answer.was_resumed}};
+  if (answer.retry_after_seconds) object["retryAfterSeconds"] = *answer.retry_after_seconds;
+  host.answer(godwit::json::print(object));
+  author::say(outcome, answer.result_code, answer.extended_code, answer.details);
+}
+
+void download_at_border(const godwit_host* c_host, const godwit_download* what, godwit_outcome* outcome) {
+  author::guarded(outcome, godwit::erc::download_failed, [&] {
+    const author::Host host(c_host);
+    DownloadRequest request{.url = author::str(what->url), .target = author::str(what->target_path)};
+    if (what->expected_size != GODWIT_SIZE_UNKNOWN) request.expected_size = what->expected_size;
+    request.resume_offset = what->resume_offset;
+    auto options = parse_options(author::view(what->options_json));
+    if (!options) {
+      give(host, {.result_code = 0, .extended_code = godwit::erc::download_failed, .details = options.error().message},
+           outcome);
+      return;
+    }
+    request.options = *std::move(options);
+    const DownloadWatch watch{
+        .on_progress = [&](std::uint64_t done, std::uint64_t total) { host.progress(done, total); },
+        .is_cancelled = [&] { return host.is_cancelled(); }};
+    give(host, download(request, watch), outcome);
+  });
+}
+
+constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border};
+
+}  // namespace
+
+extern "C" {
+
+const godwit_content_downloader* godwit_content_downloader_entry(std::uint32_t abi) {
+  return abi == GODWIT_ABI ? &kTable : nullptr;
+}
+
+std::int32_t GetContractInfo(godwit_contract_info* info) {
+  return author::describe(info, GODWIT_TYPE_CONTENT_DOWNLOADER);
+}
+}
