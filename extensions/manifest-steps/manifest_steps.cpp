@@ -11,7 +11,8 @@ constexpr std::uint32_t kInternal = 0x30400FFF;
 void plan(const godwit_host* host, const godwit_plan_request* request, godwit_outcome* outcome) {
   namespace author = godwit::author;
   author::guarded(outcome, kInternal, [&] {
-    const auto planned = godwit::manifest_steps::plan(author::view(request->manifest_json), author::view(request->components_json));
+    const auto planned =
+        godwit::manifest_steps::plan(author::view(request->manifest_json), author::view(request->components_json));
     if (planned.ok()) author::Host(host).answer(godwit::json::print(planned.answer));
     author::say(outcome, planned.ok() ? 1 : 0, planned.extended_code, planned.details);
   });
@@ -23,8 +24,11 @@ constexpr godwit_manifest_handler kTable{sizeof(godwit_manifest_handler), plan};
 
 extern "C" {
 
-const godwit_manifest_handler* godwit_manifest_handler_entry(std::uint32_t abi) { return abi == GODWIT_ABI ? &kTable : nullptr; }
+const godwit_manifest_handler* godwit_manifest_handler_entry(std::uint32_t abi) {
+  return abi == GODWIT_ABI ? &kTable : nullptr;
+}
 
-std::int32_t GetContractInfo(godwit_contract_info* info) { return godwit::author::describe(info, GODWIT_TYPE_MANIFEST_HANDLER); }
-
+std::int32_t GetContractInfo(godwit_contract_info* info) {
+  return godwit::author::describe(info, GODWIT_TYPE_MANIFEST_HANDLER);
+}
 }

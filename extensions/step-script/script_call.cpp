@@ -50,7 +50,8 @@ std::vector<std::string> substitute(const std::vector<std::string>& words, const
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--component-prop-val") {
       const bool has_key = i + 1 < words.size();
-      out.push_back(has_key ? member_or_not_known(properties == nullptr ? kNoProperties : *properties, words[++i]) : std::string(kNotKnown));
+      out.push_back(has_key ? member_or_not_known(properties == nullptr ? kNoProperties : *properties, words[++i])
+                            : std::string(kNotKnown));
       continue;
     }
     std::string value = words[i];
@@ -61,10 +62,13 @@ std::vector<std::string> substitute(const std::vector<std::string>& words, const
   return out;
 }
 
-CallOrRefusal refuse(std::uint32_t code, std::string details) { return {.call = {}, .refusal = {code, std::move(details)}}; }
+CallOrRefusal refuse(std::uint32_t code, std::string details) {
+  return {.call = {}, .refusal = {code, std::move(details)}};
+}
 
 /// A member that is a string or absent; nothing: it is something else.
-std::optional<std::string> text_or_default(const json::Object& object, std::string_view key, std::string_view otherwise) {
+std::optional<std::string> text_or_default(const json::Object& object, std::string_view key,
+                                           std::string_view otherwise) {
   const json::Value* value = json::find(object, key);
   if (value == nullptr || value->is_null()) return std::string(otherwise);
   return json::text_or_nothing(object, key);
@@ -87,22 +91,32 @@ CallOrRefusal make_call(Action action, std::string_view properties, const Surrou
   if (!object) return refuse(erc::handler_refused, "handlerProperties: " + object.error().message);
   ScriptCall call;
   call.script_file_name = json::text_or_nothing(*object, "scriptFileName").value_or("");
-  if (call.script_file_name.empty()) return refuse(erc::script_no_file_name, "handlerProperties.scriptFileName is missing or no text");
-  if (!is_plain_file_name(call.script_file_name)) return refuse(erc::script_no_file_name, "handlerProperties.scriptFileName is not a plain file name");
+  if (call.script_file_name.empty())
+    return refuse(erc::script_no_file_name, "handlerProperties.scriptFileName is missing or no text");
+  if (!is_plain_file_name(call.script_file_name))
+    return refuse(erc::script_no_file_name, "handlerProperties.scriptFileName is not a plain file name");
 
   const auto api = text_or_default(*object, "apiVersion", "1.0");
-  if (!api || (*api != "1.0" && *api != "1.1")) return refuse(erc::handler_refused, "handlerProperties.apiVersion is neither \"1.0\" nor \"1.1\"");
+  if (!api || (*api != "1.0" && *api != "1.1"))
+    return refuse(erc::handler_refused, "handlerProperties.apiVersion is neither \"1.0\" nor \"1.1\"");
   const auto arguments = text_or_default(*object, "arguments", "");
   if (!arguments) return refuse(erc::handler_refused, "handlerProperties.arguments is no text");
-  if (arguments->size() > kArgumentsLimit) return refuse(erc::handler_refused, fmt::format("handlerProperties.arguments has more than {} bytes", kArgumentsLimit));
+  if (arguments->size() > kArgumentsLimit)
+    return refuse(erc::handler_refused,
+                  fmt::format("handlerProperties.arguments has more than {} bytes", kArgumentsLimit));
   const auto words = substitute(split_at_spaces(*arguments), surroundings.component);
-  if (words.size() > kCountLimit) return refuse(erc::handler_refused, fmt::format("handlerProperties.arguments has more than {} words", kCountLimit));
+  if (words.size() > kCountLimit)
+    return refuse(erc::handler_refused, fmt::format("handlerProperties.arguments has more than {} words", kCountLimit));
 
-  if (*api == "1.0") call.arguments = {fmt::format("--action-{}", action_name(action))};
-  else call.arguments = {"--action", std::string(action_name(action))};
+  if (*api == "1.0")
+    call.arguments = {fmt::format("--action-{}", action_name(action))};
+  else
+    call.arguments = {"--action", std::string(action_name(action))};
   call.arguments.insert(call.arguments.end(), words.begin(), words.end());
-  call.arguments.insert(call.arguments.end(), {"--work-folder", surroundings.work_folder, "--result-file", surroundings.result_file});
-  if (surroundings.installed_criteria) call.arguments.insert(call.arguments.end(), {"--installed-criteria", *surroundings.installed_criteria});
+  call.arguments.insert(call.arguments.end(),
+                        {"--work-folder", surroundings.work_folder, "--result-file", surroundings.result_file});
+  if (surroundings.installed_criteria)
+    call.arguments.insert(call.arguments.end(), {"--installed-criteria", *surroundings.installed_criteria});
   return {.call = std::move(call)};
 }
 

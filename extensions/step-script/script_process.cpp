@@ -35,13 +35,16 @@ class Output {
 
   void take(std::string_view bytes) {
     for (const char c : bytes) {
-      if (c == '\n') end_line();
-      else if (line_.size() < kLineLimit) line_ += c;
+      if (c == '\n')
+        end_line();
+      else if (line_.size() < kLineLimit)
+        line_ += c;
     }
   }
   void finish() {
     end_line();
-    if (count_ > kLoggedLines && watch_.on_line) watch_.on_line(fmt::format("{} more lines were not logged", count_ - kLoggedLines));
+    if (count_ > kLoggedLines && watch_.on_line)
+      watch_.on_line(fmt::format("{} more lines were not logged", count_ - kLoggedLines));
   }
   [[nodiscard]] std::string last() const {
     std::string joined;
@@ -83,11 +86,13 @@ struct Spawned {
 };
 
 /// The child, from fork to exec: async-signal-safe calls only. A failure travels through `report` as errno.
-[[noreturn]] void become_script(const char* script, char* const* argv, char* const* shell_argv, char* const* envp, const char* folder, int output, int report) {
+[[noreturn]] void become_script(const char* script, char* const* argv, char* const* shell_argv, char* const* envp,
+                                const char* folder, int output, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int null = ::open("/dev/null", O_RDONLY);
-  if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0 || ::chdir(folder) != 0) ::_exit(127);
+  if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0 || ::chdir(folder) != 0)
+    ::_exit(127);
   ::umask(022);
   ::execve(script, argv, envp);
   if (errno == ENOEXEC) ::execve("/bin/sh", shell_argv, envp);
@@ -96,7 +101,8 @@ struct Spawned {
   ::_exit(127);
 }
 
-Result<Spawned> spawn(const Path& script, const std::vector<std::string>& arguments, const std::vector<std::string>& environment, const Path& work_folder) {
+Result<Spawned> spawn(const Path& script, const std::vector<std::string>& arguments,
+                      const std::vector<std::string>& environment, const Path& work_folder) {
   std::array<int, 2> output{};
   std::array<int, 2> report{};
   if (::pipe2(output.data(), O_CLOEXEC) != 0) return tl::unexpected<Error>{error_from_errno("make a pipe", errno)};
@@ -119,15 +125,20 @@ Result<Spawned> spawn(const Path& script, const std::vector<std::string>& argume
   Spawned spawned;
   spawned.pid = ::fork();
   if (spawned.pid < 0) return tl::unexpected<Error>{error_from_errno("start the script's process", errno)};
-  if (spawned.pid == 0) become_script(script.c_str(), argv.data(), shell_argv.data(), envp.data(), work_folder.c_str(), output_write.get(), report_write.get());
+  if (spawned.pid == 0)
+    become_script(script.c_str(), argv.data(), shell_argv.data(), envp.data(), work_folder.c_str(), output_write.get(),
+                  report_write.get());
   ::setpgid(spawned.pid, spawned.pid);  // whoever comes first
   output_write.reset();
   report_write.reset();
   int problem = 0;
   if (::read(report_read.get(), &problem, sizeof problem) == sizeof problem) {
     ::waitpid(spawned.pid, nullptr, 0);
-    const char* hint = problem == ENOENT ? "; is the interpreter after '#!' on this device?" : problem == EACCES ? "; is the installer's folder on a disk mounted noexec?" : "";
-    return fail(Code::process_failed, fmt::format("{} cannot be run: {}{}", script.filename().string(), std::strerror(problem), hint));
+    const char* hint = problem == ENOENT   ? "; is the interpreter after '#!' on this device?"
+                       : problem == EACCES ? "; is the installer's folder on a disk mounted noexec?"
+                                           : "";
+    return fail(Code::process_failed,
+                fmt::format("{} cannot be run: {}{}", script.filename().string(), std::strerror(problem), hint));
   }
   ::fcntl(output_read.get(), F_SETFL, O_NONBLOCK);
   spawned.output = std::move(output_read);
@@ -140,15 +151,20 @@ void read_all(UniqueFd& fd, Output& output) {
   constexpr int kChunksAtOnce = 16;  // then the cancel is looked at again
   for (int i = 0; i < kChunksAtOnce && fd; ++i) {
     const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
-    if (got > 0) output.take({chunk.data(), static_cast<std::size_t>(got)});
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR)) fd.reset();
-    else return;
+    if (got > 0)
+      output.take({chunk.data(), static_cast<std::size_t>(got)});
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+      fd.reset();
+    else
+      return;
   }
 }
 
 }  // namespace
 
-Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>& arguments, const std::vector<std::string>& environment, const Path& work_folder, const ScriptWatch& watch) {
+Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>& arguments,
+                             const std::vector<std::string>& environment, const Path& work_folder,
+                             const ScriptWatch& watch) {
   GODWIT_TRY(Spawned spawned, spawn(script, arguments, environment, work_folder));
   const UniqueFd end_event{static_cast<int>(::syscall(SYS_pidfd_open, spawned.pid, 0))};
   Output output(watch);

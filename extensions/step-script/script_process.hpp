@@ -1,4 +1,5 @@
-// Runs one script: a process group of its own, its output line by line, ended when the step is cancelled. Blocking, one thread.
+// Runs one script: a process group of its own, its output line by line, ended when the step is cancelled. Blocking, one
+// thread.
 #pragma once
 
 #include <chrono>
@@ -20,9 +21,10 @@ struct ScriptWatch {
   std::chrono::milliseconds term_grace = std::chrono::seconds(5);  // from SIGTERM to SIGKILL
 };
 
-/// `environment` is added to that of this process. The script's standard input is empty; its folder is `work_folder`. A file
-/// without "#!" line is given to /bin/sh. Errors: process_failed (cannot be started: the sentence says why).
-[[nodiscard]] Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                                           const Path& work_folder, const ScriptWatch& watch);
+/// `environment` is added to that of this process. The script's standard input is empty; its folder is `work_folder`. A
+/// file without "#!" line is given to /bin/sh. Errors: process_failed (cannot be started: the sentence says why).
+[[nodiscard]] Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>& arguments,
+                                           const std::vector<std::string>& environment, const Path& work_folder,
+                                           const ScriptWatch& watch);
 
 }  // namespace godwit::step_script

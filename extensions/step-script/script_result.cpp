@@ -41,9 +41,11 @@ Result<ResultFile> parse_result_file(std::string_view text) {
   GODWIT_TRY(const json::Object object, json::parse_object(text, {.bytes = kResultFileLimit, .depth = 8}));
   ResultFile file;
   GODWIT_TRY(const std::int64_t code, json::integer(object, "resultCode", "result file"));
-  if (code < std::numeric_limits<std::int32_t>::min() || code > std::numeric_limits<std::int32_t>::max()) return fail(Code::invalid_argument, fmt::format("resultCode {} is out of range", code));
+  if (code < std::numeric_limits<std::int32_t>::min() || code > std::numeric_limits<std::int32_t>::max())
+    return fail(Code::invalid_argument, fmt::format("resultCode {} is out of range", code));
   file.result_code = static_cast<std::int32_t>(code);
-  if (const json::Value* extended = json::find(object, "extendedResultCode"); extended != nullptr && !extended->is_null()) {
+  if (const json::Value* extended = json::find(object, "extendedResultCode");
+      extended != nullptr && !extended->is_null()) {
     GODWIT_TRY(const std::int64_t number, json::integer(object, "extendedResultCode", "result file"));
     if (number < std::numeric_limits<std::int32_t>::min() || number > std::numeric_limits<std::uint32_t>::max())
       return fail(Code::invalid_argument, fmt::format("extendedResultCode {} is out of range", number));
@@ -59,16 +61,28 @@ StepOutcome conclude(Action action, const ScriptEnd& end, const Result<ResultFil
   const std::string_view name = action_name(action);
   const bool ended_well = end.signal == 0 && end.exit_status == 0;
   if (end.was_cancelled && !(ended_well && file && file->result_code > 0))
-    return {result::cancelled, erc::none, fmt::format("the script was ended during '{}' because the deployment was cancelled or its time was over", name)};
+    return {result::cancelled, erc::none,
+            fmt::format("the script was ended during '{}' because the deployment was cancelled or its time was over",
+                        name)};
   const std::string said = file && !file->details.empty() ? ": " + file->details : "";
   if (end.signal != 0)
-    return {result::failure, kExitBase + ((128U + static_cast<unsigned>(end.signal)) & 0xFFU), with_output(fmt::format("the script was ended by signal {} ({}) during '{}'{}", end.signal, ::strsignal(end.signal), name, said), end)};
+    return {result::failure, kExitBase + ((128U + static_cast<unsigned>(end.signal)) & 0xFFU),
+            with_output(fmt::format("the script was ended by signal {} ({}) during '{}'{}", end.signal,
+                                    ::strsignal(end.signal), name, said),
+                        end)};
   if (end.exit_status != 0)
-    return {result::failure, kExitBase + (static_cast<unsigned>(end.exit_status) & 0xFFU), with_output(fmt::format("the script ended with status {} during '{}'{}", end.exit_status, name, said), end)};
-  if (!file) return {result::failure, erc::script_bad_result, with_output(fmt::format("no valid result file after '{}': {}", name, file.error().message), end)};
+    return {
+        result::failure, kExitBase + (static_cast<unsigned>(end.exit_status) & 0xFFU),
+        with_output(fmt::format("the script ended with status {} during '{}'{}", end.exit_status, name, said), end)};
+  if (!file)
+    return {result::failure, erc::script_bad_result,
+            with_output(fmt::format("no valid result file after '{}': {}", name, file.error().message), end)};
   if (file->result_code <= 0) {
-    const std::string details = file->details.empty() ? fmt::format("the script reported result {} for '{}'", file->result_code, name) : file->details;
-    return {result::failure, file->extended_code == 0 ? erc::script_no_code : file->extended_code, with_output(details, end)};
+    const std::string details = file->details.empty()
+                                    ? fmt::format("the script reported result {} for '{}'", file->result_code, name)
+                                    : file->details;
+    return {result::failure, file->extended_code == 0 ? erc::script_no_code : file->extended_code,
+            with_output(details, end)};
   }
   const Family family = family_of(action);
   const bool is_known = family.first <= file->result_code && file->result_code <= family.last;

@@ -1,5 +1,5 @@
-// What a script says about its end: the result file {"resultCode":600,"extendedResultCode":0,"resultDetails":""} and the exit
-// status, turned into the outcome of the step. Pure; safe from any thread.
+// What a script says about its end: the result file {"resultCode":600,"extendedResultCode":0,"resultDetails":""} and
+// the exit status, turned into the outcome of the step. Pure; safe from any thread.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ struct ResultFile {
 /// How the script's process ended.
 struct ScriptEnd {
   int exit_status = 0;
-  int signal = 0;             // != 0: ended by this signal
-  bool was_cancelled = false; // we ended it, because we were asked to
-  std::string last_output{};  // the last lines it printed, for the sentence
+  int signal = 0;              // != 0: ended by this signal
+  bool was_cancelled = false;  // we ended it, because we were asked to
+  std::string last_output{};   // the last lines it printed, for the sentence
 };
 
 struct StepOutcome {

@@ -13,12 +13,15 @@
 
 namespace godwit::author {
 
-inline std::string_view view(godwit_text text) { return text.data == nullptr ? std::string_view{} : std::string_view{text.data, text.size}; }
+inline std::string_view view(godwit_text text) {
+  return text.data == nullptr ? std::string_view{} : std::string_view{text.data, text.size};
+}
 inline std::string str(godwit_text text) { return std::string{view(text)}; }
 inline godwit_text text(std::string_view text) { return {text.data(), text.size()}; }
 
 /// What an act ends with; `details` is cut at a UTF-8 border to fit the contract.
-inline void say(godwit_outcome* outcome, std::int32_t result_code, std::uint32_t extended_code, std::string_view details) {
+inline void say(godwit_outcome* outcome, std::int32_t result_code, std::uint32_t extended_code,
+                std::string_view details) {
   outcome->result_code = result_code;
   outcome->extended_code = extended_code;
   std::size_t size = std::min<std::size_t>(details.size(), GODWIT_DETAILS_SIZE - 1);

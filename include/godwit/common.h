@@ -9,8 +9,8 @@
  *
  * Rules of these headers, for ever:
  *   - strict C99 only; host and extension may come from different compilers and C++ runtimes;
- *   - every struct (godwit_text, a plain pair, aside) starts with `size`, set by whoever fills the struct, and grows only
- *     at its end; a reader looks at `size` before it looks at a member that a later minor version added;
+ *   - every struct (godwit_text, a plain pair, aside) starts with `size`, set by whoever fills the struct, and grows
+ * only at its end; a reader looks at `size` before it looks at a member that a later minor version added;
  *   - nothing that is allocated on one side is freed on the other; no exception crosses;
  *   - text is UTF-8, a pointer and a byte count, not NUL-terminated; {NULL, 0} is "absent", {"", 0} is "empty";
  *   - pointers are valid only until the call returns, in both directions;
@@ -82,8 +82,8 @@ typedef struct godwit_host {
   /* How far the call is. `total_bytes` 0: unknown. May be called as often as one likes; the host thins it out. */
   void (*progress)(void* context, uint64_t done_bytes, uint64_t total_bytes);
 
-  /* Not 0 once the call should end early: the deployment was cancelled, or the time is over. Ask at least once a second.
-   * Whoever does not end within the grace time (some seconds) is killed, with all processes it started. */
+  /* Not 0 once the call should end early: the deployment was cancelled, or the time is over. Ask at least once a
+   * second. Whoever does not end within the grace time (some seconds) is killed, with all processes it started. */
   int32_t (*cancelled)(void* context);
 
   /* Gives the JSON answer of a call that has one (each header says which and what shape). At most 1 MiB. The last call

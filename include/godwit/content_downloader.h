@@ -1,8 +1,8 @@
 /* The content-downloader contract, ABI 1: how the bytes behind a URL come to a file. Read common.h first.
  *
  * A downloader runs in the agent's half, unprivileged, with network. One call is one try: whether and when to try again
- * is decided by the agent, from the answer. What arrives is not trusted: size and SHA-256 are checked by the agent, and by
- * the installer once more.
+ * is decided by the agent, from the answer. What arrives is not trusted: size and SHA-256 are checked by the agent, and
+ * by the installer once more.
  *
  * Result codes: 500 the file is whole; 0 failure; -1 cancelled (what has come stays for the next try). */
 #ifndef GODWIT_CONTENT_DOWNLOADER_H
@@ -30,10 +30,9 @@ typedef struct godwit_download {
                              *   "allowHttp": true admits http URLs (default false)
                              *   "maxRedirects": 0..20 (default 5)
                              *   "connectTimeoutMs" (default 30000), "timeoutMs" of the whole try (default 0: none)
-                             *   "minRateBytesPerSecond" (default 64) over "minRateSeconds" (default 60): slower is an error
-                             *   "maxRateBytesPerSecond" (default 0: none)
-                             *   "sizeLimit": bytes, for an unknown size (default 1 MiB)
-                             * A downloader ignores members that it does not know. */
+                             *   "minRateBytesPerSecond" (default 64) over "minRateSeconds" (default 60): slower is an
+                             * error "maxRateBytesPerSecond" (default 0: none) "sizeLimit": bytes, for an unknown size
+                             * (default 1 MiB) A downloader ignores members that it does not know. */
 } godwit_download;
 
 /* The table of a content downloader; static, never freed. */

@@ -3,7 +3,8 @@
  *
  * A download handler runs in the agent's half, unprivileged and without network. It is asked in two moves, so that
  * fetching stays with the agent: choose() names the related files that it needs, the agent fetches and checks them,
- * make() makes the target. The agent checks the result by size and SHA-256; whatever goes wrong, the full file is fetched.
+ * make() makes the target. The agent checks the result by size and SHA-256; whatever goes wrong, the full file is
+ * fetched.
  *
  * Result codes:
  *   choose     520 can do it (the answer says what is needed), 521 fetch the full file

@@ -1,8 +1,8 @@
 /* The manifest-handler contract, ABI 1: how an update manifest of one version becomes a plan. Read common.h first.
  *
  * A manifest handler is a planner: a pure function from the manifest (and the device's components) to an ordered list
- * of steps. It runs nothing, reads no file and has no network; agent and installer do what the plan says. It is found by
- * id "microsoft/update-manifest:<version>", else "microsoft/update-manifest".
+ * of steps. It runs nothing, reads no file and has no network; agent and installer do what the plan says. It is found
+ * by id "microsoft/update-manifest:<version>", else "microsoft/update-manifest".
  *
  * Result codes: 1 planned; 0 refused, with extended_code and details. */
 #ifndef GODWIT_MANIFEST_HANDLER_H

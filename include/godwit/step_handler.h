@@ -1,13 +1,14 @@
-/* The step-handler contract, ABI 1: how one kind of step (microsoft/script:1, microsoft/apt:1, ...) is done on a device.
- * Read common.h first.
+/* The step-handler contract, ABI 1: how one kind of step (microsoft/script:1, microsoft/apt:1, ...) is done on a
+ * device. Read common.h first.
  *
  * A step handler runs as root in the installer's half, in a process of its own, without network unless its registration
- * grants it. All it gets was checked: the manifest's signature, this device's compatibility, and the hash of every file.
+ * grants it. All it gets was checked: the manifest's signature, this device's compatibility, and the hash of every
+ * file.
  *
  * Order of the calls of one step: is_installed; when it is not: download, is_installed again after a restart, backup,
  * install, apply; restore when install or apply failed. Every one of them may come again, for the same workflow and
- * attempt, after the power was cut in its middle; it must then end in the same state as one undisturbed call. A finished
- * act is not asked again.
+ * attempt, after the power was cut in its middle; it must then end in the same state as one undisturbed call. A
+ * finished act is not asked again.
  *
  * Result codes (outcome.result_code):
  *   is_installed  900 yes, 901 no
@@ -33,13 +34,13 @@ typedef struct godwit_step {
   godwit_text handler_properties_json; /* the step's "handlerProperties", an object; "{}" if it has none */
   godwit_text installed_criteria;      /* its member "installedCriteria"; absent when there is none */
   godwit_text component_json;          /* the component this step is for, an object; absent: the device itself */
-  godwit_text work_dir;                /* folder of this step: root-owned, the files are in it, removed with the workflow */
-  const godwit_file* const* files;     /* the step's payload files, in the order of the manifest */
+  godwit_text work_dir;            /* folder of this step: root-owned, the files are in it, removed with the workflow */
+  const godwit_file* const* files; /* the step's payload files, in the order of the manifest */
   size_t file_count;
   godwit_text workflow_id;
-  godwit_text update_id_json;          /* {"provider","name","version"} */
-  uint32_t attempt;                    /* 1 at first; counts the operator's retries of this workflow */
-  uint32_t step_index;                 /* place in the plan, from 0 */
+  godwit_text update_id_json; /* {"provider","name","version"} */
+  uint32_t attempt;           /* 1 at first; counts the operator's retries of this workflow */
+  uint32_t step_index;        /* place in the plan, from 0 */
 } godwit_step;
 
 /* One act. Must fill `outcome`. */

@@ -11,19 +11,23 @@ void print_list(const Registry& registry, std::ostream& out) {
   for (const Registration& entry : registry.list()) {
     const bool is_confined = entry.type == Type::step_handler || entry.type == Type::manifest_handler;
     const char* network = entry.network || entry.type == Type::content_downloader ? "yes" : is_confined ? "no" : "-";
-    out << fmt::format("{:<21} {:<32} {:<9} {:<8} {}\n", type_name(entry.type), entry.id, entry.contract, network, entry.path.string());
+    out << fmt::format("{:<21} {:<32} {:<9} {:<8} {}\n", type_name(entry.type), entry.id, entry.contract, network,
+                       entry.path.string());
   }
 }
 
-Result<void> register_extension(const Path& file, const std::vector<Type>& allowed, const RegisterRequest& request, std::ostream& out) {
+Result<void> register_extension(const Path& file, const std::vector<Type>& allowed, const RegisterRequest& request,
+                                std::ostream& out) {
   GODWIT_TRY(const Type type, parse_type(request.type));
   if (std::find(allowed.begin(), allowed.end(), type) == allowed.end()) {
     const bool belongs_to_installer = type == Type::step_handler || type == Type::manifest_handler;
-    return fail(Code::invalid_argument, fmt::format("a {} runs in the other half: register it with {}", request.type, belongs_to_installer ? "godwit-installer" : "godwit-agent"));
+    return fail(Code::invalid_argument, fmt::format("a {} runs in the other half: register it with {}", request.type,
+                                                    belongs_to_installer ? "godwit-installer" : "godwit-agent"));
   }
   GODWIT_TRY(Registry registry, Registry::load(file));
   GODWIT_TRY(const Registration entry, registry.add(type, request.id, request.library, request.network));
-  out << fmt::format("registered {} {} (contract {}, sha256 {}) from {}\n", type_name(type), entry.id, entry.contract, entry.sha256, entry.path.string());
+  out << fmt::format("registered {} {} (contract {}, sha256 {}) from {}\n", type_name(type), entry.id, entry.contract,
+                     entry.sha256, entry.path.string());
   return {};
 }
 

@@ -19,9 +19,12 @@ struct RegisterRequest {
   Path library;
   bool network = false;
 };
-/// `allowed`: the types that this half runs. Errors: as Registry::add(); invalid_argument for a type of the other half, naming it.
-[[nodiscard]] Result<void> register_extension(const Path& file, const std::vector<Type>& allowed, const RegisterRequest& request, std::ostream& out);
+/// `allowed`: the types that this half runs. Errors: as Registry::add(); invalid_argument for a type of the other half,
+/// naming it.
+[[nodiscard]] Result<void> register_extension(const Path& file, const std::vector<Type>& allowed,
+                                              const RegisterRequest& request, std::ostream& out);
 [[nodiscard]] Result<void> list_extensions(const Path& file, std::ostream& out);
-[[nodiscard]] Result<void> remove_extension(const Path& file, std::string_view type, std::string_view id, std::ostream& out);
+[[nodiscard]] Result<void> remove_extension(const Path& file, std::string_view type, std::string_view id,
+                                            std::ostream& out);
 
 }  // namespace godwit::extension

@@ -21,8 +21,10 @@ TEST(Contracts, each_header_alone_is_strict_c99_and_cpp) {
     if (entry.path().extension() != ".h") continue;
     ++seen;
     const Path source = folder / "one.c";
-    ASSERT_TRUE(write_file_durably(source, "#include \"godwit/" + entry.path().filename().string() + "\"\nint unused_in_this_unit;\n"));
-    const std::string flags = " -pedantic-errors -Wall -Wextra -Werror -fsyntax-only -I" + std::string(GODWIT_INCLUDE_FOLDER) + " ";
+    ASSERT_TRUE(write_file_durably(
+        source, "#include \"godwit/" + entry.path().filename().string() + "\"\nint unused_in_this_unit;\n"));
+    const std::string flags =
+        " -pedantic-errors -Wall -Wextra -Werror -fsyntax-only -I" + std::string(GODWIT_INCLUDE_FOLDER) + " ";
     EXPECT_EQ(0, std::system(("cc -std=c99" + flags + source.string()).c_str())) << entry.path();
     EXPECT_EQ(0, std::system(("c++ -std=c++11 -x c++" + flags + source.string()).c_str())) << entry.path();
   }

@@ -33,7 +33,9 @@ Result<std::optional<json::Object>> FrameSplitter::next() {
   if (buffer_.size() < kHeader) return std::optional<json::Object>{};
   std::size_t size = 0;
   for (std::size_t i = 0; i < kHeader; ++i) size = (size << 8U) | static_cast<unsigned char>(buffer_[i]);
-  if (size > limit_) return fail(Code::too_large, "a message announces " + std::to_string(size) + " bytes, the limit is " + std::to_string(limit_));
+  if (size > limit_)
+    return fail(Code::too_large,
+                "a message announces " + std::to_string(size) + " bytes, the limit is " + std::to_string(limit_));
   if (buffer_.size() < kHeader + size) return std::optional<json::Object>{};
   auto message = json::parse_object(std::string_view(buffer_).substr(kHeader, size), {.bytes = limit_, .depth = 40});
   if (!message) return with_context("message", message.error());
@@ -43,11 +45,14 @@ Result<std::optional<json::Object>> FrameSplitter::next() {
 
 Result<std::string> frame(const json::Object& message, std::size_t limit) {
   const std::string text = json::print(message);
-  if (text.size() > limit) return fail(Code::too_large, "a message of " + std::to_string(text.size()) + " bytes is above the limit of " + std::to_string(limit));
+  if (text.size() > limit)
+    return fail(Code::too_large, "a message of " + std::to_string(text.size()) + " bytes is above the limit of " +
+                                     std::to_string(limit));
   const auto size = static_cast<std::uint32_t>(text.size());
   std::string bytes;
   bytes.reserve(kHeader + text.size());
-  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>((size >> static_cast<unsigned>(shift)) & 0xFFU));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<char>((size >> static_cast<unsigned>(shift)) & 0xFFU));
   return bytes + text;
 }
 
@@ -75,7 +80,8 @@ Result<bool> read_some(int fd, FrameSplitter& splitter) {
   const ssize_t got = ::recv(fd, chunk.data(), chunk.size(), MSG_DONTWAIT);
   if (got > 0) splitter.feed({chunk.data(), static_cast<std::size_t>(got)});
   if (got < 0 && errno == ECONNRESET) return false;
-  if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return tl::unexpected<Error>{error_from_errno("receive a message", errno)};
+  if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+    return tl::unexpected<Error>{error_from_errno("receive a message", errno)};
   return got != 0;
 }
 

@@ -33,7 +33,8 @@ class FrameSplitter {
 [[nodiscard]] Result<std::string> frame(const json::Object& message, std::size_t limit = kFrameLimit);
 /// Writes one frame completely, waiting up to `patience` for a peer that does not read; never raises SIGPIPE.
 /// Errors: too_large, unavailable (the peer is gone), timed_out, io_failed.
-[[nodiscard]] Result<void> write_frame(int fd, const json::Object& message, Duration patience = std::chrono::seconds(30), std::size_t limit = kFrameLimit);
+[[nodiscard]] Result<void> write_frame(int fd, const json::Object& message,
+                                       Duration patience = std::chrono::seconds(30), std::size_t limit = kFrameLimit);
 
 /// Reads what is there now into `splitter`. true: some bytes or nothing yet; false: the peer closed. Errors: io_failed.
 [[nodiscard]] Result<bool> read_some(int fd, FrameSplitter& splitter);

@@ -22,7 +22,8 @@
 namespace godwit::extension {
 namespace {
 
-constexpr Duration kEndPatience = std::chrono::seconds(5);  // from the outcome, or from the closed socket, to the end of the process
+constexpr Duration kEndPatience =
+    std::chrono::seconds(5);  // from the outcome, or from the closed socket, to the end of the process
 constexpr std::size_t kLineLimit = 8 * 1024;
 
 Duration now() { return SystemClock{}.monotonic(); }
@@ -31,7 +32,12 @@ Duration now() { return SystemClock{}.monotonic(); }
 class RunningCall {
  public:
   RunningCall(const Registration& registration, const Limits& limits, const Callbacks& callbacks, Worker worker)
-      : registration_(registration), limits_(limits), callbacks_(callbacks), worker_(std::move(worker)), splitter_(kWorkerFrameLimit), deadline_(now() + limits.time_limit),
+      : registration_(registration),
+        limits_(limits),
+        callbacks_(callbacks),
+        worker_(std::move(worker)),
+        splitter_(kWorkerFrameLimit),
+        deadline_(now() + limits.time_limit),
         end_(static_cast<int>(::syscall(SYS_pidfd_open, worker_.pid, 0))) {}
   RunningCall(const RunningCall&) = delete;
   RunningCall& operator=(const RunningCall&) = delete;
@@ -39,8 +45,10 @@ class RunningCall {
 
   Result<void> begin(const json::Object& call) {
     if (callbacks_.on_started) GODWIT_TRY_VOID(callbacks_.on_started(worker_.pid));
-    const auto sent = write_frame(worker_.socket.get(), call_message(registration_, call), kEndPatience, kWorkerFrameLimit);
-    if (!sent && sent.error().code != Code::unavailable) return with_context("tell the extension's worker its call", sent.error());
+    const auto sent =
+        write_frame(worker_.socket.get(), call_message(registration_, call), kEndPatience, kWorkerFrameLimit);
+    if (!sent && sent.error().code != Code::unavailable)
+      return with_context("tell the extension's worker its call", sent.error());
     return {};  // a worker that is gone already tells why by its end
   }
 
@@ -60,7 +68,10 @@ class RunningCall {
 
   /// One turn: wait for a message, a line, a cancel or the time.
   Result<void> step(int stop_event) {
-    std::array<pollfd, 4> wait{{{worker_.socket.get(), POLLIN, 0}, {worker_.output.get(), POLLIN, 0}, {ending_ == Ending::none ? stop_event : -1, POLLIN, 0}, {end_.get(), POLLIN, 0}}};
+    std::array<pollfd, 4> wait{{{worker_.socket.get(), POLLIN, 0},
+                                {worker_.output.get(), POLLIN, 0},
+                                {ending_ == Ending::none ? stop_event : -1, POLLIN, 0},
+                                {end_.get(), POLLIN, 0}}};
     const auto left = std::clamp<std::int64_t>((deadline_ - now()).count(), 0, 60'000);
     const int ready = ::poll(wait.data(), wait.size(), static_cast<int>(left));
     if (ready < 0 && errno != EINTR) return tl::unexpected<Error>{error_from_errno("wait for the extension", errno)};
@@ -92,7 +103,9 @@ class RunningCall {
     is_closed_ = !open || !*open;
     for (;;) {
       auto message = splitter_.next();
-      if (!message) return fail(Code::extension_contract, fmt::format("{} sent what is not a message: {}", registration_.id, message.error().message));
+      if (!message)
+        return fail(Code::extension_contract,
+                    fmt::format("{} sent what is not a message: {}", registration_.id, message.error().message));
       if (!*message) return {};
       GODWIT_TRY_VOID(take(**message));
     }
@@ -100,9 +113,12 @@ class RunningCall {
 
   Result<void> take(const json::Object& object) {
     auto message = parse_worker_message(object);
-    if (!message) return fail(Code::extension_contract, fmt::format("{} sent a message that breaks the contract: {}", registration_.id, message.error().message));
+    if (!message)
+      return fail(Code::extension_contract, fmt::format("{} sent a message that breaks the contract: {}",
+                                                        registration_.id, message.error().message));
     if (const auto* line = std::get_if<WorkerLog>(&*message)) log(line->level, line->line);
-    if (const auto* progress = std::get_if<WorkerProgress>(&*message); progress != nullptr && callbacks_.on_progress) callbacks_.on_progress(progress->done, progress->total);
+    if (const auto* progress = std::get_if<WorkerProgress>(&*message); progress != nullptr && callbacks_.on_progress)
+      callbacks_.on_progress(progress->done, progress->total);
     if (auto* outcome = std::get_if<Outcome>(&*message)) outcome_ = std::move(*outcome);
     if (auto* error = std::get_if<Error>(&*message)) error_ = std::move(*error);
     return {};
@@ -139,14 +155,16 @@ class RunningCall {
     siginfo_t info{};
     while (!was_killed_ && is_closed_ && now() < patience) {
       info.si_pid = 0;
-      if (::waitid(P_PID, static_cast<id_t>(worker_.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0) break;
+      if (::waitid(P_PID, static_cast<id_t>(worker_.pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0)
+        break;
       read_output();
       ::usleep(1000);
     }
     ::kill(-worker_.pid, SIGKILL);  // the leader is at most a zombie of ours, so the number is still ours
     ::kill(worker_.pid, SIGKILL);
     kill_session(worker_.pid);
-    while (::waitpid(worker_.pid, &wait_status_, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(worker_.pid, &wait_status_, 0) < 0 && errno == EINTR) {
+    }
     worker_.pid = -1;
     constexpr int kLastChunks = 64;  // a pipe holds no more; a daemon that left the session may print for ever
     for (int i = 0; i < kLastChunks && worker_.output; ++i) read_output();
@@ -158,17 +176,23 @@ class RunningCall {
   Result<Outcome> conclude() {
     const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
     if (ending_ == Ending::time_over)
-      return fail(Code::timed_out, fmt::format("{} did not end in its {:g} s and was {}", registration_.id, seconds(limits_.time_limit), was_killed_ ? "killed" : "told to end"));
-    if (was_killed_) return fail(Code::cancelled, fmt::format("{} did not end in {:g} s after the cancel and was killed", registration_.id, seconds(limits_.cancel_grace)));
+      return fail(Code::timed_out, fmt::format("{} did not end in its {:g} s and was {}", registration_.id,
+                                               seconds(limits_.time_limit), was_killed_ ? "killed" : "told to end"));
+    if (was_killed_)
+      return fail(Code::cancelled, fmt::format("{} did not end in {:g} s after the cancel and was killed",
+                                               registration_.id, seconds(limits_.cancel_grace)));
     if (error_) return tl::unexpected<Error>{*error_};
     if (outcome_) return *std::move(outcome_);
     if (WIFSIGNALED(wait_status_)) {
       const int number = WTERMSIG(wait_status_);
       const char* name = ::sigabbrev_np(number);
-      return fail(Code::extension_crashed, fmt::format("{} was ended by SIG{} ({}) before it gave an outcome{}", registration_.id, name == nullptr ? "?" : name, ::sigdescr_np(number),
-                                                       number == SIGKILL ? "; the system may have had no memory left" : ""));
+      return fail(Code::extension_crashed,
+                  fmt::format("{} was ended by SIG{} ({}) before it gave an outcome{}", registration_.id,
+                              name == nullptr ? "?" : name, ::sigdescr_np(number),
+                              number == SIGKILL ? "; the system may have had no memory left" : ""));
     }
-    return fail(Code::extension_crashed, fmt::format("{} ended its process with status {} before it gave an outcome", registration_.id, WEXITSTATUS(wait_status_)));
+    return fail(Code::extension_crashed, fmt::format("{} ended its process with status {} before it gave an outcome",
+                                                     registration_.id, WEXITSTATUS(wait_status_)));
   }
 
   const Registration& registration_;
@@ -190,7 +214,8 @@ class RunningCall {
 
 }  // namespace
 
-Result<Outcome> run_extension(const Registration& registration, const json::Object& call, const Limits& limits, std::stop_token stop, const Callbacks& callbacks) {
+Result<Outcome> run_extension(const Registration& registration, const json::Object& call, const Limits& limits,
+                              std::stop_token stop, const Callbacks& callbacks) {
   const UniqueFd stop_event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   if (!stop_event) return tl::unexpected<Error>{error_from_errno("make an event", errno)};
   const int event_fd = stop_event.get();
@@ -210,13 +235,15 @@ Result<std::string> probe(const Registration& registration) {
   const Limits limits{.time_limit = std::chrono::seconds(30), .cancel_grace = std::chrono::seconds(1)};
   GODWIT_TRY(const Outcome outcome, run_extension(registration, json::Object{{"verb", "probe"}}, limits, {}, {}));
   auto contract = json::text_or_nothing(outcome.answer, "contract");
-  if (!contract) return fail(Code::extension_contract, registration.path.string() + " does not say which contract it speaks");
+  if (!contract)
+    return fail(Code::extension_contract, registration.path.string() + " does not say which contract it speaks");
   return *std::move(contract);
 }
 
 ExtendedCode extended_code_of(Type type, Code code) {
   if (code == Code::disk_full) return erc::disk_full;
-  if (type == Type::content_downloader) return code == Code::extension_missing ? erc::downloader_missing : erc::download_failed;
+  if (type == Type::content_downloader)
+    return code == Code::extension_missing ? erc::downloader_missing : erc::download_failed;
   switch (code) {
     case Code::extension_missing: return erc::handler_missing;
     case Code::extension_crashed: return erc::handler_crashed;

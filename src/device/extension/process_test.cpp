@@ -24,10 +24,19 @@ using testing::test_library;
 class Process : public ::testing::Test {
  protected:
   json::Object install(const std::string& behaviour) const {
-    return {{"verb", "install"}, {"handler_id", "test/step:1"}, {"handler_properties", json::Object{{"do", behaviour}}}, {"work_dir", folder_.path().string()}, {"files", json::Array{}},
-            {"workflow_id", "w-1"}, {"update_id", json::Object{}}, {"attempt", 1}, {"step", 0}};
+    return {{"verb", "install"},
+            {"handler_id", "test/step:1"},
+            {"handler_properties", json::Object{{"do", behaviour}}},
+            {"work_dir", folder_.path().string()},
+            {"files", json::Array{}},
+            {"workflow_id", "w-1"},
+            {"update_id", json::Object{}},
+            {"attempt", 1},
+            {"step", 0}};
   }
-  Result<Outcome> run(const std::string& behaviour, std::stop_token stop = {}) { return run_extension(step_, install(behaviour), limits_, stop, callbacks_); }
+  Result<Outcome> run(const std::string& behaviour, std::stop_token stop = {}) {
+    return run_extension(step_, install(behaviour), limits_, stop, callbacks_);
+  }
 
   /// Runs with a cancel after `delay`.
   Result<Outcome> run_cancelled(const std::string& behaviour, Duration delay = std::chrono::milliseconds(150)) {
@@ -43,7 +52,8 @@ class Process : public ::testing::Test {
     pid_t pid = 0;
     std::ifstream(folder_ / "child") >> pid;
     EXPECT_GT(pid, 0);
-    const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);  // a zombie waits for a lazy init: it runs no more
+    const auto stat =
+        read_file("/proc/" + std::to_string(pid) + "/stat", 4096);  // a zombie waits for a lazy init: it runs no more
     return !stat || stat->find(") Z ") != std::string::npos;
   }
 
@@ -52,8 +62,9 @@ class Process : public ::testing::Test {
   Limits limits_{.time_limit = std::chrono::seconds(30), .cancel_grace = std::chrono::seconds(5)};
   std::vector<std::string> lines_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> progress_;
-  Callbacks callbacks_{.on_progress = [this](std::uint64_t done, std::uint64_t total) { progress_.emplace_back(done, total); },
-                       .on_log = [this](LogLevel, std::string_view line) { lines_.emplace_back(line); }};
+  Callbacks callbacks_{
+      .on_progress = [this](std::uint64_t done, std::uint64_t total) { progress_.emplace_back(done, total); },
+      .on_log = [this](LogLevel, std::string_view line) { lines_.emplace_back(line); }};
 };
 
 TEST_F(Process, an_outcome_comes_back_as_the_extension_gave_it) {
@@ -76,7 +87,8 @@ TEST_F(Process, all_members_of_a_step_arrive) {
   call["attempt"] = 3;
   call["step"] = 5;
   call["installed_criteria"] = "1.2.3";
-  call["files"] = json::Array{json::Object{{"id", "f1"}, {"name", "a.bin"}, {"path", "/w/a.bin"}, {"size", 12}}, json::Object{{"id", "f2"}, {"name", "b"}, {"path", ""}, {"size", 0}}};
+  call["files"] = json::Array{json::Object{{"id", "f1"}, {"name", "a.bin"}, {"path", "/w/a.bin"}, {"size", 12}},
+                              json::Object{{"id", "f2"}, {"name", "b"}, {"path", ""}, {"size", 0}}};
   const auto outcome = run_extension(step_, call, limits_, {}, callbacks_);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(outcome->result_code, 700);
@@ -85,7 +97,8 @@ TEST_F(Process, all_members_of_a_step_arrive) {
 }
 
 TEST_F(Process, acts_that_a_handler_lacks_have_their_documented_answer) {
-  const std::vector<std::pair<std::string, int>> expected{{"is_installed", 901}, {"download", 500}, {"backup", 1001}, {"restore", 1101}};
+  const std::vector<std::pair<std::string, int>> expected{
+      {"is_installed", 901}, {"download", 500}, {"backup", 1001}, {"restore", 1101}};
   for (const auto& [verb, code] : expected) {
     json::Object call = install("x");
     call["verb"] = verb;
@@ -95,7 +108,8 @@ TEST_F(Process, acts_that_a_handler_lacks_have_their_documented_answer) {
   }
   json::Object apply = install("x");
   apply["verb"] = "apply";
-  const auto beyond = run_extension(registration_of(test_library("short_table"), Type::step_handler, "test/short:1"), apply, limits_, {}, callbacks_);
+  const auto beyond = run_extension(registration_of(test_library("short_table"), Type::step_handler, "test/short:1"),
+                                    apply, limits_, {}, callbacks_);
   ASSERT_TRUE(beyond) << beyond.error().message;
   EXPECT_EQ(beyond->result_code, 700);
 }
@@ -113,7 +127,8 @@ TEST_F(Process, a_crash_is_an_error_that_names_the_signal) {
 }
 
 TEST_F(Process, an_exception_that_leaves_the_extension_is_a_crash_with_its_text) {
-  const auto thrown = run_extension(registration_of(test_library("throwing"), Type::step_handler, "test/throwing:1"), install("x"), limits_, {}, callbacks_);
+  const auto thrown = run_extension(registration_of(test_library("throwing"), Type::step_handler, "test/throwing:1"),
+                                    install("x"), limits_, {}, callbacks_);
   ASSERT_FALSE(thrown);
   EXPECT_EQ(thrown.error().code, Code::extension_crashed);
   EXPECT_NE(thrown.error().message.find("the ball"), std::string::npos) << thrown.error().message;
@@ -257,7 +272,10 @@ TEST_F(Process, a_library_that_changed_or_is_gone_is_not_run) {
 }
 
 TEST_F(Process, wrong_contracts_are_told_apart_at_each_call) {
-  const auto call = [&](const std::string& library) { return run_extension(registration_of(test_library(library), Type::step_handler, "test/x:1"), install("x"), limits_, {}, callbacks_); };
+  const auto call = [&](const std::string& library) {
+    return run_extension(registration_of(test_library(library), Type::step_handler, "test/x:1"), install("x"), limits_,
+                         {}, callbacks_);
+  };
   for (const char* library : {"major_2", "without_contract", "without_entry", "null_table", "planner"}) {
     const auto refused = call(library);
     ASSERT_FALSE(refused) << library;
@@ -283,15 +301,18 @@ TEST_F(Process, the_start_is_told_before_the_extension_runs_and_may_forbid_it) {
 }
 
 TEST_F(Process, planners_and_enumerators_answer_with_json_and_a_planner_has_no_rights) {
-  const auto planned = run_extension(registration_of(test_library("planner"), Type::manifest_handler, "test/plan:1"), {{"verb", "plan"}, {"manifest", R"({"steps":[]})"}}, limits_, {}, callbacks_);
+  const auto planned = run_extension(registration_of(test_library("planner"), Type::manifest_handler, "test/plan:1"),
+                                     {{"verb", "plan"}, {"manifest", R"({"steps":[]})"}}, limits_, {}, callbacks_);
   ASSERT_TRUE(planned) << planned.error().message;
   EXPECT_TRUE(planned->answer.contains("steps"));
   EXPECT_EQ(planned->details, ::geteuid() == 0 ? "uid 65534" : "uid " + std::to_string(::geteuid()));
-  const Registration enumerator = registration_of(test_library("enumerator"), Type::component_enumerator, "test/motors:1");
+  const Registration enumerator =
+      registration_of(test_library("enumerator"), Type::component_enumerator, "test/motors:1");
   const auto listed = run_extension(enumerator, {{"verb", "list"}}, limits_, {}, callbacks_);
   ASSERT_TRUE(listed) << listed.error().message;
   EXPECT_EQ(listed->answer.at("components").as_array().size(), 2U);
-  const auto selected = run_extension(enumerator, {{"verb", "select"}, {"selector", json::Object{{"group", "motors"}}}}, limits_, {}, callbacks_);
+  const auto selected = run_extension(enumerator, {{"verb", "select"}, {"selector", json::Object{{"group", "motors"}}}},
+                                      limits_, {}, callbacks_);
   ASSERT_TRUE(selected);
   EXPECT_EQ(selected->answer.at("group").as_string(), "motors");
 }
@@ -299,7 +320,8 @@ TEST_F(Process, planners_and_enumerators_answer_with_json_and_a_planner_has_no_r
 TEST_F(Process, calls_may_run_side_by_side) {
   std::atomic<int> good = 0;
   std::vector<std::jthread> threads;
-  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { good += run_extension(step_, install("x"), limits_, {}, {}).has_value() ? 1 : 0; });
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] { good += run_extension(step_, install("x"), limits_, {}, {}).has_value() ? 1 : 0; });
   threads.clear();
   EXPECT_EQ(good, 4);
 }

@@ -40,8 +40,9 @@ const TypeRow& row_of(Type type) {
 }
 
 bool is_id_word(std::string_view word) {
-  return !word.empty() && word.front() != '.' &&
-         std::all_of(word.begin(), word.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+  return !word.empty() && word.front() != '.' && std::all_of(word.begin(), word.end(), [](char c) {
+    return is_ascii_alphanumeric(c) || c == '-' || c == '_' || c == '.';
+  });
 }
 
 Result<Registration> parse_entry(const json::Value& value, std::string_view where) {
@@ -51,7 +52,8 @@ Result<Registration> parse_entry(const json::Value& value, std::string_view wher
   GODWIT_TRY(const std::string type, json::text(object, "type", where));
   GODWIT_TRY(entry.type, parse_type(type));
   GODWIT_TRY(entry.id, json::text(object, "id", where));
-  if (const std::string reason = check_extension_id(entry.id); !reason.empty()) return fail(Code::invalid_argument, fmt::format("{}: id {}", where, reason));
+  if (const std::string reason = check_extension_id(entry.id); !reason.empty())
+    return fail(Code::invalid_argument, fmt::format("{}: id {}", where, reason));
   GODWIT_TRY(const std::string path, json::text(object, "path", where));
   entry.path = path;
   if (!entry.path.is_absolute() || entry.path != entry.path.lexically_normal() || !entry.path.has_filename())
@@ -61,17 +63,21 @@ Result<Registration> parse_entry(const json::Value& value, std::string_view wher
   if (entry.sha256.size() != 64 || !std::all_of(entry.sha256.begin(), entry.sha256.end(), is_hex))
     return fail(Code::invalid_argument, fmt::format("{}: sha256 is not 64 lower-case hex digits", where));
   GODWIT_TRY(const std::int64_t size, json::integer(object, "size", where));
-  if (size < 1 || static_cast<ByteCount>(size) > kLibraryLimit) return fail(Code::invalid_argument, fmt::format("{}: size is out of range", where));
+  if (size < 1 || static_cast<ByteCount>(size) > kLibraryLimit)
+    return fail(Code::invalid_argument, fmt::format("{}: size is out of range", where));
   entry.size = static_cast<ByteCount>(size);
   const json::Value* network = json::find(object, "network");
-  if (network != nullptr && !network->is_bool()) return fail(Code::invalid_argument, fmt::format("{}: network is not true or false", where));
+  if (network != nullptr && !network->is_bool())
+    return fail(Code::invalid_argument, fmt::format("{}: network is not true or false", where));
   entry.network = network != nullptr && network->get_bool();
   GODWIT_TRY(entry.contract, json::text(object, "contract", where));
   if (entry.contract.size() > 20) return fail(Code::invalid_argument, fmt::format("{}: contract is too long", where));
   return entry;
 }
 
-bool comes_before(const Registration& a, const Registration& b) { return a.type != b.type ? a.type < b.type : a.id < b.id; }
+bool comes_before(const Registration& a, const Registration& b) {
+  return a.type != b.type ? a.type < b.type : a.id < b.id;
+}
 
 /// "microsoft/update-manifest:5" -> "microsoft/update-manifest"; "" if there is nothing to drop.
 std::string without_version(std::string_view id) {
@@ -89,7 +95,8 @@ Result<Type> parse_type(std::string_view name) {
     if (row.name == name) return row.type;
   std::string known;
   for (const TypeRow& row : kTypes) known += (known.empty() ? "" : ", ") + std::string(row.name);
-  return fail(Code::invalid_argument, fmt::format("'{}' is not a type of extension; the types are {}", name.substr(0, 64), known));
+  return fail(Code::invalid_argument,
+              fmt::format("'{}' is not a type of extension; the types are {}", name.substr(0, 64), known));
 }
 
 std::string check_extension_id(std::string_view id) {
@@ -100,23 +107,28 @@ std::string check_extension_id(std::string_view id) {
   if (const auto colon = name.find(':'); colon != std::string_view::npos) {
     const std::string_view version = name.substr(colon + 1);
     name = name.substr(0, colon);
-    if (version.empty() || version.size() > 5 || !std::all_of(version.begin(), version.end(), is_ascii_digit)) return "needs 1 to 5 digits after ':'";
+    if (version.empty() || version.size() > 5 || !std::all_of(version.begin(), version.end(), is_ascii_digit))
+      return "needs 1 to 5 digits after ':'";
   }
-  if (!is_id_word(id.substr(0, slash)) || !is_id_word(name)) return "has a part that is not letters, digits, '-', '_' and '.'";
+  if (!is_id_word(id.substr(0, slash)) || !is_id_word(name))
+    return "has a part that is not letters, digits, '-', '_' and '.'";
   return "";
 }
 
 Result<std::vector<Registration>> parse_registrations(std::string_view text) {
   GODWIT_TRY(const json::Object document, json::parse_object(text, {.bytes = kDocumentLimit, .depth = 8}));
   GODWIT_TRY(const std::int64_t version, json::integer(document, "version", "extensions"));
-  if (version != kFormatVersion) return fail(Code::unsupported, fmt::format("the file has format version {}, this build reads {}", version, kFormatVersion));
+  if (version != kFormatVersion)
+    return fail(Code::unsupported,
+                fmt::format("the file has format version {}, this build reads {}", version, kFormatVersion));
   GODWIT_TRY(const json::Array* array, json::array(document, "extensions", "extensions"));
   if (array->size() > kEntryLimit) return fail(Code::too_large, fmt::format("more than {} extensions", kEntryLimit));
   std::vector<Registration> entries;
   for (const json::Value& value : *array) {
     GODWIT_TRY(Registration entry, parse_entry(value, fmt::format("extensions[{}]", entries.size())));
     const auto is_same = [&](const Registration& other) { return other.type == entry.type && other.id == entry.id; };
-    if (std::any_of(entries.begin(), entries.end(), is_same)) return fail(Code::invalid_argument, fmt::format("{} {} is there twice", type_name(entry.type), entry.id));
+    if (std::any_of(entries.begin(), entries.end(), is_same))
+      return fail(Code::invalid_argument, fmt::format("{} {} is there twice", type_name(entry.type), entry.id));
     entries.push_back(std::move(entry));
   }
   std::sort(entries.begin(), entries.end(), comes_before);
@@ -126,8 +138,13 @@ Result<std::vector<Registration>> parse_registrations(std::string_view text) {
 std::string print_registrations(const std::vector<Registration>& registrations) {
   json::Array array;
   for (const Registration& entry : registrations)
-    array.push_back(json::Object{{"type", type_name(entry.type)}, {"id", entry.id}, {"path", entry.path.string()}, {"sha256", entry.sha256},
-                                 {"size", entry.size}, {"network", entry.network}, {"contract", entry.contract}});
+    array.push_back(json::Object{{"type", type_name(entry.type)},
+                                 {"id", entry.id},
+                                 {"path", entry.path.string()},
+                                 {"sha256", entry.sha256},
+                                 {"size", entry.size},
+                                 {"network", entry.network},
+                                 {"contract", entry.contract}});
   return json::print(json::Object{{"version", kFormatVersion}, {"extensions", std::move(array)}}) + "\n";
 }
 
@@ -137,10 +154,12 @@ Result<Registry> Registry::load(const Path& file) {
   const auto text = read_file(file, kDocumentLimit);
   if (!text && text.error().code == Code::not_found) return registry;
   if (!text) return tl::unexpected<Error>{text.error()};
-  struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) return tl::unexpected<Error>{error_from_errno("look at " + file.string(), errno)};
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0)
+    return tl::unexpected<Error>{error_from_errno("look at " + file.string(), errno)};
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return fail(Code::refused, fmt::format("{} may be written by others (mode {:04o}); run: chmod go-w {}", file.string(), info.st_mode & 07777U, file.string()));
+    return fail(Code::refused, fmt::format("{} may be written by others (mode {:04o}); run: chmod go-w {}",
+                                           file.string(), info.st_mode & 07777U, file.string()));
   auto entries = parse_registrations(*text);
   if (!entries) return with_context(file.string(), entries.error());
   registry.entries_ = *std::move(entries);
@@ -149,32 +168,49 @@ Result<Registry> Registry::load(const Path& file) {
 
 Result<Registration> Registry::find(Type type, std::string_view id) const {
   const auto exact = [&](std::string_view wanted) -> const Registration* {
-    const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Registration& e) { return e.type == type && e.id == wanted; });
+    const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Registration& e) { return e.type == type && e.id == wanted; });
     return entry == entries_.end() ? nullptr : &*entry;
   };
   if (const Registration* entry = exact(id)) return *entry;
   if (type == Type::manifest_handler)
     if (const Registration* entry = exact(without_version(id))) return *entry;
-  return fail(Code::extension_missing, fmt::format("no {} is registered for '{}' on this device; register one with: extension register --type {} --id {} FILE.so",
-                                                   type_name(type), id.substr(0, 64), type_name(type), id.substr(0, 64)));
+  return fail(Code::extension_missing,
+              fmt::format("no {} is registered for '{}' on this device; register one with: extension register --type "
+                          "{} --id {} FILE.so",
+                          type_name(type), id.substr(0, 64), type_name(type), id.substr(0, 64)));
 }
 
 Result<Registration> Registry::find_only(Type type) const {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Registration& e) { return e.type == type; });
+  const auto entry =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Registration& e) { return e.type == type; });
   if (entry != entries_.end()) return *entry;
-  return fail(Code::extension_missing, fmt::format("no {} is registered on this device; register one with: extension register --type {} --id NAME FILE.so", type_name(type), type_name(type)));
+  return fail(
+      Code::extension_missing,
+      fmt::format(
+          "no {} is registered on this device; register one with: extension register --type {} --id NAME FILE.so",
+          type_name(type), type_name(type)));
 }
 
 Result<Registration> Registry::add(Type type, std::string_view id, const Path& library, bool network) {
-  if (const std::string reason = check_extension_id(id); !reason.empty()) return fail(Code::invalid_argument, fmt::format("id '{}' {}", id.substr(0, 64), reason));
+  if (const std::string reason = check_extension_id(id); !reason.empty())
+    return fail(Code::invalid_argument, fmt::format("id '{}' {}", id.substr(0, 64), reason));
   if (network && type != Type::step_handler && type != Type::manifest_handler)
-    return fail(Code::invalid_argument, fmt::format("a {} needs no --network: only step and manifest handlers run without network", type_name(type)));
+    return fail(
+        Code::invalid_argument,
+        fmt::format("a {} needs no --network: only step and manifest handlers run without network", type_name(type)));
   std::error_code problem;
   const Path path = std::filesystem::canonical(library, problem);
   if (problem) return fail(Code::not_found, fmt::format("no library at {}: {}", library.string(), problem.message()));
   GODWIT_TRY_VOID(check_folders_above(path));
   GODWIT_TRY(const OpenedLibrary opened, open_library(path));
-  Registration entry{.type = type, .id = std::string(id), .path = path, .sha256 = opened.sha256, .size = opened.size, .network = network, .contract = {}};
+  Registration entry{.type = type,
+                     .id = std::string(id),
+                     .path = path,
+                     .sha256 = opened.sha256,
+                     .size = opened.size,
+                     .network = network,
+                     .contract = {}};
   GODWIT_TRY(entry.contract, probe(entry));
 
   std::vector<Registration> before = entries_;

@@ -14,38 +14,46 @@
 namespace godwit::extension {
 
 /// Values as in godwit/common.h.
-enum class Type : std::uint32_t { step_handler = 1, manifest_handler = 2, content_downloader = 3, download_handler = 4, component_enumerator = 5 };
-[[nodiscard]] std::string_view type_name(Type type);                  // "step-handler", "manifest-handler", ...
-[[nodiscard]] Result<Type> parse_type(std::string_view name);         // Errors: invalid_argument with all names
-[[nodiscard]] std::string_view entry_symbol(Type type);               // "godwit_step_handler_entry", ...
+enum class Type : std::uint32_t {
+  step_handler = 1,
+  manifest_handler = 2,
+  content_downloader = 3,
+  download_handler = 4,
+  component_enumerator = 5
+};
+[[nodiscard]] std::string_view type_name(Type type);           // "step-handler", "manifest-handler", ...
+[[nodiscard]] Result<Type> parse_type(std::string_view name);  // Errors: invalid_argument with all names
+[[nodiscard]] std::string_view entry_symbol(Type type);        // "godwit_step_handler_entry", ...
 
 struct Registration {
   Type type = Type::step_handler;
-  std::string id;            // "microsoft/script:1": `<name>/<name>` with an optional ":<number>", 3..64 characters
-  Path path;                 // absolute
-  std::string sha256;        // 64 lower-case hex digits
+  std::string id;      // "microsoft/script:1": `<name>/<name>` with an optional ":<number>", 3..64 characters
+  Path path;           // absolute
+  std::string sha256;  // 64 lower-case hex digits
   ByteCount size = 0;
-  bool network = false;      // step and manifest handlers only: leave the network in their process
-  std::string contract;      // "1.0": what the library answered when it was registered
+  bool network = false;  // step and manifest handlers only: leave the network in their process
+  std::string contract;  // "1.0": what the library answered when it was registered
   friend bool operator==(const Registration&, const Registration&) = default;
 };
 
 /// "" if `id` obeys the rule above, else a sentence fragment.
 [[nodiscard]] std::string check_extension_id(std::string_view id);
 
-/// Looks at an opened library: a regular file of 1 byte to 64 MiB, owned by root or by this process's user, not writable by group
-/// or others. Errors: refused with what to do.
+/// Looks at an opened library: a regular file of 1 byte to 64 MiB, owned by root or by this process's user, not
+/// writable by group or others. Errors: refused with what to do.
 [[nodiscard]] Result<void> check_library(int fd, const Path& path);
 /// The same question for every folder above it (a sticky folder such as /tmp is accepted). Errors: refused.
 [[nodiscard]] Result<void> check_folders_above(const Path& path);
 
-/// The document of extensions.json. At most 1 MiB, 100 entries. Errors: bad_json, unsupported (a newer version), invalid_argument.
+/// The document of extensions.json. At most 1 MiB, 100 entries. Errors: bad_json, unsupported (a newer version),
+/// invalid_argument.
 [[nodiscard]] Result<std::vector<Registration>> parse_registrations(std::string_view text);
 [[nodiscard]] std::string print_registrations(const std::vector<Registration>& registrations);
 
 class Registry {
  public:
-  /// A file that is not there is an empty registry. Errors: as parse_registrations; refused if others may write the file.
+  /// A file that is not there is an empty registry. Errors: as parse_registrations; refused if others may write the
+  /// file.
   [[nodiscard]] static Result<Registry> load(const Path& file);
 
   [[nodiscard]] const std::vector<Registration>& list() const { return entries_; }
@@ -54,8 +62,9 @@ class Registry {
   /// The one content downloader or component enumerator; the first by id if there are more. Errors: extension_missing.
   [[nodiscard]] Result<Registration> find_only(Type type) const;
 
-  /// Checks the library, hashes it, asks it for its contract in a worker process, and writes the file (mode 0644). An entry
-  /// with the same type and id is replaced. Errors: invalid_argument, not_found, refused, extension_contract, extension_crashed, io_failed.
+  /// Checks the library, hashes it, asks it for its contract in a worker process, and writes the file (mode 0644). An
+  /// entry with the same type and id is replaced. Errors: invalid_argument, not_found, refused, extension_contract,
+  /// extension_crashed, io_failed.
   [[nodiscard]] Result<Registration> add(Type type, std::string_view id, const Path& library, bool network);
   /// Errors: not_found.
   [[nodiscard]] Result<void> remove(Type type, std::string_view id);

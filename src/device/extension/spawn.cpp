@@ -36,7 +36,8 @@ void limit(int resource, rlim_t value) {
 }
 
 /// The child, from fork to exec. Async-signal-safe calls only.
-[[noreturn]] void become_worker(pid_t parent, int socket, int output, const Limits& limits, char* const* argv, char* const* envp) {
+[[noreturn]] void become_worker(pid_t parent, int socket, int output, const Limits& limits, char* const* argv,
+                                char* const* envp) {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(kCannotExec);  // the host died before prctl()
@@ -55,7 +56,9 @@ void limit(int resource, rlim_t value) {
   const int high_output = ::fcntl(output, F_DUPFD, 10);
   const int null = ::open("/dev/null", O_RDONLY);
   if (high_socket < 0 || high_output < 0 || null < 0) ::_exit(kCannotExec);
-  if (::dup2(null, 0) < 0 || ::dup2(high_output, 1) < 0 || ::dup2(high_output, 2) < 0 || ::dup2(high_socket, kWorkerFd) < 0) ::_exit(kCannotExec);
+  if (::dup2(null, 0) < 0 || ::dup2(high_output, 1) < 0 || ::dup2(high_output, 2) < 0 ||
+      ::dup2(high_socket, kWorkerFd) < 0)
+    ::_exit(kCannotExec);
   ::syscall(SYS_close_range, kWorkerFd + 1, UINT_MAX, 0);
   ::execve("/proc/self/exe", argv, envp);
   ::_exit(kCannotExec);
@@ -64,13 +67,16 @@ void limit(int resource, rlim_t value) {
 }  // namespace
 
 std::vector<std::string> worker_environment(Type type, const std::string& call) {
-  std::vector<std::string> environment{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "LANG=C.UTF-8",
-                                       std::string(kCallVariable) + "=" + call};
+  std::vector<std::string> environment{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/",
+                                       "LANG=C.UTF-8", std::string(kCallVariable) + "=" + call};
   const auto keep = [&](const char* name) {
-    if (const char* value = std::getenv(name); value != nullptr && std::string_view(value).size() < 4096) environment.push_back(std::string(name) + "=" + value);
+    if (const char* value = std::getenv(name); value != nullptr && std::string_view(value).size() < 4096)
+      environment.push_back(std::string(name) + "=" + value);
   };
   if (type == Type::content_downloader)
-    for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"}) keep(name);
+    for (const char* name :
+         {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"})
+      keep(name);
   if (kHasShadowMemory)
     for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) keep(name);
   return environment;
@@ -78,11 +84,13 @@ std::vector<std::string> worker_environment(Type type, const std::string& call) 
 
 Result<Worker> spawn_worker(const std::vector<std::string>& environment, const Limits& limits) {
   std::array<int, 2> sockets{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0) return fail(Code::process_failed, error_from_errno("make a socket pair", errno).message);
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0)
+    return fail(Code::process_failed, error_from_errno("make a socket pair", errno).message);
   UniqueFd ours{sockets[0]};
   const UniqueFd theirs{sockets[1]};
   std::array<int, 2> pipes{};
-  if (::pipe2(pipes.data(), O_CLOEXEC | O_NONBLOCK) != 0) return fail(Code::process_failed, error_from_errno("make a pipe", errno).message);
+  if (::pipe2(pipes.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+    return fail(Code::process_failed, error_from_errno("make a pipe", errno).message);
   UniqueFd output{pipes[0]};
   const UniqueFd output_end{pipes[1]};
   ::fcntl(output_end.get(), F_SETFL, 0);  // the extension prints to a blocking pipe, as programs expect
@@ -98,7 +106,8 @@ Result<Worker> spawn_worker(const std::vector<std::string>& environment, const L
 
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
-  if (child < 0) return fail(Code::process_failed, error_from_errno("start a process for the extension", errno).message);
+  if (child < 0)
+    return fail(Code::process_failed, error_from_errno("start a process for the extension", errno).message);
   if (child == 0) become_worker(parent, theirs.get(), output_end.get(), limits, argv.data(), envp.data());
   Worker worker;
   worker.pid = child;

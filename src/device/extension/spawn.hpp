@@ -1,4 +1,5 @@
-// Starts the process of one call. Between fork and exec only async-signal-safe calls are made, so the host may have threads.
+// Starts the process of one call. Between fork and exec only async-signal-safe calls are made, so the host may have
+// threads.
 #pragma once
 
 #include <sys/types.h>
@@ -15,9 +16,9 @@ namespace godwit::extension {
 inline constexpr std::size_t kWorkerFrameLimit = 4 * 1024 * 1024;
 
 struct Worker {
-  pid_t pid = -1;    // leads its session and process group
-  UniqueFd socket{}; // frames
-  UniqueFd output{}; // what it prints to stdout and stderr
+  pid_t pid = -1;     // leads its session and process group
+  UniqueFd socket{};  // frames
+  UniqueFd output{};  // what it prints to stdout and stderr
 };
 
 /// `environment`: "NAME=value". The worker dies with the calling thread (PR_SET_PDEATHSIG). Errors: process_failed.

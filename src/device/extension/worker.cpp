@@ -41,9 +41,15 @@ class HostSide {
   explicit HostSide(int fd) : fd_(fd) {
     host_.size = sizeof host_;
     host_.context = this;
-    host_.log = [](void* self, std::uint32_t level, godwit_text text) { static_cast<HostSide*>(self)->log(level, text); };
-    host_.progress = [](void* self, std::uint64_t done, std::uint64_t total) { static_cast<HostSide*>(self)->progress(done, total); };
-    host_.cancelled = [](void* self) -> std::int32_t { return static_cast<HostSide*>(self)->cancelled_.load() ? 1 : 0; };
+    host_.log = [](void* self, std::uint32_t level, godwit_text text) {
+      static_cast<HostSide*>(self)->log(level, text);
+    };
+    host_.progress = [](void* self, std::uint64_t done, std::uint64_t total) {
+      static_cast<HostSide*>(self)->progress(done, total);
+    };
+    host_.cancelled = [](void* self) -> std::int32_t {
+      return static_cast<HostSide*>(self)->cancelled_.load() ? 1 : 0;
+    };
     host_.answer = [](void* self, godwit_text text) { static_cast<HostSide*>(self)->answer(text); };
   }
   HostSide(const HostSide&) = delete;
@@ -69,7 +75,9 @@ class HostSide {
   }
 
  private:
-  static std::string_view view(godwit_text text) { return text.data == nullptr ? std::string_view{} : std::string_view{text.data, text.size}; }
+  static std::string_view view(godwit_text text) {
+    return text.data == nullptr ? std::string_view{} : std::string_view{text.data, text.size};
+  }
 
   void log(std::uint32_t level, godwit_text text) {
     const auto known = static_cast<LogLevel>(std::min<std::uint32_t>(level, GODWIT_LOG_ERROR));
@@ -96,18 +104,21 @@ class HostSide {
   std::optional<std::string> answer_{};
 };
 
-/// A step that was not granted the network gets an empty one. Needs root; without it the host has no rights to give away either.
+/// A step that was not granted the network gets an empty one. Needs root; without it the host has no rights to give
+/// away either.
 void leave_network(HostSide& side) {
   if (::geteuid() != 0) return;
   if (::unshare(CLONE_NEWNET) == 0) return;
-  side.send(WorkerLog{LogLevel::warning, fmt::format("cannot take the network away from this step: {}", std::strerror(errno))});
+  side.send(WorkerLog{LogLevel::warning,
+                      fmt::format("cannot take the network away from this step: {}", std::strerror(errno))});
 }
 
 /// Foreign input, no need for any right: a planner that was talked into something can do little with it.
 Result<void> drop_rights() {
   constexpr uid_t kNobody = 65534;
   if (::geteuid() != 0) return {};
-  if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0)
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
+      ::setresuid(kNobody, kNobody, kNobody) != 0)
     return tl::unexpected<Error>{error_from_errno("drop the rights of the planner's process", errno)};
   return {};
 }
@@ -119,7 +130,8 @@ struct Loaded {
 
 Result<void*> symbol(void* library, const std::string& name, const Path& path) {
   void* found = ::dlsym(library, name.c_str());
-  if (found == nullptr) return fail(Code::extension_contract, fmt::format("{} does not export {}", path.string(), name));
+  if (found == nullptr)
+    return fail(Code::extension_contract, fmt::format("{} does not export {}", path.string(), name));
   return found;
 }
 
@@ -127,9 +139,13 @@ Result<void*> symbol(void* library, const std::string& name, const Path& path) {
 Result<Loaded> load(const Registration& registration) {
   GODWIT_TRY(OpenedLibrary library, open_library(registration.path));
   if (library.sha256 != registration.sha256 || library.size != registration.size)
-    return fail(Code::digest_mismatch, fmt::format("{} changed after it was registered for {}; if that was you, register it again", registration.path.string(), registration.id));
+    return fail(Code::digest_mismatch,
+                fmt::format("{} changed after it was registered for {}; if that was you, register it again",
+                            registration.path.string(), registration.id));
   void* handle = ::dlopen(fmt::format("/proc/self/fd/{}", library.fd.get()).c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return fail(Code::extension_contract, fmt::format("{} cannot be loaded: {}", registration.path.string(), ::dlerror()));
+  if (handle == nullptr)
+    return fail(Code::extension_contract,
+                fmt::format("{} cannot be loaded: {}", registration.path.string(), ::dlerror()));
 
   GODWIT_TRY(void* get_contract_info, symbol(handle, "GetContractInfo", registration.path));
   godwit_contract_info info{};
@@ -137,17 +153,22 @@ Result<Loaded> load(const Registration& registration) {
   if (reinterpret_cast<std::int32_t (*)(godwit_contract_info*)>(get_contract_info)(&info) != 0)
     return fail(Code::extension_contract, registration.path.string() + " cannot say which contract it speaks");
   if (info.type != static_cast<std::uint32_t>(registration.type))
-    return fail(Code::extension_contract, fmt::format("{} is not a {}: it says it has type {}", registration.path.string(), type_name(registration.type), info.type));
+    return fail(Code::extension_contract,
+                fmt::format("{} is not a {}: it says it has type {}", registration.path.string(),
+                            type_name(registration.type), info.type));
   if (info.major != GODWIT_ABI)
-    return fail(Code::extension_contract, fmt::format("{} speaks contract {}.{}, this host speaks {}.{}; build it against this host's headers", registration.path.string(), info.major,
-                                                      info.minor, GODWIT_ABI, GODWIT_ABI_MINOR));
+    return fail(Code::extension_contract,
+                fmt::format("{} speaks contract {}.{}, this host speaks {}.{}; build it against this host's headers",
+                            registration.path.string(), info.major, info.minor, GODWIT_ABI, GODWIT_ABI_MINOR));
   Loaded loaded{.entry = nullptr, .contract = fmt::format("{}.{}", info.major, info.minor)};
   GODWIT_TRY(loaded.entry, symbol(handle, std::string(entry_symbol(registration.type)), registration.path));
   return loaded;
 }
 
 Result<Outcome> do_call(HostSide& side, const CallMessage& message) {
-  if (!message.registration.network && (message.registration.type == Type::step_handler || message.registration.type == Type::manifest_handler)) leave_network(side);
+  if (!message.registration.network &&
+      (message.registration.type == Type::step_handler || message.registration.type == Type::manifest_handler))
+    leave_network(side);
   GODWIT_TRY(const Loaded loaded, load(message.registration));
   if (json::text_or_nothing(message.call, "verb") == "probe") {
     Outcome outcome;
@@ -164,7 +185,9 @@ Result<Outcome> do_call(HostSide& side, const CallMessage& message) {
   outcome.details = cut_details(printable({filled.details, ::strnlen(filled.details, sizeof filled.details)}));
   if (side.answer_text()) {
     auto answer = json::parse_object(*side.answer_text(), {.bytes = kAnswerLimit, .depth = 32});
-    if (!answer) return fail(Code::extension_contract, fmt::format("{} gave an answer that is not a JSON object: {}", message.registration.id, answer.error().message));
+    if (!answer)
+      return fail(Code::extension_contract, fmt::format("{} gave an answer that is not a JSON object: {}",
+                                                        message.registration.id, answer.error().message));
     outcome.answer = *std::move(answer);
   }
   return outcome;
@@ -185,8 +208,10 @@ int extension_worker_main(int fd) {
   }
   side.watch(std::move(splitter));
   const auto outcome = do_call(side, *message);
-  if (outcome) side.send(*outcome);
-  else side.send(outcome.error());
+  if (outcome)
+    side.send(*outcome);
+  else
+    side.send(outcome.error());
   ::_exit(0);  // the library's destructors and threads are no concern of anybody any more
 }
 

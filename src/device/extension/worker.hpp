@@ -4,7 +4,8 @@
 
 namespace godwit::extension {
 
-/// `fd` is the socket to the host. Never throws; the exit status of the process: 0 an outcome was sent, 2 it could not be.
+/// `fd` is the socket to the host. Never throws; the exit status of the process: 0 an outcome was sent, 2 it could not
+/// be.
 [[nodiscard]] int extension_worker_main(int fd);
 
 /// For main(): if the arguments are `extension-worker FD`, does the call and gives the exit status; -1 otherwise.

@@ -51,8 +51,10 @@ template <class T>
 Result<const T*> table_of(void* entry) {
   using Entry = const T* (*)(std::uint32_t);
   const T* table = reinterpret_cast<Entry>(entry)(GODWIT_ABI);
-  if (table == nullptr) return fail(Code::extension_contract, fmt::format("the extension does not speak ABI {}", GODWIT_ABI));
-  if (table->size < sizeof(std::uint32_t) || table->size > 4096) return fail(Code::extension_contract, fmt::format("the extension's table says it has {} bytes", table->size));
+  if (table == nullptr)
+    return fail(Code::extension_contract, fmt::format("the extension does not speak ABI {}", GODWIT_ABI));
+  if (table->size < sizeof(std::uint32_t) || table->size > 4096)
+    return fail(Code::extension_contract, fmt::format("the extension's table says it has {} bytes", table->size));
   return table;
 }
 
@@ -97,7 +99,8 @@ Result<StepVerb> step_verb(const godwit_step_handler* table, std::string_view ve
   const auto install = GODWIT_TABLE_MEMBER(table, godwit_step_handler, install);
   const auto apply = GODWIT_TABLE_MEMBER(table, godwit_step_handler, apply);
   const auto restore = GODWIT_TABLE_MEMBER(table, godwit_step_handler, restore);
-  if (install == nullptr && apply == nullptr) return fail(Code::extension_contract, "the extension has neither install nor apply");
+  if (install == nullptr && apply == nullptr)
+    return fail(Code::extension_contract, "the extension has neither install nor apply");
   if (verb == "is_installed") return StepVerb{is_installed, 901};
   if (verb == "download") return StepVerb{download, 500};
   if (verb == "backup") return StepVerb{backup, 1001};
@@ -107,7 +110,8 @@ Result<StepVerb> step_verb(const godwit_step_handler* table, std::string_view ve
   return fail(Code::extension_contract, fmt::format("'{}' is not an act of a step handler", verb));
 }
 
-Result<void> call_step(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
+Result<void> call_step(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
+                       godwit_outcome& outcome) {
   Texts texts;
   godwit_step step{};
   step.size = sizeof step;
@@ -141,8 +145,10 @@ Result<void> call_step(void* entry, std::string_view verb, const json::Object& c
   return guarded([&] { chosen.act(&host, &step, &outcome); });
 }
 
-Result<void> call_plan(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
-  if (verb != "plan") return fail(Code::extension_contract, fmt::format("'{}' is not a call of a manifest handler", verb));
+Result<void> call_plan(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
+                       godwit_outcome& outcome) {
+  if (verb != "plan")
+    return fail(Code::extension_contract, fmt::format("'{}' is not a call of a manifest handler", verb));
   Texts texts;
   godwit_plan_request request{};
   request.size = sizeof request;
@@ -154,8 +160,10 @@ Result<void> call_plan(void* entry, std::string_view verb, const json::Object& c
   return guarded([&] { plan(&host, &request, &outcome); });
 }
 
-Result<void> call_download(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
-  if (verb != "download") return fail(Code::extension_contract, fmt::format("'{}' is not a call of a content downloader", verb));
+Result<void> call_download(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
+                           godwit_outcome& outcome) {
+  if (verb != "download")
+    return fail(Code::extension_contract, fmt::format("'{}' is not a call of a content downloader", verb));
   Texts texts;
   godwit_download what{};
   what.size = sizeof what;
@@ -171,7 +179,8 @@ Result<void> call_download(void* entry, std::string_view verb, const json::Objec
   return guarded([&] { download(&host, &what, &outcome); });
 }
 
-Result<void> call_make(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
+Result<void> call_make(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
+                       godwit_outcome& outcome) {
   Texts texts;
   godwit_make what{};
   what.size = sizeof what;
@@ -184,22 +193,26 @@ Result<void> call_make(void* entry, std::string_view verb, const json::Object& c
   const auto choose = GODWIT_TABLE_MEMBER(table, godwit_download_handler, choose);
   const auto make = GODWIT_TABLE_MEMBER(table, godwit_download_handler, make);
   const auto completed = GODWIT_TABLE_MEMBER(table, godwit_download_handler, completed);
-  if (choose == nullptr || make == nullptr) return fail(Code::extension_contract, "the extension lacks choose() or make()");
+  if (choose == nullptr || make == nullptr)
+    return fail(Code::extension_contract, "the extension lacks choose() or make()");
   if (verb == "choose") return guarded([&] { choose(&host, &what, &outcome); });
   if (verb == "make") return guarded([&] { make(&host, &what, &outcome); });
-  if (verb != "completed") return fail(Code::extension_contract, fmt::format("'{}' is not a call of a download handler", verb));
+  if (verb != "completed")
+    return fail(Code::extension_contract, fmt::format("'{}' is not a call of a download handler", verb));
   if (completed != nullptr) return guarded([&] { completed(&host, &what, &outcome); });
   outcome.result_code = 1;
   return {};
 }
 
-Result<void> call_components(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
+Result<void> call_components(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
+                             godwit_outcome& outcome) {
   Texts texts;
   const godwit_text selector = texts.json_or_empty(call, "selector");
   GODWIT_TRY(const godwit_component_enumerator* table, table_of<godwit_component_enumerator>(entry));
   const auto list = GODWIT_TABLE_MEMBER(table, godwit_component_enumerator, list);
   const auto select = GODWIT_TABLE_MEMBER(table, godwit_component_enumerator, select);
-  if (list == nullptr || select == nullptr) return fail(Code::extension_contract, "the extension lacks list() or select()");
+  if (list == nullptr || select == nullptr)
+    return fail(Code::extension_contract, "the extension lacks list() or select()");
   if (verb == "list") return guarded([&] { list(&host, &outcome); });
   if (verb == "select") return guarded([&] { select(&host, selector, &outcome); });
   return fail(Code::extension_contract, fmt::format("'{}' is not a call of a component enumerator", verb));
@@ -207,7 +220,8 @@ Result<void> call_components(void* entry, std::string_view verb, const json::Obj
 
 }  // namespace
 
-Result<void> run_call(Type type, void* entry, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
+Result<void> run_call(Type type, void* entry, const json::Object& call, const godwit_host& host,
+                      godwit_outcome& outcome) {
   GODWIT_TRY(const std::string verb, json::text(call, "verb", "call"));
   switch (type) {
     case Type::step_handler: return call_step(entry, verb, call, host, outcome);

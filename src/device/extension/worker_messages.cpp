@@ -40,7 +40,8 @@ constexpr auto kVerbs = std::to_array<VerbRow>({
 
 Result<Code> parse_code(std::int64_t number) {
   const auto code = static_cast<Code>(number);
-  if (number <= 0 || number > 9999 || code_name(code) == "unknown") return fail(Code::invalid_argument, fmt::format("{} is not an error code", number));
+  if (number <= 0 || number > 9999 || code_name(code) == "unknown")
+    return fail(Code::invalid_argument, fmt::format("{} is not an error code", number));
   return code;
 }
 
@@ -48,7 +49,8 @@ Result<WorkerMessage> parse_outcome(const json::Object& message) {
   Outcome outcome;
   GODWIT_TRY(const std::int64_t result, json::integer(message, "result_code", "outcome"));
   GODWIT_TRY(const std::int64_t extended, json::integer(message, "extended_code", "outcome"));
-  if (result < -1 || result > 9999) return fail(Code::invalid_argument, fmt::format("result_code {} is out of range", result));
+  if (result < -1 || result > 9999)
+    return fail(Code::invalid_argument, fmt::format("result_code {} is out of range", result));
   if (extended < 0 || extended > 0xFFFFFFFF) return fail(Code::invalid_argument, "extended_code is out of range");
   GODWIT_TRY(std::string details, json::text(message, "details", "outcome"));
   outcome.result_code = static_cast<std::int32_t>(result);
@@ -64,12 +66,17 @@ std::string call_name(const json::Object& call) {
   const std::string verb = json::text_or_nothing(call, "verb").value_or("?");
   const auto workflow = json::text_or_nothing(call, "workflow_id");
   if (!workflow) return verb;
-  return fmt::format("{}/{}/{}/{}", *workflow, json::integer_or_nothing(call, "attempt").value_or(0), json::integer_or_nothing(call, "step").value_or(0), verb);
+  return fmt::format("{}/{}/{}/{}", *workflow, json::integer_or_nothing(call, "attempt").value_or(0),
+                     json::integer_or_nothing(call, "step").value_or(0), verb);
 }
 
 json::Object call_message(const Registration& registration, const json::Object& call) {
-  return {{"type", type_name(registration.type)}, {"id", registration.id},           {"path", registration.path.string()},
-          {"sha256", registration.sha256},        {"size", registration.size},       {"network", registration.network},
+  return {{"type", type_name(registration.type)},
+          {"id", registration.id},
+          {"path", registration.path.string()},
+          {"sha256", registration.sha256},
+          {"size", registration.size},
+          {"network", registration.network},
           {"call", call}};
 }
 
@@ -94,15 +101,26 @@ json::Object cancel_message() { return {{"cancel", true}}; }
 bool is_cancel_message(const json::Object& message) { return json::find(message, "cancel") != nullptr; }
 
 json::Object to_json(const WorkerMessage& message) {
-  return std::visit(Overloaded{
-                        [](const WorkerLog& log) -> json::Object { return {{"event", "log"}, {"level", static_cast<int>(log.level)}, {"line", log.line}}; },
-                        [](const WorkerProgress& p) -> json::Object { return {{"event", "progress"}, {"done", p.done}, {"total", p.total}}; },
-                        [](const Outcome& o) -> json::Object {
-                          return {{"event", "outcome"}, {"result_code", o.result_code}, {"extended_code", o.extended_code}, {"details", o.details}, {"answer", o.answer}};
-                        },
-                        [](const Error& e) -> json::Object { return {{"event", "error"}, {"code", static_cast<std::uint32_t>(e.code)}, {"message", e.message}}; },
-                    },
-                    message);
+  return std::visit(
+      Overloaded{
+          [](const WorkerLog& log) -> json::Object {
+            return {{"event", "log"}, {"level", static_cast<int>(log.level)}, {"line", log.line}};
+          },
+          [](const WorkerProgress& p) -> json::Object {
+            return {{"event", "progress"}, {"done", p.done}, {"total", p.total}};
+          },
+          [](const Outcome& o) -> json::Object {
+            return {{"event", "outcome"},
+                    {"result_code", o.result_code},
+                    {"extended_code", o.extended_code},
+                    {"details", o.details},
+                    {"answer", o.answer}};
+          },
+          [](const Error& e) -> json::Object {
+            return {{"event", "error"}, {"code", static_cast<std::uint32_t>(e.code)}, {"message", e.message}};
+          },
+      },
+      message);
 }
 
 Result<WorkerMessage> parse_worker_message(const json::Object& message) {
@@ -119,7 +137,8 @@ Result<WorkerMessage> parse_worker_message(const json::Object& message) {
     WorkerProgress progress;
     if (done != nullptr) progress.done = done->to_number<std::uint64_t>(not_number);
     if (total != nullptr && !not_number) progress.total = total->to_number<std::uint64_t>(not_number);
-    if (done == nullptr || total == nullptr || not_number) return fail(Code::invalid_argument, "progress without numbers");
+    if (done == nullptr || total == nullptr || not_number)
+      return fail(Code::invalid_argument, "progress without numbers");
     return WorkerMessage{progress};
   }
   if (event == "outcome") return parse_outcome(message);
@@ -135,9 +154,11 @@ Result<WorkerMessage> parse_worker_message(const json::Object& message) {
 Result<void> check_outcome(const Registration& registration, const json::Object& call, const Outcome& outcome) {
   const std::string verb = json::text_or_nothing(call, "verb").value_or("");
   if (outcome.result_code <= 0 || verb == "probe") return {};
-  const auto row = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbRow& r) { return r.type == registration.type && r.verb == verb; });
+  const auto row = std::find_if(kVerbs.begin(), kVerbs.end(),
+                                [&](const VerbRow& r) { return r.type == registration.type && r.verb == verb; });
   if (row != kVerbs.end() && row->first <= outcome.result_code && outcome.result_code <= row->last) return {};
-  return fail(Code::extension_contract, fmt::format("{} answered {} with result code {}, which does not belong to it", registration.id, verb, outcome.result_code));
+  return fail(Code::extension_contract, fmt::format("{} answered {} with result code {}, which does not belong to it",
+                                                    registration.id, verb, outcome.result_code));
 }
 
 std::string printable(std::string_view text) {

@@ -1,5 +1,5 @@
-// What host and worker say to each other, as values. The host takes nothing on trust: the other process has run foreign code.
-// Pure functions; safe from any thread.
+// What host and worker say to each other, as values. The host takes nothing on trust: the other process has run foreign
+// code. Pure functions; safe from any thread.
 #pragma once
 
 #include <string>
@@ -37,9 +37,11 @@ using WorkerMessage = std::variant<WorkerLog, WorkerProgress, Outcome, Error>;
 [[nodiscard]] Result<WorkerMessage> parse_worker_message(const json::Object& message);
 
 /// Is the outcome one that this call may have? Errors: extension_contract.
-[[nodiscard]] Result<void> check_outcome(const Registration& registration, const json::Object& call, const Outcome& outcome);
+[[nodiscard]] Result<void> check_outcome(const Registration& registration, const json::Object& call,
+                                         const Outcome& outcome);
 
-/// Valid UTF-8 whatever came in: a text with invalid bytes has all its bytes beyond ASCII replaced by '?'; NUL becomes a space.
+/// Valid UTF-8 whatever came in: a text with invalid bytes has all its bytes beyond ASCII replaced by '?'; NUL becomes
+/// a space.
 [[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace godwit::extension

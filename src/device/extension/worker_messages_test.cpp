@@ -12,7 +12,8 @@ Result<WorkerMessage> parse(std::string_view text) {
 }
 
 TEST(WorkerMessages, each_message_reads_back_as_it_was_written) {
-  const auto outcome = parse_worker_message(to_json(WorkerMessage{Outcome{.result_code = 600, .extended_code = 0xF0000001, .details = "ok", .answer = {{"a", 1}}}}));
+  const auto outcome = parse_worker_message(to_json(
+      WorkerMessage{Outcome{.result_code = 600, .extended_code = 0xF0000001, .details = "ok", .answer = {{"a", 1}}}}));
   ASSERT_TRUE(outcome);
   EXPECT_EQ(std::get<Outcome>(*outcome).extended_code, 0xF0000001U);
   EXPECT_EQ(std::get<Outcome>(*outcome).answer.at("a").as_int64(), 1);
@@ -26,17 +27,23 @@ TEST(WorkerMessages, each_message_reads_back_as_it_was_written) {
 
 TEST(WorkerMessages, what_breaks_the_contract_is_refused) {
   for (const std::string_view text :
-       {R"({})", R"({"event":"dance"})", R"({"event":7})", R"({"event":"outcome"})", R"({"event":"outcome","result_code":600,"extended_code":0})",
-        R"({"event":"outcome","result_code":99999,"extended_code":0,"details":""})", R"({"event":"outcome","result_code":-7,"extended_code":0,"details":""})",
-        R"({"event":"outcome","result_code":600,"extended_code":4294967296,"details":""})", R"({"event":"outcome","result_code":"600","extended_code":0,"details":""})",
-        R"({"event":"progress","done":-1,"total":2})", R"({"event":"progress","done":"x","total":2})", R"({"event":"progress"})",
-        R"({"event":"error","code":0,"message":"fine"})", R"({"event":"error","code":77,"message":"?"})", R"({"event":"log","level":1})"})
+       {R"({})", R"({"event":"dance"})", R"({"event":7})", R"({"event":"outcome"})",
+        R"({"event":"outcome","result_code":600,"extended_code":0})",
+        R"({"event":"outcome","result_code":99999,"extended_code":0,"details":""})",
+        R"({"event":"outcome","result_code":-7,"extended_code":0,"details":""})",
+        R"({"event":"outcome","result_code":600,"extended_code":4294967296,"details":""})",
+        R"({"event":"outcome","result_code":"600","extended_code":0,"details":""})",
+        R"({"event":"progress","done":-1,"total":2})", R"({"event":"progress","done":"x","total":2})",
+        R"({"event":"progress"})", R"({"event":"error","code":0,"message":"fine"})",
+        R"({"event":"error","code":77,"message":"?"})", R"({"event":"log","level":1})"})
     EXPECT_FALSE(parse(text)) << text;
 }
 
 TEST(WorkerMessages, a_result_code_must_belong_to_its_act) {
   const Registration step{.type = Type::step_handler, .id = "a/b:1", .path = {}, .sha256 = {}, .contract = {}};
-  const auto check = [&](std::string_view verb, std::int32_t code) { return check_outcome(step, {{"verb", verb}}, Outcome{.result_code = code}).has_value(); };
+  const auto check = [&](std::string_view verb, std::int32_t code) {
+    return check_outcome(step, {{"verb", verb}}, Outcome{.result_code = code}).has_value();
+  };
   EXPECT_TRUE(check("install", 605));
   EXPECT_TRUE(check("install", 0));
   EXPECT_TRUE(check("install", -1));

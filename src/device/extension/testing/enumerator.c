@@ -4,7 +4,8 @@
 #include "godwit/component_enumerator.h"
 
 static void list(const godwit_host* host, godwit_outcome* outcome) {
-  static const char json[] = "{\"components\":[{\"id\":\"m-1\",\"group\":\"motors\"},{\"id\":\"m-2\",\"group\":\"motors\"}]}";
+  static const char json[] =
+      "{\"components\":[{\"id\":\"m-1\",\"group\":\"motors\"},{\"id\":\"m-2\",\"group\":\"motors\"}]}";
   const godwit_text answer = {json, sizeof json - 1};
   host->answer(host->context, answer);
   outcome->result_code = 1;
@@ -15,7 +16,9 @@ static void choose(const godwit_host* host, godwit_text selector_json, godwit_ou
 }
 static const godwit_component_enumerator table = {sizeof(godwit_component_enumerator), list, choose};
 
-const godwit_component_enumerator* godwit_component_enumerator_entry(uint32_t abi) { return abi == GODWIT_ABI ? &table : 0; }
+const godwit_component_enumerator* godwit_component_enumerator_entry(uint32_t abi) {
+  return abi == GODWIT_ABI ? &table : 0;
+}
 int32_t GetContractInfo(godwit_contract_info* info) {
   info->type = GODWIT_TYPE_COMPONENT_ENUMERATOR;
   info->major = GODWIT_ABI;

@@ -13,7 +13,9 @@ static const struct {
   godwit_step_act is_installed, download, backup, install;
 } table = {sizeof table, NULL, NULL, NULL, install};
 
-const godwit_step_handler* godwit_step_handler_entry(uint32_t abi) { return abi == GODWIT_ABI ? (const godwit_step_handler*)(const void*)&table : NULL; }
+const godwit_step_handler* godwit_step_handler_entry(uint32_t abi) {
+  return abi == GODWIT_ABI ? (const godwit_step_handler*)(const void*)&table : NULL;
+}
 int32_t GetContractInfo(godwit_contract_info* info) {
   info->type = GODWIT_TYPE_STEP_HANDLER;
   info->major = GODWIT_ABI;

@@ -1,12 +1,12 @@
 /* A step handler that does what its properties say: {"do":"<behaviour>"}. One behaviour per way to go wrong. */
 #define _DEFAULT_SOURCE
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include "godwit/step_handler.h"
@@ -120,7 +120,9 @@ static void install(const godwit_host* host, const godwit_step* step, godwit_out
   }
   if (wants(step, "leave_child")) leave_child(step);
   if (wants(step, "network")) say(outcome, 600, has_network() ? "network" : "no network");
-  if (wants(step, "environment")) say(outcome, 600, getenv("LD_PRELOAD") != NULL || getenv("SECRET_OF_THE_HOST") != NULL ? "inherited" : getenv("GODWIT_CALL"));
+  if (wants(step, "environment"))
+    say(outcome, 600,
+        getenv("LD_PRELOAD") != NULL || getenv("SECRET_OF_THE_HOST") != NULL ? "inherited" : getenv("GODWIT_CALL"));
   if (wants(step, "fail")) {
     say(outcome, 0, "the valve is stuck");
     outcome->extended_code = 0x32000007;
@@ -132,7 +134,8 @@ static void install(const godwit_host* host, const godwit_step* step, godwit_out
 
 static void apply(const godwit_host* host, const godwit_step* step, godwit_outcome* outcome) {
   char line[256];
-  snprintf(line, sizeof line, "%.*s %u %u %.*s %lu", (int)step->workflow_id.size, step->workflow_id.data, step->attempt, step->step_index, (int)step->installed_criteria.size,
+  snprintf(line, sizeof line, "%.*s %u %u %.*s %lu", (int)step->workflow_id.size, step->workflow_id.data, step->attempt,
+           step->step_index, (int)step->installed_criteria.size,
            step->installed_criteria.data == NULL ? "" : step->installed_criteria.data, (unsigned long)step->file_count);
   say(outcome, 700, line);
   host->log(host->context, GODWIT_LOG_INFO, text("applied"));

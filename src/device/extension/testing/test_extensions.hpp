@@ -13,13 +13,21 @@
 namespace godwit::extension::testing {
 
 /// lib/ of the build that this test program belongs to.
-inline Path library_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "lib"; }
+inline Path library_folder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "lib";
+}
 inline Path test_library(const std::string& name) { return library_folder() / "test" / (name + ".so"); }
 
 inline Registration registration_of(const Path& library, Type type, const std::string& id, bool network = true) {
   const auto hash = sha256_of_file(library);
   GODWIT_CHECK(hash.has_value());
-  return {.type = type, .id = id, .path = library, .sha256 = hex_encode(*hash), .size = std::filesystem::file_size(library), .network = network, .contract = "1.0"};
+  return {.type = type,
+          .id = id,
+          .path = library,
+          .sha256 = hex_encode(*hash),
+          .size = std::filesystem::file_size(library),
+          .network = network,
+          .contract = "1.0"};
 }
 
 class TemporaryFolder {
