@@ -1,0 +1,208 @@
+// The management family from the request to the reply: router, argument checks and service, without sockets.
+#include "server/api/deviceupdate/management_arguments.hpp"
+#include "server/api/router.hpp"
+#include "server/api/services.hpp"
+#include "server/api/test_rig.hpp"
+#include "server/service/rollout/rollout_bench.hpp"
+
+namespace godwit::api {
+namespace {
+
+using service::device_id;
+using service::RolloutBench;
+using service::toaster_class;
+using service::update_id;
+
+constexpr std::string_view kBase = "/deviceUpdate/main/management";
+
+struct Surface {
+  Surface() {
+    router.add(deviceupdate_management_routes());
+    router.add(godwit_fleet_routes());
+  }
+
+  /// The reply, or the status that the error becomes. `where` is below the family's base unless it begins with "/godwit".
+  Reply send(Method method, std::string where, std::string body = {}, std::map<std::string, std::string> headers = {}) {
+    if (!where.starts_with("/godwit")) where = std::string(kBase) + where + (where.find('?') == std::string::npos ? "?" : "&") + "api-version=2022-10-01";
+    const auto target = parse_target(where);
+    if (!target) return {.status = 400, .body = target.error().message};
+    auto match = router.find(method, *target);
+    if (!match) return {.status = match.error().allowed.empty() ? 404 : 405, .body = "no route"};
+    Request request{.method = method, .path = target->path, .parameters = match->parameters, .query = target->query, .headers = std::move(headers), .body = std::move(body), .caller = "ann"};
+    auto reply = match->handler(request, services);
+    if (!reply) return {.status = http_status(reply.error().code), .body = reply.error().message};
+    return *std::move(reply);
+  }
+  Reply get(const std::string& where) { return send(Method::get, where); }
+  json::Object object(const std::string& where) {
+    const Reply reply = get(where);
+    EXPECT_EQ(reply.status, 200) << where << ": " << reply.body;
+    auto parsed = json::parse_object(reply.body);
+    return parsed ? *std::move(parsed) : json::Object{};
+  }
+  std::size_t size(const std::string& where) {
+    const auto found = object(where);
+    return found.contains("value") ? found.at("value").as_array().size() : 999;
+  }
+  Reply put(std::string_view id, std::string_view version, std::string_view start = "2025-12-31T00:00:00Z", std::string_view more = "") {
+    const std::string text(id);
+    return send(Method::put, "/groups/plant/deployments/" + text,
+                R"({"deploymentId":")" + text + R"(","groupId":"plant","startDateTime":")" + std::string(start) + R"(","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":")" +
+                    std::string(version) + "\"}}" + std::string(more) + "}");
+  }
+
+  RolloutBench bench;
+  Router router{"main"};
+  Services services{.clock = bench.clock, .log = bench.log, .store = *bench.store, .blobs = never_called<blobs::Blobs>(), .registry = never_called<hub::Registry>(),
+                    .importer = never_called<service::Importer>(), .catalog = bench.catalog, .inventory = bench.inventory, .rollout = bench.rollout, .urls = bench.urls,
+                    .hub_name = "hub", .instance_id = "main"};
+};
+
+struct Management : testing::Test {
+  Management() {
+    s.bench.import(update_id("1.0"));
+    first = s.bench.add_device("dev-1", "plant");
+    second = s.bench.add_device("dev-2", "plant");
+  }
+  Surface s;
+  DeviceId first = device_id("-");
+  DeviceId second = device_id("-");
+  const std::string subgroup = "/groups/plant/deviceClassSubgroups/" + toaster_class().str();
+};
+
+}  // namespace
+
+TEST_F(Management, a_deployment_is_created_read_and_pointed_at) {
+  const Reply created = s.put("d1", "1.0");
+  ASSERT_EQ(created.status, 200) << created.body;
+  const auto deployment = s.object("/groups/plant/deployments/d1");
+  EXPECT_EQ(json::print(deployment), created.body);
+  EXPECT_EQ(deployment.at("startDateTime").as_string(), "2025-12-31T00:00:00.0000000+00:00");
+  EXPECT_EQ(deployment.at("deviceClassSubgroups").at(0).as_string(), toaster_class().str());
+  EXPECT_FALSE(deployment.contains("isCanceled"));
+  EXPECT_EQ(s.object("/groups/plant").at("deployments").at(0).as_string(), "d1");
+  EXPECT_EQ(s.object(subgroup).at("deploymentId").as_string(), "d1");
+  EXPECT_EQ(s.object("/groups/plant/deployments/d1/status").at("deploymentState").as_string(), "Active");
+  EXPECT_EQ(s.object(subgroup + "/deployments/d1/status").at("devicesInProgressCount").as_int64(), 2);
+  EXPECT_EQ(s.size("/groups/plant/deployments?orderby=startDateTime%20desc"), 1U);
+  EXPECT_EQ(s.size(subgroup + "/deployments"), 1U);
+}
+
+TEST_F(Management, a_body_that_breaks_a_rule_is_answered_with_400_and_a_sentence) {
+  const auto refused = [&](std::string_view body) { return s.send(Method::put, "/groups/plant/deployments/d1", std::string(body)); };
+  for (const char* body : {"", "[]", "{", R"({"deploymentId":"d1"})",
+                           R"({"deploymentId":"d2","groupId":"plant","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
+                           R"({"deploymentId":"d1","groupId":"hall","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
+                           R"({"deploymentId":"d1","groupId":"plant","startDateTime":"tomorrow","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
+                           R"({"deploymentId":"d1","groupId":"plant","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Con toso","name":"Toaster","version":"1"}}})"}) {
+    EXPECT_EQ(refused(body).status, 400) << body;
+    EXPECT_NE(refused(body).body, "") << body;
+  }
+  EXPECT_EQ(s.put("UPPER", "1.0").status, 400);
+  EXPECT_EQ(s.put(std::string(74, 'd'), "1.0").status, 400);
+  EXPECT_EQ(s.put("d1", "1.0", "2025-12-31T00:00:00Z", R"(,"rollbackPolicy":{"update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}},"failure":{"devicesFailedPercentage":-1,"devicesFailedCount":1}})").status, 400);
+  EXPECT_EQ(s.put("d1", "9.9").status, 400);
+  EXPECT_EQ(s.size("/groups/plant/deployments"), 0U);
+}
+
+TEST_F(Management, subgroup_verbs_cancel_and_retry) {
+  ASSERT_EQ(s.put("d1", "1.0").status, 200);
+  s.bench.break_down(first);
+  const Reply retried = s.send(Method::post, subgroup + "/deployments/d1:retry");
+  ASSERT_EQ(retried.status, 200) << retried.body;
+  EXPECT_TRUE(json::parse_object(retried.body)->at("isRetried").as_bool());
+  const Reply canceled = s.send(Method::post, subgroup + "/deployments/d1:cancel");
+  ASSERT_EQ(canceled.status, 200) << canceled.body;
+  EXPECT_TRUE(json::parse_object(canceled.body)->at("isCanceled").as_bool());
+  EXPECT_EQ(s.size(subgroup + "/deployments/d1/devicestates?filter=deviceState%20eq%20%27Canceled%27"), 2U);
+  EXPECT_EQ(s.send(Method::delete_, "/groups/plant/deployments/d1").status, 204);
+  EXPECT_EQ(s.get("/groups/plant/deployments/d1").status, 404);
+}
+
+TEST_F(Management, whole_groups_are_cancelled_and_retried_under_godwits_own_path) {
+  ASSERT_EQ(s.put("d1", "1.0").status, 200);
+  EXPECT_EQ(s.send(Method::delete_, "/groups/plant/deployments/d1").status, 409);
+  s.bench.break_down(first);
+  EXPECT_EQ(s.send(Method::post, "/godwit/v1/main/groups/plant/deployments/d1:retry").status, 200);
+  EXPECT_EQ(s.bench.state_of(first, "d1"), "InProgress");
+  EXPECT_EQ(s.object("/godwit/v1/main/groups/plant/deployments/d1/devicestates").at("value").as_array().size(), 2U);
+  EXPECT_EQ(s.send(Method::post, "/godwit/v1/main/groups/plant/deployments/d1:cancel").status, 200);
+  EXPECT_EQ(s.send(Method::post, "/godwit/v1/main/groups/plant/deployments/d1:retry").status, 409);
+  EXPECT_EQ(s.object("/godwit/v1/main/devices/dev-1").at("deployment").at("deviceState").as_string(), "Canceled");
+  EXPECT_EQ(s.get("/godwit/v1/main/devices/nobody").status, 404);
+}
+
+TEST_F(Management, lists_take_only_the_filters_that_are_theirs) {
+  ASSERT_EQ(s.put("d1", "1.0").status, 200);
+  s.bench.break_down(first);
+  EXPECT_EQ(s.size("/devices"), 2U);
+  EXPECT_EQ(s.size("/devices?filter=groupId%20eq%20%27plant%27%20and%20deploymentStatus%20eq%20%27Failed%27"), 1U);
+  EXPECT_EQ(s.size("/devices?filter=GROUPID%20eq%20%27plant%27%20and%20deploymentstatus%20eq%20null"), 0U);
+  EXPECT_EQ(s.size("/devices?filter=deviceClassId%20eq%20%27" + toaster_class().str() + "%27"), 2U);
+  EXPECT_EQ(s.size(subgroup + "/deployments/d1/devicestates?filter=deviceId%20eq%20%27dev-1%27%20and%20deviceState%20eq%20%27failed%27"), 1U);
+  EXPECT_EQ(s.size("/groups/plant/deviceClassSubgroups?filter=compatProperties/Model%20eq%20%27Toaster%27"), 1U);
+  EXPECT_EQ(s.size("/deviceDiagnostics/deviceHealth?filter=state%20eq%20%27Healthy%27"), 2U);
+  for (const char* wrong : {"/devices?filter=colour%20eq%20%27red%27", "/devices?filter=groupId%20eq%20true", "/devices?filter=groupId%20eq%20%27a%27%20or%20groupId%20eq%20%27b%27",
+                            "/devices?filter=groupId%20eq%20%27a%27%20and%20groupId%20eq%20%27b%27", "/deviceClasses?filter=deviceClassId%20eq%20%27x%27",
+                            "/deviceDiagnostics/deviceHealth", "/deviceDiagnostics/deviceHealth?filter=state%20eq%20%27tired%27", "/operations?filter=status%20eq%20%27Running%27",
+                            "/operations?top=0", "/operations?top=x", "/groups?orderby=colour", "/groups?orderby=groupId%20sideways", "/groups/plant/deployments?orderby=groupId"})
+    EXPECT_EQ(s.get(wrong).status, 400) << wrong;
+}
+
+TEST_F(Management, the_default_group_is_reached_under_its_encoded_name_and_listed_first) {
+  EXPECT_EQ(s.object("/groups/%24default").at("groupType").as_string(), "DefaultNoTag");
+  EXPECT_EQ(s.object("/groups?orderby=deviceCount%20desc").at("value").at(0).at("groupId").as_string(), "$default");
+  EXPECT_EQ(s.get("/groups/nowhere").status, 404);
+  EXPECT_EQ(s.send(Method::delete_, "/groups/%24default").status, 409);
+}
+
+TEST_F(Management, compliance_stands_at_three_levels) {
+  for (const std::string& where : {std::string("/updateCompliance"), std::string("/groups/plant/updateCompliance"), subgroup + "/updateCompliance"})
+    EXPECT_EQ(s.object(where).at("newUpdatesAvailableDeviceCount").as_int64(), 2) << where;
+  EXPECT_EQ(s.size("/groups/plant/bestUpdates"), 1U);
+  EXPECT_EQ(s.object(subgroup + "/bestUpdates").at("deviceCount").as_int64(), 2);
+}
+
+TEST_F(Management, classes_are_shown_named_and_protected) {
+  const std::string path = "/deviceClasses/" + toaster_class().str();
+  const auto found = s.object(path);
+  EXPECT_EQ(found.at("deviceClassProperties").at("contractModel").at("id").as_string(), "dtmi:azure:iot:deviceUpdateContractModel;3");
+  EXPECT_EQ(found.at("deviceClassProperties").at("compatProperties").at("model").as_string(), "Toaster");
+  EXPECT_EQ(found.at("bestCompatibleUpdate").at("updateId").at("version").as_string(), "1.0");
+  EXPECT_EQ(s.send(Method::patch, path, R"({"friendlyName":"Toasters"})").status, 200);
+  EXPECT_EQ(s.send(Method::patch, path, R"({"friendlyName":""})").status, 400);
+  EXPECT_EQ(s.size("/deviceClasses?filter=friendlyName%20eq%20%27Toasters%27"), 1U);
+  EXPECT_EQ(s.size(path + "/installableUpdates"), 1U);
+  EXPECT_EQ(s.send(Method::delete_, path).status, 409);
+}
+
+TEST_F(Management, a_device_sync_is_an_operation_that_ends) {
+  EXPECT_EQ(s.send(Method::post, "/devices:import", "{}").status, 400);
+  EXPECT_EQ(s.send(Method::post, "/devices:import", "\"Toasters\"").status, 400);
+  const Reply started = s.send(Method::post, "/devices:import", "\"All\"");
+  ASSERT_EQ(started.status, 202) << started.body;
+  const std::string location = started.headers.at(0).second;
+  ASSERT_TRUE(location.starts_with(std::string(kBase) + "/operations/")) << location;
+  EXPECT_EQ(s.send(Method::post, "/devices:import", "\"All\"").status, 409);
+  ASSERT_TRUE(s.bench.rollout.tick());
+  const std::string where = location.substr(kBase.size(), location.find('?') - kBase.size());
+  EXPECT_EQ(s.object(where).at("status").as_string(), "Succeeded");
+  const std::string etag(s.object(where).at("etag").as_string());
+  EXPECT_EQ(s.send(Method::get, where, "", {{"if-none-match", etag}}).status, 304);
+  EXPECT_EQ(s.size("/operations?top=5"), 1U);
+}
+
+TEST_F(Management, modules_are_not_there) { EXPECT_EQ(s.get("/devices/dev-1/modules/m").status, 404); }
+
+TEST(ManagementTable, each_operation_asks_for_the_permission_of_its_method) {
+  for (const auto* table : {&deviceupdate_management_routes(), &godwit_fleet_routes()})
+    for (const Route& route : *table) {
+      const Permission expected = route.method == Method::get       ? Permission::management_read
+                                  : route.method == Method::delete_ ? Permission::management_delete
+                                                                    : Permission::management_write;
+      EXPECT_EQ(route.permission, expected) << route.pattern;
+    }
+  EXPECT_EQ(deviceupdate_management_routes().size(), 35U);
+}
+
+}  // namespace godwit::api
