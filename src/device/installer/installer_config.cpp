@@ -27,9 +27,14 @@ Result<CompatibilitySet> all_properties(const InstallerConfig& config) {
   CompatibilitySet all{{"manufacturer", config.manufacturer}, {"model", config.model}};
   for (const std::string& line : config.properties) {
     const auto equals = line.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == line.size()) return fail(Code::invalid_argument, fmt::format("device.properties: '{}' must look like \"location=plant7\"", line));
+    if (equals == std::string::npos || equals == 0 || equals + 1 == line.size())
+      return fail(Code::invalid_argument,
+                  fmt::format("device.properties: '{}' must look like \"location=plant7\"", line));
     if (!all.emplace(line.substr(0, equals), line.substr(equals + 1)).second)
-      return fail(Code::invalid_argument, fmt::format("device.properties: '{}' is given twice or belongs to device.manufacturer or device.model", line.substr(0, equals)));
+      return fail(
+          Code::invalid_argument,
+          fmt::format("device.properties: '{}' is given twice or belongs to device.manufacturer or device.model",
+                      line.substr(0, equals)));
   }
   return all;
 }
@@ -38,28 +43,81 @@ Result<CompatibilitySet> all_properties(const InstallerConfig& config) {
 
 config::Schema InstallerConfig::schema() {
   config::Schema keys;
-  keys.add({.name = "installer.data", .target = &data, .help = "Folder for work, journal, root keys and extensions.json; only root may write it."});
+  keys.add({.name = "installer.data",
+            .target = &data,
+            .help = "Folder for work, journal, root keys and extensions.json; only root may write it."});
   keys.add({.name = "installer.socket", .target = &socket, .help = "Socket that the agent speaks to."});
-  keys.add({.name = "installer.agent_user", .target = &agent_user, .help = "Name or number of the user that godwit-agent runs as; nobody else but root is heard."});
-  keys.add({.name = "installer.trust_anchors", .target = &trust_anchors, .help = "Root keys that this device believes; owned by root."});
+  keys.add({.name = "installer.agent_user",
+            .target = &agent_user,
+            .help = "Name or number of the user that godwit-agent runs as; nobody else but root is heard."});
+  keys.add({.name = "installer.trust_anchors",
+            .target = &trust_anchors,
+            .help = "Root keys that this device believes; owned by root."});
 
-  keys.add({.name = "device.manufacturer", .target = &manufacturer, .help = "Manufacturer of the device; needed, the same as in agent.toml."});
-  keys.add({.name = "device.model", .target = &model, .help = "Model of the device; needed, the same as in agent.toml."});
-  keys.add({.name = "device.properties", .target = &properties, .help = "More properties of the device, as \"name=value\"."});
-  keys.add({.name = "device.compat_property_names", .target = &compat_property_names, .help = "Which properties an update must match: 1 to 5 names."});
+  keys.add({.name = "device.manufacturer",
+            .target = &manufacturer,
+            .help = "Manufacturer of the device; needed, the same as in agent.toml."});
+  keys.add(
+      {.name = "device.model", .target = &model, .help = "Model of the device; needed, the same as in agent.toml."});
+  keys.add({.name = "device.properties",
+            .target = &properties,
+            .help = "More properties of the device, as \"name=value\"."});
+  keys.add({.name = "device.compat_property_names",
+            .target = &compat_property_names,
+            .help = "Which properties an update must match: 1 to 5 names."});
 
-  keys.add({.name = "limits.plan", .target = &plan, .help = "Longest time for making a plan from a manifest.", .minimum = kSecond, .maximum = kHour});
-  keys.add({.name = "limits.is_installed", .target = &is_installed, .help = "Longest time for asking a step whether it is in place.", .minimum = kSecond, .maximum = kDay});
-  keys.add({.name = "limits.download", .target = &download, .help = "Longest time for a step's own preparations.", .minimum = kSecond, .maximum = 7 * kDay});
-  keys.add({.name = "limits.backup", .target = &backup, .help = "Longest time for a step's backup.", .minimum = kSecond, .maximum = 7 * kDay});
-  keys.add({.name = "limits.install", .target = &install, .help = "Longest time for a step's install.", .minimum = kSecond, .maximum = 7 * kDay});
-  keys.add({.name = "limits.apply", .target = &apply, .help = "Longest time for a step's apply.", .minimum = kSecond, .maximum = 7 * kDay});
-  keys.add({.name = "limits.restore", .target = &restore, .help = "Longest time for a step's restore.", .minimum = kSecond, .maximum = 7 * kDay});
-  keys.add({.name = "limits.cancel_grace", .target = &cancel_grace, .help = "Time for a step to end after it was asked to, before it is killed.", .minimum = 0, .maximum = kHour});
-  keys.add({.name = "limits.idle_exit", .target = &idle_exit, .help = "Quiet time after which the memory of the working half is given back.", .minimum = 0, .maximum = kDay});
-  keys.add({.name = "limits.reserve", .target = &reserve, .help = "Space that copying payloads leaves free on the disk."});
+  keys.add({.name = "limits.plan",
+            .target = &plan,
+            .help = "Longest time for making a plan from a manifest.",
+            .minimum = kSecond,
+            .maximum = kHour});
+  keys.add({.name = "limits.is_installed",
+            .target = &is_installed,
+            .help = "Longest time for asking a step whether it is in place.",
+            .minimum = kSecond,
+            .maximum = kDay});
+  keys.add({.name = "limits.download",
+            .target = &download,
+            .help = "Longest time for a step's own preparations.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+  keys.add({.name = "limits.backup",
+            .target = &backup,
+            .help = "Longest time for a step's backup.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+  keys.add({.name = "limits.install",
+            .target = &install,
+            .help = "Longest time for a step's install.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+  keys.add({.name = "limits.apply",
+            .target = &apply,
+            .help = "Longest time for a step's apply.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+  keys.add({.name = "limits.restore",
+            .target = &restore,
+            .help = "Longest time for a step's restore.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+  keys.add({.name = "limits.cancel_grace",
+            .target = &cancel_grace,
+            .help = "Time for a step to end after it was asked to, before it is killed.",
+            .minimum = 0,
+            .maximum = kHour});
+  keys.add({.name = "limits.idle_exit",
+            .target = &idle_exit,
+            .help = "Quiet time after which the memory of the working half is given back.",
+            .minimum = 0,
+            .maximum = kDay});
+  keys.add(
+      {.name = "limits.reserve", .target = &reserve, .help = "Space that copying payloads leaves free on the disk."});
 
-  keys.add({.name = "log.level", .target = &log_level, .help = "Least level that is written.", .choices = {"debug", "info", "warning", "error"}});
+  keys.add({.name = "log.level",
+            .target = &log_level,
+            .help = "Least level that is written.",
+            .choices = {"debug", "info", "warning", "error"}});
   keys.add({.name = "log.format", .target = &log_format, .help = "Form of a log line.", .choices = {"text", "json"}});
   return keys;
 }
@@ -90,9 +148,13 @@ Result<void> complete_installer_config(InstallerConfig& config, const Path& fold
   GODWIT_TRY_VOID(need(config.manufacturer, "device.manufacturer"));
   GODWIT_TRY_VOID(need(config.model, "device.model"));
   GODWIT_TRY(const CompatibilitySet all, all_properties(config));
-  if (config.compat_property_names.empty() || config.compat_property_names.size() > 5) return fail(Code::invalid_argument, "device.compat_property_names must hold 1 to 5 names");
+  if (config.compat_property_names.empty() || config.compat_property_names.size() > 5)
+    return fail(Code::invalid_argument, "device.compat_property_names must hold 1 to 5 names");
   for (const std::string& name : config.compat_property_names)
-    if (!all.contains(name)) return fail(Code::invalid_argument, fmt::format("device.compat_property_names names '{}', but device.properties has no such property", name));
+    if (!all.contains(name))
+      return fail(
+          Code::invalid_argument,
+          fmt::format("device.compat_property_names names '{}', but device.properties has no such property", name));
   for (Path* path : {&config.data, &config.socket, &config.trust_anchors}) {
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();
@@ -107,7 +169,8 @@ Result<InstallerConfig> load_installer_config(const Path& file) {
   GODWIT_TRY_VOID(keys.load_file(file));
   std::error_code problem;
   const Path absolute = std::filesystem::absolute(file, problem);
-  if (auto complete = complete_installer_config(config, absolute.parent_path()); !complete) return with_context(file.string(), complete.error());
+  if (auto complete = complete_installer_config(config, absolute.parent_path()); !complete)
+    return with_context(file.string(), complete.error());
   return config;
 }
 
@@ -115,22 +178,31 @@ Result<uid_t> find_user(const std::string& user) {
   if (!user.empty() && std::all_of(user.begin(), user.end(), is_ascii_digit)) {
     uid_t number = 0;
     const auto parsed = std::from_chars(user.data(), user.data() + user.size(), number);
-    if (parsed.ec != std::errc{}) return fail(Code::invalid_argument, fmt::format("installer.agent_user: {} is too large for a user's number", user));
+    if (parsed.ec != std::errc{})
+      return fail(Code::invalid_argument,
+                  fmt::format("installer.agent_user: {} is too large for a user's number", user));
     return number;
   }
   std::vector<char> buffer(16 * 1024);
   passwd entry{};
   passwd* found = nullptr;
   if (::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-    return fail(Code::invalid_argument, fmt::format("installer.agent_user: there is no user '{}' on this device; make it with: useradd --system {}", user, user));
+    return fail(
+        Code::invalid_argument,
+        fmt::format("installer.agent_user: there is no user '{}' on this device; make it with: useradd --system {}",
+                    user, user));
   return found->pw_uid;
 }
 
 Result<void> check_private(const Path& file) {
-  struct stat info{};
+  struct stat info {};
   if (::stat(file.c_str(), &info) != 0) return {};
-  if (info.st_uid != 0 && info.st_uid != ::geteuid()) return fail(Code::refused, fmt::format("{} belongs to user {}; run: chown root {}", file.string(), info.st_uid, file.string()));
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return fail(Code::refused, fmt::format("{} may be written by others (mode {:04o}); run: chmod go-w {}", file.string(), info.st_mode & 07777U, file.string()));
+  if (info.st_uid != 0 && info.st_uid != ::geteuid())
+    return fail(Code::refused,
+                fmt::format("{} belongs to user {}; run: chown root {}", file.string(), info.st_uid, file.string()));
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::refused, fmt::format("{} may be written by others (mode {:04o}); run: chmod go-w {}",
+                                           file.string(), info.st_mode & 07777U, file.string()));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// What an operator tells an installer: installer.toml, strict. It is owned by root, and the device's properties in it are
-// what compatibility is judged by, whatever the agent says. A plain struct, filled once in main(); then read-only.
+// What an operator tells an installer: installer.toml, strict. It is owned by root, and the device's properties in it
+// are what compatibility is judged by, whatever the agent says. A plain struct, filled once in main(); then read-only.
 #pragma once
 
 #include <sys/types.h>
@@ -58,7 +58,8 @@ struct InstallerConfig {
 };
 
 /// Reads `file`, makes relative paths absolute (against the file's folder) and checks what cannot be done without.
-/// Errors: invalid_argument naming file and key with what to write there; not_found; refused if others may write the file.
+/// Errors: invalid_argument naming file and key with what to write there; not_found; refused if others may write the
+/// file.
 [[nodiscard]] Result<InstallerConfig> load_installer_config(const Path& file);
 /// The part of load_installer_config() that looks at values only. `folder` is where relative paths start.
 [[nodiscard]] Result<void> complete_installer_config(InstallerConfig& config, const Path& folder);
@@ -66,8 +67,8 @@ struct InstallerConfig {
 /// The number behind a user's name or number. Errors: invalid_argument.
 [[nodiscard]] Result<uid_t> find_user(const std::string& user);
 
-/// Errors: refused with the command that repairs it, when `file` belongs to another user than root or this process's, or when
-/// others may write it. A file that is not there is not refused.
+/// Errors: refused with the command that repairs it, when `file` belongs to another user than root or this process's,
+/// or when others may write it. A file that is not there is not refused.
 [[nodiscard]] Result<void> check_private(const Path& file);
 
 }  // namespace godwit::installer

@@ -33,13 +33,16 @@ struct Overloaded : Fs... {
 
 Result<std::string> read_workflow_id(const json::Object& message) {
   GODWIT_TRY(std::string id, json::text(message, "workflow_id", ""));
-  if (const std::string reason = check_workflow_id(id); !reason.empty()) return fail(Code::invalid_argument, "workflow_id " + reason);
+  if (const std::string reason = check_workflow_id(id); !reason.empty())
+    return fail(Code::invalid_argument, "workflow_id " + reason);
   return id;
 }
 
-Result<std::uint32_t> read_number(const json::Object& object, std::string_view key, std::int64_t least, std::int64_t most) {
+Result<std::uint32_t> read_number(const json::Object& object, std::string_view key, std::int64_t least,
+                                  std::int64_t most) {
   GODWIT_TRY(const std::int64_t number, json::integer(object, key, ""));
-  if (number < least || number > most) return fail(Code::invalid_argument, fmt::format("{} is {}, allowed are {} to {}", key, number, least, most));
+  if (number < least || number > most)
+    return fail(Code::invalid_argument, fmt::format("{} is {}, allowed are {} to {}", key, number, least, most));
   return static_cast<std::uint32_t>(number);
 }
 
@@ -68,7 +71,9 @@ Result<Request> parse_act(const json::Object& message) {
   return Request{std::move(act)};
 }
 
-json::Object file_to_json(const PlanFile& file) { return {{"id", file.id}, {"name", file.name}, {"size", file.size}, {"sha256", file.sha256}}; }
+json::Object file_to_json(const PlanFile& file) {
+  return {{"id", file.id}, {"name", file.name}, {"size", file.size}, {"sha256", file.sha256}};
+}
 
 Result<PlanFile> parse_file(const json::Value& value) {
   if (!value.is_object()) return fail(Code::invalid_argument, "plan: a file is not an object");
@@ -96,7 +101,8 @@ Result<PlanStep> parse_step(const json::Value& value) {
     GODWIT_TRY(PlanFile file, parse_file(entry));
     step.files.push_back(std::move(file));
   }
-  if (const json::Object* properties = json::object_or_null(object, "handler_properties")) step.handler_properties = *properties;
+  if (const json::Object* properties = json::object_or_null(object, "handler_properties"))
+    step.handler_properties = *properties;
   if (const json::Object* component = json::object_or_null(object, "component")) step.component = *component;
   return step;
 }
@@ -104,13 +110,17 @@ Result<PlanStep> parse_step(const json::Value& value) {
 Result<Reply> parse_outcome(const json::Object& message) {
   ActOutcome outcome;
   GODWIT_TRY(const std::int64_t code, json::integer(message, "result_code", ""));
-  if (code < std::numeric_limits<std::int32_t>::min() || code > std::numeric_limits<std::int32_t>::max()) return fail(Code::invalid_argument, "result_code is out of range");
+  if (code < std::numeric_limits<std::int32_t>::min() || code > std::numeric_limits<std::int32_t>::max())
+    return fail(Code::invalid_argument, "result_code is out of range");
   outcome.result_code = static_cast<std::int32_t>(code);
   GODWIT_TRY(const json::Array* codes, json::array(message, "extended_codes", ""));
   if (codes->size() > 16) return fail(Code::invalid_argument, "extended_codes has more than 16 numbers");
   for (const json::Value& value : *codes) {
-    if (!value.is_int64() || value.get_int64() < 0 || value.get_int64() > 0xFFFFFFFF) return fail(Code::invalid_argument, "extended_codes holds what is not a 32-bit number");
-    outcome.extended_codes.push_back(static_cast<ExtendedCode>(value.get_int64()));
+    boost::system::error_code not_a_code;
+    const auto code_value = value.to_number<ExtendedCode>(not_a_code);
+    if (not_a_code || value.is_double())
+      return fail(Code::invalid_argument, "extended_codes holds what is not a 32-bit number");
+    outcome.extended_codes.push_back(code_value);
   }
   GODWIT_TRY(outcome.details, json::text(message, "details", ""));
   outcome.details = cut_details(std::move(outcome.details));
@@ -139,7 +149,8 @@ Result<Verb> parse_verb(std::string_view name) {
 
 std::string check_workflow_id(std::string_view id) {
   if (id.empty() || id.size() > kWorkflowIdLimit) return "is empty or has more than 64 characters";
-  if (!std::all_of(id.begin(), id.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '-'; })) return "holds other characters than letters, digits and '-'";
+  if (!std::all_of(id.begin(), id.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '-'; }))
+    return "holds other characters than letters, digits and '-'";
   return "";
 }
 
@@ -156,25 +167,36 @@ Result<Request> parse_request(const json::Object& message) {
     GODWIT_TRY(std::string id, read_workflow_id(message));
     return Request{CloseRequest{std::move(id)}};
   }
-  return fail(Code::unsupported, fmt::format("op '{}' is not one of open, act, cancel, close, status", op.substr(0, 32)));
+  return fail(Code::unsupported,
+              fmt::format("op '{}' is not one of open, act, cancel, close, status", op.substr(0, 32)));
 }
 
 json::Object to_json(const Request& request) {
-  return std::visit(Overloaded{
-                        [](const OpenRequest& r) -> json::Object {
-                          json::Object o{{"op", "open"}, {"workflow_id", r.workflow_id}, {"attempt", r.attempt}, {"manifest", r.manifest}, {"signature", r.signature}, {"root_key_package", r.root_key_package}};
-                          if (!r.detached_manifest.empty()) o["detached_manifest"] = r.detached_manifest;
-                          if (!r.components.empty()) o["components"] = r.components;
-                          return o;
-                        },
-                        [](const ActRequest& r) -> json::Object {
-                          return {{"op", "act"}, {"workflow_id", r.workflow_id}, {"attempt", r.attempt}, {"step", r.step}, {"verb", verb_name(r.verb)}, {"files_folder", r.files_folder}};
-                        },
-                        [](const CancelRequest& r) -> json::Object { return {{"op", "cancel"}, {"workflow_id", r.workflow_id}}; },
-                        [](const CloseRequest& r) -> json::Object { return {{"op", "close"}, {"workflow_id", r.workflow_id}}; },
-                        [](const StatusRequest&) -> json::Object { return {{"op", "status"}}; },
-                    },
-                    request);
+  return std::visit(
+      Overloaded{
+          [](const OpenRequest& r) -> json::Object {
+            json::Object o{
+                {"op", "open"},           {"workflow_id", r.workflow_id}, {"attempt", r.attempt},
+                {"manifest", r.manifest}, {"signature", r.signature},     {"root_key_package", r.root_key_package}};
+            if (!r.detached_manifest.empty()) o["detached_manifest"] = r.detached_manifest;
+            if (!r.components.empty()) o["components"] = r.components;
+            return o;
+          },
+          [](const ActRequest& r) -> json::Object {
+            return {{"op", "act"},    {"workflow_id", r.workflow_id}, {"attempt", r.attempt},
+                    {"step", r.step}, {"verb", verb_name(r.verb)},    {"files_folder", r.files_folder}};
+          },
+          [](const CancelRequest& r) -> json::Object {
+            return {{"op", "cancel"}, {"workflow_id", r.workflow_id}};
+          },
+          [](const CloseRequest& r) -> json::Object {
+            return {{"op", "close"}, {"workflow_id", r.workflow_id}};
+          },
+          [](const StatusRequest&) -> json::Object {
+            return {{"op", "status"}};
+          },
+      },
+      request);
 }
 
 json::Object to_json(const Plan& plan, PlanDetail detail) {
@@ -182,7 +204,8 @@ json::Object to_json(const Plan& plan, PlanDetail detail) {
   for (const PlanStep& step : plan.steps) {
     json::Array files;
     for (const PlanFile& file : step.files) files.push_back(file_to_json(file));
-    json::Object object{{"index", step.index}, {"path", step.path}, {"handler", step.handler}, {"files", std::move(files)}};
+    json::Object object{
+        {"index", step.index}, {"path", step.path}, {"handler", step.handler}, {"files", std::move(files)}};
     if (detail == PlanDetail::whole) {
       object["handler_properties"] = step.handler_properties;
       if (!step.component.empty()) object["component"] = step.component;
@@ -197,10 +220,13 @@ Result<Plan> parse_plan(const json::Object& message) {
   GODWIT_TRY(const json::Object* update_id, json::object(message, "update_id", "plan"));
   plan.update_id = *update_id;
   GODWIT_TRY(const json::Array* steps, json::array(message, "steps", "plan"));
-  if (steps->empty() || steps->size() > kStepsLimit) return fail(Code::invalid_argument, fmt::format("plan has {} steps, allowed are 1 to {}", steps->size(), kStepsLimit));
+  if (steps->empty() || steps->size() > kStepsLimit)
+    return fail(Code::invalid_argument,
+                fmt::format("plan has {} steps, allowed are 1 to {}", steps->size(), kStepsLimit));
   for (const json::Value& value : *steps) {
     GODWIT_TRY(PlanStep step, parse_step(value));
-    if (step.index != plan.steps.size()) return fail(Code::invalid_argument, "plan: the steps are not numbered in order");
+    if (step.index != plan.steps.size())
+      return fail(Code::invalid_argument, "plan: the steps are not numbered in order");
     plan.steps.push_back(std::move(step));
   }
   return plan;
@@ -230,22 +256,34 @@ Result<Reply> parse_reply(const json::Object& message) {
 }
 
 json::Object to_json(const Reply& reply) {
-  constexpr auto fits = [](std::uint64_t n) { return std::min<std::uint64_t>(n, std::numeric_limits<std::int64_t>::max()); };
-  return std::visit(Overloaded{
-                        [&](const Progress& p) -> json::Object { return {{"event", "progress"}, {"done", fits(p.done)}, {"total", fits(p.total)}}; },
-                        [](const LogLine& l) -> json::Object { return {{"event", "log"}, {"level", static_cast<int>(l.level)}, {"line", l.line}}; },
-                        [](const ActOutcome& a) -> json::Object {
-                          json::Array codes;
-                          for (const ExtendedCode code : a.extended_codes) codes.emplace_back(code);
-                          json::Object o{{"event", "outcome"}, {"result_code", a.result_code}, {"extended_codes", std::move(codes)}, {"details", a.details}};
-                          if (a.recorded) o["recorded"] = true;
-                          if (a.plan) o["plan"] = to_json(*a.plan, PlanDetail::for_the_agent);
-                          if (!a.status.empty()) o["status"] = a.status;
-                          return o;
-                        },
-                        [](const Refusal& r) -> json::Object { return {{"event", "error"}, {"code", static_cast<std::uint32_t>(r.code)}, {"message", r.message}}; },
-                    },
-                    reply);
+  constexpr auto fits = [](std::uint64_t n) {
+    return std::min<std::uint64_t>(n, std::numeric_limits<std::int64_t>::max());
+  };
+  return std::visit(
+      Overloaded{
+          [&](const Progress& p) -> json::Object {
+            return {{"event", "progress"}, {"done", fits(p.done)}, {"total", fits(p.total)}};
+          },
+          [](const LogLine& l) -> json::Object {
+            return {{"event", "log"}, {"level", static_cast<int>(l.level)}, {"line", l.line}};
+          },
+          [](const ActOutcome& a) -> json::Object {
+            json::Array codes;
+            for (const ExtendedCode code : a.extended_codes) codes.emplace_back(code);
+            json::Object o{{"event", "outcome"},
+                           {"result_code", a.result_code},
+                           {"extended_codes", std::move(codes)},
+                           {"details", a.details}};
+            if (a.recorded) o["recorded"] = true;
+            if (a.plan) o["plan"] = to_json(*a.plan, PlanDetail::for_the_agent);
+            if (!a.status.empty()) o["status"] = a.status;
+            return o;
+          },
+          [](const Refusal& r) -> json::Object {
+            return {{"event", "error"}, {"code", static_cast<std::uint32_t>(r.code)}, {"message", r.message}};
+          },
+      },
+      reply);
 }
 
 }  // namespace godwit::installer

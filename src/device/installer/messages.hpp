@@ -3,7 +3,8 @@
 // Pure functions; safe from any thread.
 //
 // A client opens a connection, sends requests one after the other, reads replies until the final one (outcome or
-// error) of each, and closes the connection when it has nothing more to ask: an installer without connections gives its memory back.
+// error) of each, and closes the connection when it has nothing more to ask: an installer without connections gives its
+// memory back.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@
 
 namespace godwit::installer {
 
-/// What the installer does with one step. cancel_note runs nothing: it writes down that this attempt is cancelled, after which no act
-/// of it starts any more.
+/// What the installer does with one step. cancel_note runs nothing: it writes down that this attempt is cancelled,
+/// after which no act of it starts any more.
 enum class Verb : std::uint8_t { is_installed, download, backup, install, apply, restore, cancel_note };
 [[nodiscard]] std::string_view verb_name(Verb verb);
 [[nodiscard]] Result<Verb> parse_verb(std::string_view name);
@@ -29,21 +30,25 @@ enum class Verb : std::uint8_t { is_installed, download, backup, install, apply,
 struct OpenRequest {
   std::string workflow_id;
   std::uint32_t attempt = 1;
-  std::string manifest;          // exact signed bytes
+  std::string manifest;  // exact signed bytes
   std::string signature;
-  std::string root_key_package;  // "": none offered, the kept one counts
+  std::string root_key_package;     // "": none offered, the kept one counts
   std::string detached_manifest{};  // the file that a mini manifest points to; "" when `manifest` is whole
-  json::Object components{};     // {"components":[...]}, empty: no enumerator
+  json::Object components{};        // {"components":[...]}, empty: no enumerator
 };
 struct ActRequest {
   std::string workflow_id;
   std::uint32_t attempt = 1;
-  std::uint32_t step = 0;        // index in the plan
+  std::uint32_t step = 0;  // index in the plan
   Verb verb = Verb::is_installed;
-  std::string files_folder;      // where the agent left the payloads, each under its file id or its file name; "" if none
+  std::string files_folder;  // where the agent left the payloads, each under its file id or its file name; "" if none
 };
-struct CancelRequest { std::string workflow_id; };
-struct CloseRequest { std::string workflow_id; };
+struct CancelRequest {
+  std::string workflow_id;
+};
+struct CloseRequest {
+  std::string workflow_id;
+};
 struct StatusRequest {};
 using Request = std::variant<OpenRequest, ActRequest, CancelRequest, CloseRequest, StatusRequest>;
 
@@ -58,12 +63,12 @@ struct PlanFile {
   std::string id;
   std::string name;
   std::uint64_t size = 0;
-  std::string sha256;            // 64 hex digits
+  std::string sha256;  // 64 hex digits
   friend bool operator==(const PlanFile&, const PlanFile&) = default;
 };
 struct PlanStep {
   std::uint32_t index = 0;
-  std::string path;              // "step_0", "step_1/step_0"
+  std::string path;  // "step_0", "step_1/step_0"
   std::string handler;
   std::vector<PlanFile> files{};
   json::Object handler_properties{};  // kept by the installer, not sent to the agent
@@ -71,7 +76,7 @@ struct PlanStep {
   friend bool operator==(const PlanStep&, const PlanStep&) = default;
 };
 struct Plan {
-  json::Object update_id{};      // {"provider","name","version"}
+  json::Object update_id{};  // {"provider","name","version"}
   std::vector<PlanStep> steps{};
   friend bool operator==(const Plan&, const Plan&) = default;
 };
@@ -79,19 +84,29 @@ enum class PlanDetail : std::uint8_t { for_the_agent, whole };
 [[nodiscard]] json::Object to_json(const Plan& plan, PlanDetail detail);
 [[nodiscard]] Result<Plan> parse_plan(const json::Object& message);
 
-struct Progress { std::uint64_t done = 0; std::uint64_t total = 0; };
-struct LogLine { LogLevel level = LogLevel::info; std::string line; };
+struct Progress {
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+};
+struct LogLine {
+  LogLevel level = LogLevel::info;
+  std::string line;
+};
 /// The final reply of open, act, cancel and close: also a refusal with a code for the report is an outcome.
 struct ActOutcome {
   std::int32_t result_code = 0;
   std::vector<ExtendedCode> extended_codes{};
   std::string details{};
-  std::optional<Plan> plan{};    // open only
-  bool recorded = false;         // act only: this is what an earlier run left in the journal, nothing ran now
-  json::Object status{};         // status only
+  std::optional<Plan> plan{};  // open only
+  bool recorded = false;       // act only: this is what an earlier run left in the journal, nothing ran now
+  json::Object status{};       // status only
 };
-/// The other final reply: the request itself could not be taken (malformed, unknown workflow, not opened). Not a result of an update.
-struct Refusal { Code code = Code::internal; std::string message; };
+/// The other final reply: the request itself could not be taken (malformed, unknown workflow, not opened). Not a result
+/// of an update.
+struct Refusal {
+  Code code = Code::internal;
+  std::string message;
+};
 using Reply = std::variant<Progress, LogLine, ActOutcome, Refusal>;
 
 /// Errors: bad_json, invalid_argument.

@@ -1,5 +1,5 @@
-// From a planner's answer to a plan that may be acted upon: every step has a handler's id, every file is one of the signed
-// manifest. Pure; safe from any thread.
+// From a planner's answer to a plan that may be acted upon: every step has a handler's id, every file is one of the
+// signed manifest. Pure; safe from any thread.
 #pragma once
 
 #include "core/base/error.hpp"

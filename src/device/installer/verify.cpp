@@ -14,14 +14,21 @@ namespace {
 constexpr ByteCount kAnchorsLimit = 256 * 1024;
 constexpr ByteCount kPackageLimit = 256 * 1024;
 
-tl::unexpected<Problem> problem(ExtendedCode code, std::string message) { return tl::unexpected<Problem>{Problem{code, std::move(message)}}; }
+tl::unexpected<Problem> problem(ExtendedCode code, std::string message) {
+  return tl::unexpected<Problem>{Problem{code, std::move(message)}};
+}
 
 Checked<trust::TrustAnchors> read_anchors(const InstallerConfig& config) {
-  if (auto is_private = check_private(config.trust_anchors); !is_private) return problem(erc::signature_failed, "trust anchors: " + is_private.error().message);
+  if (auto is_private = check_private(config.trust_anchors); !is_private)
+    return problem(erc::signature_failed, "trust anchors: " + is_private.error().message);
   const auto text = read_file(config.trust_anchors, kAnchorsLimit);
-  if (!text) return problem(erc::signature_failed, fmt::format("trust anchors: {}; copy the service's trust-anchors.json there", text.error().message));
+  if (!text)
+    return problem(erc::signature_failed,
+                   fmt::format("trust anchors: {}; copy the service's trust-anchors.json there", text.error().message));
   auto anchors = trust::TrustAnchors::parse(*text);
-  if (!anchors) return problem(erc::signature_failed, fmt::format("trust anchors in {}: {}", config.trust_anchors.string(), anchors.error().message));
+  if (!anchors)
+    return problem(erc::signature_failed,
+                   fmt::format("trust anchors in {}: {}", config.trust_anchors.string(), anchors.error().message));
   return *std::move(anchors);
 }
 
@@ -45,7 +52,8 @@ Checked<Roots> choose_package(const OpenRequest& request, const InstallerConfig&
   auto kept = kept_package(config, *anchors);
   if (request.root_key_package.empty()) {
     if (kept) return Roots{*std::move(kept), false};
-    return problem(erc::root_package_invalid, "no root key package came with the update, and none is kept on the device");
+    return problem(erc::root_package_invalid,
+                   "no root key package came with the update, and none is kept on the device");
   }
   auto offered = trust::check_root_key_package(request.root_key_package, *anchors, kept ? kept->version : 0);
   if (!offered) return problem(offered.error().code, offered.error().error.message);
@@ -54,15 +62,21 @@ Checked<Roots> choose_package(const OpenRequest& request, const InstallerConfig&
 }
 
 Problem manifest_problem(std::string_view what, const Error& error) {
-  return {error.code == Code::unsupported ? erc::manifest_version : erc::bad_manifest, fmt::format("{}: {}", what, error.message)};
+  return {error.code == Code::unsupported ? erc::manifest_version : erc::bad_manifest,
+          fmt::format("{}: {}", what, error.message)};
 }
 
-/// The document {"updateManifest":"<text>"} that a mini manifest names: trusted by its size and hash in the signed manifest.
+/// The document {"updateManifest":"<text>"} that a mini manifest names: trusted by its size and hash in the signed
+/// manifest.
 Checked<std::string> open_detached(const manifest::UpdateManifest& mini, const std::string& document) {
   const auto file = mini.files.find(mini.detached_manifest_file_id);
-  if (document.empty() || file == mini.files.end()) return problem(erc::detached_manifest, "the manifest is detached, and the file it points to was not handed over");
+  if (document.empty() || file == mini.files.end())
+    return problem(erc::detached_manifest, "the manifest is detached, and the file it points to was not handed over");
   if (document.size() != file->second.size || sha256(document) != file->second.sha256())
-    return problem(erc::detached_manifest, fmt::format("the detached manifest {} does not have the size and hash that the signed manifest names", file->second.file_name));
+    return problem(
+        erc::detached_manifest,
+        fmt::format("the detached manifest {} does not have the size and hash that the signed manifest names",
+                    file->second.file_name));
   const auto object = json::parse_object(document, {.bytes = 2 * manifest::kUpdateManifestLimit, .depth = 4});
   if (!object) return problem(erc::detached_manifest, "detached manifest: " + object.error().message);
   auto text = json::text_or_nothing(*object, "updateManifest");
@@ -80,7 +94,8 @@ Checked<void> check_compatibility(const manifest::UpdateManifest& manifest, cons
   if (matches_any(manifest.compatibility, device)) return {};
   std::string wanted;
   for (const CompatibilitySet& set : manifest.compatibility) wanted += (wanted.empty() ? "" : " or ") + list_of(set);
-  return problem(erc::incompatible, fmt::format("{} is for devices with {}; this device has {}", manifest.update_id.str(), wanted, list_of(device)));
+  return problem(erc::incompatible, fmt::format("{} is for devices with {}; this device has {}",
+                                                manifest.update_id.str(), wanted, list_of(device)));
 }
 
 }  // namespace
@@ -88,22 +103,29 @@ Checked<void> check_compatibility(const manifest::UpdateManifest& manifest, cons
 Checked<Verified> verify(const OpenRequest& request, const InstallerConfig& config) {
   const auto roots = choose_package(request, config);
   if (!roots) return tl::unexpected<Problem>{roots.error()};
-  if (const auto broken = trust::check_manifest_signature(request.manifest, request.signature, roots->package)) return problem(broken->code, "manifest signature: " + broken->message);
+  if (const auto broken = trust::check_manifest_signature(request.manifest, request.signature, roots->package))
+    return problem(broken->code, "manifest signature: " + broken->message);
 
   auto signed_manifest = manifest::parse_update_manifest(request.manifest);
   if (!signed_manifest) return tl::unexpected<Problem>{manifest_problem("manifest", signed_manifest.error())};
-  Verified verified{.manifest = *std::move(signed_manifest), .manifest_text = request.manifest, .newer_package = roots->is_newer ? request.root_key_package : ""};
+  Verified verified{.manifest = *std::move(signed_manifest),
+                    .manifest_text = request.manifest,
+                    .newer_package = roots->is_newer ? request.root_key_package : ""};
   if (!verified.manifest.detached_manifest_file_id.empty()) {
     auto text = open_detached(verified.manifest, request.detached_manifest);
     if (!text) return tl::unexpected<Problem>{text.error()};
     auto whole = manifest::parse_update_manifest(*text);
     if (!whole) return tl::unexpected<Problem>{manifest_problem("detached manifest", whole.error())};
-    if (!whole->detached_manifest_file_id.empty()) return problem(erc::detached_manifest, "the detached manifest is detached itself");
-    if (whole->update_id != verified.manifest.update_id) return problem(erc::detached_manifest, fmt::format("the detached manifest is that of {}, not of {}", whole->update_id.str(), verified.manifest.update_id.str()));
+    if (!whole->detached_manifest_file_id.empty())
+      return problem(erc::detached_manifest, "the detached manifest is detached itself");
+    if (whole->update_id != verified.manifest.update_id)
+      return problem(erc::detached_manifest, fmt::format("the detached manifest is that of {}, not of {}",
+                                                         whole->update_id.str(), verified.manifest.update_id.str()));
     verified.manifest = *std::move(whole);
     verified.manifest_text = *std::move(text);
   }
-  if (const auto fits = check_compatibility(verified.manifest, config.compatibility()); !fits) return tl::unexpected<Problem>{fits.error()};
+  if (const auto fits = check_compatibility(verified.manifest, config.compatibility()); !fits)
+    return tl::unexpected<Problem>{fits.error()};
   return verified;
 }
 

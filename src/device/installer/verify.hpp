@@ -1,6 +1,6 @@
-// Is this update what it claims to be, and is it for this device? The installer's own answer, from files that only root can
-// write: trust anchors, the newest root key package it has seen, the device's properties. What the agent found does not count.
-// Blocking (reads files); one thread.
+// Is this update what it claims to be, and is it for this device? The installer's own answer, from files that only root
+// can write: trust anchors, the newest root key package it has seen, the device's properties. What the agent found does
+// not count. Blocking (reads files); one thread.
 #pragma once
 
 #include <string>
@@ -23,8 +23,8 @@ using Checked = tl::expected<T, Problem>;
 
 struct Verified {
   manifest::UpdateManifest manifest;
-  std::string manifest_text{};      // the whole manifest: the signed one, or the one the signed mini manifest points to
-  std::string newer_package{};      // a root key package to keep; "" if the kept one is as new
+  std::string manifest_text{};  // the whole manifest: the signed one, or the one the signed mini manifest points to
+  std::string newer_package{};  // a root key package to keep; "" if the kept one is as new
 };
 
 /// Order: anchors, package (rollback refused), signature, structure, detached manifest, compatibility.
