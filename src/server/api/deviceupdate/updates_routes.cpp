@@ -28,7 +28,7 @@ Reply with_etag(const Request& request, const json::Object& object) {
   const std::string etag = json::text_or_nothing(object, "etag").value_or("");
   Reply reply = Reply::json(object);
   const auto known = request.header("if-none-match");
-  if (known && (*known == "*" || known->find(etag) != std::string::npos)) reply = Reply{.status = 304};
+  if (known && !etag.empty() && (*known == "*" || known->find(etag) != std::string::npos)) reply = Reply{.status = 304};
   reply.headers.emplace_back("ETag", etag);
   return reply;
 }

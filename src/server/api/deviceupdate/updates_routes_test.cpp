@@ -1,0 +1,182 @@
+// The content family through its route table, over a real store, real blobs, a real importer and a fake web.
+#include "server/api/deviceupdate/updates_routes.hpp"
+
+#include "server/api/router.hpp"
+#include "server/api/test_rig.hpp"
+#include "server/service/import/testing.hpp"
+
+namespace godwit::api {
+namespace {
+
+using service::manifest_text;
+using service::SampleUpdate;
+using service::text_at;
+
+class UpdateRoutes : public testing::Test {
+ protected:
+  UpdateRoutes()
+      : services{.clock = rig.test.clock, .log = rig.test.log, .store = *rig.test.store, .blobs = *rig.blobs, .registry = never_called<hub::Registry>(), .importer = *rig.importer,
+                 .catalog = rig.catalog, .inventory = never_called<service::Inventory>(), .rollout = never_called<service::Rollout>(), .urls = urls, .hub_name = "hub.test", .instance_id = "main"} {
+    router.add(deviceupdate_updates_routes());
+    router.add(godwit_routes());
+  }
+
+  /// As the rim does: target, router, handler; a failure becomes a reply by its code.
+  Reply call(Method method, const std::string& target_text, const std::string& body = "", const std::map<std::string, std::string>& headers = {}) {
+    const auto target = parse_target(target_text).value();
+    const auto match = router.find(method, target);
+    if (!match) {
+      ADD_FAILURE() << "no route for " << target_text;
+      return {};
+    }
+    const Request request{.method = method, .path = target.path, .parameters = match->parameters, .query = target.query, .headers = headers, .body = body, .caller = "tester"};
+    auto reply = match->handler(request, services);
+    return reply ? *std::move(reply) : Reply{.status = http_status(reply.error().code), .body = reply.error().message};
+  }
+  Reply get(const std::string& path, const std::map<std::string, std::string>& headers = {}) { return call(Method::get, "/deviceUpdate/main" + path, "", headers); }
+  static json::Object object(const Reply& reply) { return json::parse_object(reply.body).value(); }
+  static std::string values(const Reply& reply) { return json::print(*json::find(object(reply), "value")); }
+  static std::string header(const Reply& reply, const std::string& name) {
+    for (const auto& [key, value] : reply.headers)
+      if (key == name) return value;
+    return "";
+  }
+  /// Follows Operation-Location after the importer has worked.
+  json::Object follow(const Reply& reply) {
+    EXPECT_EQ(reply.status, 202) << reply.body;
+    EXPECT_EQ(header(reply, "Retry-After"), "1");
+    EXPECT_TRUE(rig.importer->work_off());
+    return object(call(Method::get, header(reply, "Operation-Location")));
+  }
+  void import(const SampleUpdate& update) {
+    rig.upload_files(update);
+    const auto body = json::print(json::Value(json::Array{json::Object{{"importManifest", manifest_text(update)}, {"friendlyName", "Spring"}}}));
+    EXPECT_EQ(text_at(follow(call(Method::post, "/godwit/v1/main/updates:import", body)), "status"), "Succeeded");
+  }
+
+  service::ImportRig rig;
+  service::DownloadUrls urls{"https://localhost", Secret(std::string(32, 'k')), std::chrono::hours(2)};
+  Services services;
+  Router router{"main"};
+  const std::string version = "/updates/providers/Contoso/names/Toaster/versions/1.2.0";
+};
+
+}  // namespace
+
+TEST_F(UpdateRoutes, an_import_by_url_leads_to_an_update) {
+  const std::string body = service::print_import_request({rig.publish({})});
+  const Reply reply = call(Method::post, "/deviceUpdate/main/updates:import", body);
+  const auto started = object(call(Method::get, header(reply, "Operation-Location")));
+  EXPECT_EQ(text_at(started, "status"), "NotStarted");
+  const auto operation = follow(reply);
+  EXPECT_EQ(text_at(operation, "status"), "Succeeded") << json::print(operation);
+  const auto update = object(call(Method::get, text_at(operation, "resourceLocation")));
+  EXPECT_EQ(text_at(update, "manifestVersion"), "5.0");
+  EXPECT_EQ(text_at(update, "friendlyName"), "Spring");
+}
+
+TEST_F(UpdateRoutes, a_failed_import_is_an_operation_with_its_codes) {
+  auto item = rig.publish({});
+  item.url += "-gone";
+  const auto operation = follow(call(Method::post, "/deviceUpdate/main/updates:import", service::print_import_request({item})));
+  EXPECT_EQ(text_at(operation, "status"), "Failed");
+  EXPECT_EQ(service::codes_of(operation), "CannotProcessImportManifest/CannotDownload");
+  EXPECT_EQ(json::find(operation, "resourceLocation"), nullptr);
+}
+
+TEST_F(UpdateRoutes, a_bad_direct_import_is_answered_at_once_in_both_readable_shapes) {
+  const auto body = [](const SampleUpdate& update) { return json::print(json::Value(json::Array{json::Object{{"importManifest", manifest_text(update)}}})); };
+  const Reply missing = call(Method::post, "/godwit/v1/main/updates:import", body({}));
+  EXPECT_EQ(missing.status, 400);
+  const auto problem = object(missing);
+  EXPECT_EQ(service::codes_of(problem), "CannotProcessUpdateFile/ContentFileCannotDownload");
+  EXPECT_EQ(json::integer_or_nothing(problem, "status"), 400);
+  EXPECT_FALSE(text_at(problem, "traceId").empty());
+  import({});
+  const Reply twice = call(Method::post, "/godwit/v1/main/updates:import", body({}));
+  EXPECT_EQ(twice.status, 409);
+  EXPECT_EQ(service::codes_of(object(twice)), "UpdateAlreadyExists/");
+  EXPECT_EQ(call(Method::post, "/godwit/v1/main/updates:import", "{}").status, 400);
+  EXPECT_EQ(call(Method::post, "/godwit/v1/main/updates:import", "nonsense").status, 400);
+}
+
+TEST_F(UpdateRoutes, an_etag_saves_the_second_answer) {
+  import({});
+  const Reply first = get(version);
+  const std::string etag = header(first, "ETag");
+  EXPECT_EQ(etag, text_at(object(first), "etag"));
+  const Reply again = get(version, {{"if-none-match", etag}});
+  EXPECT_EQ(again.status, 304);
+  EXPECT_TRUE(again.body.empty());
+  EXPECT_EQ(get(version, {{"if-none-match", "\"other\""}}).status, 200);
+}
+
+TEST_F(UpdateRoutes, lists_search_and_filter) {
+  import({});
+  import({.name = "Motor", .version = "1.0", .is_deployable = false});
+  EXPECT_EQ(json::find(object(get("/updates")), "value")->get_array().size(), 2U);
+  EXPECT_EQ(json::find(object(get("/updates?search=toast")), "value")->get_array().size(), 1U);
+  EXPECT_EQ(values(get("/updates?search=nothing")), "[]");
+  EXPECT_EQ(json::find(object(get("/updates?filter=isDeployable%20eq%20false")), "value")->get_array().size(), 1U);
+  EXPECT_EQ(get("/updates?filter=isDeployable%20eq%20'x'").status, 400);
+  EXPECT_EQ(get("/updates?filter=name%20eq%20'x'").status, 400);
+  EXPECT_EQ(values(get("/updates/providers")), R"(["Contoso"])");
+  EXPECT_EQ(values(get("/updates/providers/Contoso/names")), R"(["Motor","Toaster"])");
+  EXPECT_EQ(values(get("/updates/providers/Contoso/names/Motor/versions")), R"(["1.0"])");
+  EXPECT_EQ(values(get("/updates/providers/Contoso/names/Motor/versions?filter=isDeployable%20eq%20true")), "[]");
+  EXPECT_EQ(get("/updates/providers/Nobody/names").status, 404);
+  EXPECT_EQ(get("/updates/providers/Contoso/names/Nothing/versions").status, 404);
+}
+
+TEST_F(UpdateRoutes, files_are_listed_by_id_and_shown) {
+  import({});
+  const auto ids = json::find(object(get(version + "/files")), "value")->get_array();
+  ASSERT_EQ(ids.size(), 1U);
+  const std::string id(ids[0].get_string().c_str());
+  const Reply file = get(version + "/files/" + id);
+  EXPECT_EQ(text_at(object(file), "fileName"), "app.bin");
+  EXPECT_EQ(get(version + "/files/" + id, {{"if-none-match", header(file, "ETag")}}).status, 304);
+  EXPECT_EQ(get(version + "/files/f0").status, 404);
+  EXPECT_EQ(get("/updates/providers/Contoso/names/Toaster/versions/9.9/files").status, 404);
+  EXPECT_EQ(get("/updates/providers/Contoso/names/Toaster/versions/new/files").status, 400);
+}
+
+TEST_F(UpdateRoutes, a_deletion_is_an_operation_that_is_not_listed) {
+  import({});
+  const auto operation = follow(call(Method::delete_, "/deviceUpdate/main" + version));
+  EXPECT_EQ(text_at(operation, "status"), "Succeeded");
+  EXPECT_EQ(json::find(operation, "resourceLocation"), nullptr);
+  EXPECT_EQ(get(version).status, 404);
+  EXPECT_EQ(call(Method::delete_, "/deviceUpdate/main" + version).status, 404);
+  EXPECT_EQ(json::find(object(get("/updates/operations")), "value")->get_array().size(), 1U) << "the import";
+}
+
+TEST_F(UpdateRoutes, operations_are_filtered_and_cut_at_top) {
+  import({});
+  import({.version = "1.3"});
+  EXPECT_EQ(json::find(object(get("/updates/operations?top=1")), "value")->get_array().size(), 1U);
+  EXPECT_EQ(json::find(object(get("/updates/operations?top=1")), "nextLink"), nullptr);
+  const std::string unfinished = "/updates/operations?filter=status%20eq%20'NotStarted'%20or%20status%20eq%20'Running'";
+  EXPECT_EQ(values(get(unfinished)), "[]");
+  EXPECT_EQ(get("/updates/operations?filter=status%20eq%20'Failed'").status, 400);
+  EXPECT_EQ(get("/updates/operations?top=0").status, 400);
+  EXPECT_EQ(get("/updates/operations?top=x").status, 400);
+  EXPECT_EQ(get("/updates/operations/none").status, 404);
+}
+
+TEST_F(UpdateRoutes, status_and_audit_trail_tell_what_happened) {
+  import({});
+  const auto status = object(call(Method::get, "/godwit/v1/main/status"));
+  EXPECT_EQ(text_at(status, "instanceId"), "main");
+  EXPECT_EQ(text_at(status, "version"), GODWIT_VERSION);
+  EXPECT_EQ(json::integer_or_nothing(status, "deployableUpdateCount"), 1);
+  (void)call(Method::delete_, "/deviceUpdate/main" + version);
+  const auto events = json::find(object(call(Method::get, "/godwit/v1/main/auditEvents")), "value")->get_array();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(text_at(events[0].get_object(), "action"), "update.delete");
+  EXPECT_EQ(text_at(events[0].get_object(), "actor"), "tester");
+  EXPECT_EQ(text_at(events[0].get_object(), "subject"), "Contoso/Toaster/1.2.0");
+  EXPECT_EQ(text_at(events[1].get_object(), "action"), "update.import");
+}
+
+}  // namespace godwit::api
