@@ -127,8 +127,12 @@ Result<void> remove_tree(const Path& path) {
 }
 
 Result<void> remove_file_durably(const Path& path) {
-  if (::unlink(path.c_str()) != 0) return fail_errno("remove", path, errno);
-  return sync_folder(folder_of(path));
+  if (::unlink(path.c_str()) == 0) return sync_folder(folder_of(path));
+  if (errno != ENOENT) return fail_errno("remove", path, errno);
+  // Repeated after a kill: it is gone, which is what was wanted, but perhaps not yet on the disk.
+  auto synced = sync_folder(folder_of(path));
+  if (!synced && synced.error().code == Code::not_found) return {};
+  return synced;
 }
 
 Result<Bytes> sha256_of_file(const Path& path) {

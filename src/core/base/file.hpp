@@ -46,6 +46,7 @@ using Path = std::filesystem::path;
 [[nodiscard]] Result<void> make_folders(const Path& folder, mode_t mode = 0700);
 /// rm -rf; a path that is not there is success.
 [[nodiscard]] Result<void> remove_tree(const Path& path);
+/// A path that is not there is success.
 [[nodiscard]] Result<void> remove_file_durably(const Path& path);
 /// 32 raw bytes; reads in chunks, constant memory. Errors: as open_file.
 [[nodiscard]] Result<Bytes> sha256_of_file(const Path& path);
