@@ -1,5 +1,5 @@
-// The fleet as the service sees it: devices with their class, group and last news; classes, groups, subgroups; counters; and the
-// operations that re-read the hub's twins. Part of a transaction, see store.hpp.
+// The fleet as the service sees it: devices with their class, group and last news; classes, groups, subgroups;
+// counters; and the operations that re-read the hub's twins. Part of a transaction, see store.hpp.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@
 
 namespace godwit::store {
 
-/// One row per identity of the hub. What the device is comes from its twin; the deployment members mirror its newest deployment.
+/// One row per identity of the hub. What the device is comes from its twin; the deployment members mirror its newest
+/// deployment.
 struct FleetDevice {
   DeviceId id;
   GroupId group;
@@ -52,7 +53,8 @@ struct FleetSubgroup {
   WallTime created{};
 };
 
-/// Every device is in exactly one of these rows; unhealthy devices have no class. Kept by the database in the same transaction.
+/// Every device is in exactly one of these rows; unhealthy devices have no class. Kept by the database in the same
+/// transaction.
 struct FleetCount {
   GroupId group;
   std::optional<DeviceClassId> class_id{};
@@ -75,7 +77,7 @@ struct FleetFilter {
 struct FleetOperation {
   std::string id;
   OperationStatus status = OperationStatus::not_started;
-  std::string kind{};      // "Devices", "Modules", "All"
+  std::string kind{};  // "Devices", "Modules", "All"
   std::string after{};
   std::string error_code{};
   std::string error_message{};
@@ -92,33 +94,39 @@ class FleetRecords {
   [[nodiscard]] virtual Result<void> save_device(const FleetDevice& device) = 0;
   [[nodiscard]] virtual Result<bool> remove_device(const DeviceId& id) = 0;  // false: there was none
   /// In id order, after `after` ("" = from the start), at most `limit`.
-  [[nodiscard]] virtual Result<std::vector<FleetDevice>> list_devices(const FleetFilter& filter, const std::string& after, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<FleetDevice>> list_devices(const FleetFilter& filter,
+                                                                      const std::string& after, std::size_t limit) = 0;
 
   /// All rows, of one group, or of one subgroup.
-  [[nodiscard]] virtual Result<std::vector<FleetCount>> counts(const std::optional<GroupId>& group, const std::optional<DeviceClassId>& class_id) = 0;
+  [[nodiscard]] virtual Result<std::vector<FleetCount>> counts(const std::optional<GroupId>& group,
+                                                               const std::optional<DeviceClassId>& class_id) = 0;
   /// The same by counting the devices themselves; slow, for checks.
   [[nodiscard]] virtual Result<std::vector<FleetCount>> recount() = 0;
 
   [[nodiscard]] virtual Result<std::optional<FleetClass>> find_class(const DeviceClassId& id) = 0;
   [[nodiscard]] virtual Result<void> save_class(const FleetClass& value) = 0;
   [[nodiscard]] virtual Result<bool> remove_class(const DeviceClassId& id) = 0;
-  [[nodiscard]] virtual Result<std::vector<FleetClass>> list_classes(const std::optional<std::string>& friendly_name, const std::string& after, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<FleetClass>> list_classes(const std::optional<std::string>& friendly_name,
+                                                                     const std::string& after, std::size_t limit) = 0;
 
   [[nodiscard]] virtual Result<std::optional<FleetGroup>> find_group(const GroupId& id) = 0;
   [[nodiscard]] virtual Result<void> save_group(const FleetGroup& group) = 0;
   [[nodiscard]] virtual Result<bool> remove_group(const GroupId& id) = 0;
   [[nodiscard]] virtual Result<std::vector<FleetGroup>> list_groups() = 0;  // in id order; kept few by limits
 
-  [[nodiscard]] virtual Result<std::optional<FleetSubgroup>> find_subgroup(const GroupId& group, const DeviceClassId& class_id) = 0;
+  [[nodiscard]] virtual Result<std::optional<FleetSubgroup>> find_subgroup(const GroupId& group,
+                                                                           const DeviceClassId& class_id) = 0;
   [[nodiscard]] virtual Result<void> save_subgroup(const FleetSubgroup& subgroup) = 0;
   [[nodiscard]] virtual Result<bool> remove_subgroup(const GroupId& group, const DeviceClassId& class_id) = 0;
   /// Of one group or of one class, or all.
-  [[nodiscard]] virtual Result<std::vector<FleetSubgroup>> list_subgroups(const std::optional<GroupId>& group, const std::optional<DeviceClassId>& class_id) = 0;
+  [[nodiscard]] virtual Result<std::vector<FleetSubgroup>> list_subgroups(
+      const std::optional<GroupId>& group, const std::optional<DeviceClassId>& class_id) = 0;
 
   [[nodiscard]] virtual Result<std::optional<FleetOperation>> find_operation(const std::string& id) = 0;
   [[nodiscard]] virtual Result<void> save_operation(const FleetOperation& operation) = 0;
   /// Newest first; only unfinished ones if asked.
-  [[nodiscard]] virtual Result<std::vector<FleetOperation>> list_operations(bool only_unfinished, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<FleetOperation>> list_operations(bool only_unfinished,
+                                                                            std::size_t limit) = 0;
   [[nodiscard]] virtual Result<void> remove_operations_before(WallTime time) = 0;  // finished ones only
 };
 

@@ -1,5 +1,6 @@
-// Deployments: of a group, of its subgroups, of each device, and the log of what devices reported. Part of a transaction, see
-// store.hpp. A deployment has a number (never used twice) that the other rows refer to; people know it by group and id.
+// Deployments: of a group, of its subgroups, of each device, and the log of what devices reported. Part of a
+// transaction, see store.hpp. A deployment has a number (never used twice) that the other rows refer to; people know it
+// by group and id.
 #pragma once
 
 #include <cstdint>
@@ -61,9 +62,9 @@ struct DeploymentDevice {
   std::string workflow_id{};
   DeviceState state = DeviceState::in_progress;
   std::int32_t retry_count = 0;
-  std::string retry_timestamp{};  // "" on the first try
-  bool moved_on = false;          // a newer deployment has taken the device over
-  std::int32_t rounds = 0;        // how often the agent began to work on it
+  std::string retry_timestamp{};      // "" on the first try
+  bool moved_on = false;              // a newer deployment has taken the device over
+  std::int32_t rounds = 0;            // how often the agent began to work on it
   std::optional<AgentState> heard{};  // the agent's last word about this try
   std::string result_json{};
   WallTime urls_expire_at{};
@@ -101,14 +102,17 @@ class RolloutRecords {
 
   /// Returns the number. Errors: conflict when the group has a deployment of that id.
   [[nodiscard]] virtual Result<std::int64_t> insert_deployment(const DeploymentRecord& deployment) = 0;
-  [[nodiscard]] virtual Result<std::optional<DeploymentRecord>> find_deployment(const GroupId& group, const DeploymentId& id) = 0;
+  [[nodiscard]] virtual Result<std::optional<DeploymentRecord>> find_deployment(const GroupId& group,
+                                                                                const DeploymentId& id) = 0;
   [[nodiscard]] virtual Result<std::optional<DeploymentRecord>> find_deployment_by_number(std::int64_t number) = 0;
   /// Of a group (and of one class); ordered by number or by start time, then number.
   struct ListOrder {
     bool by_start = false;
     bool is_descending = false;
   };
-  [[nodiscard]] virtual Result<std::vector<DeploymentRecord>> list_deployments(const GroupId& group, const std::optional<DeviceClassId>& class_id, ListOrder order, std::size_t offset, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<DeploymentRecord>> list_deployments(
+      const GroupId& group, const std::optional<DeviceClassId>& class_id, ListOrder order, std::size_t offset,
+      std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> count_deployments() = 0;
   /// With its subgroups and devices.
   [[nodiscard]] virtual Result<void> remove_deployment(std::int64_t number) = 0;
@@ -116,32 +120,45 @@ class RolloutRecords {
   [[nodiscard]] virtual Result<bool> is_update_in_use(const UpdateId& update) = 0;
 
   [[nodiscard]] virtual Result<void> save_subgroup(const SubgroupDeployment& subgroup) = 0;  // inserts or replaces
-  [[nodiscard]] virtual Result<std::optional<SubgroupDeployment>> find_subgroup(std::int64_t deployment, const DeviceClassId& class_id) = 0;
+  [[nodiscard]] virtual Result<std::optional<SubgroupDeployment>> find_subgroup(std::int64_t deployment,
+                                                                                const DeviceClassId& class_id) = 0;
   [[nodiscard]] virtual Result<std::vector<SubgroupDeployment>> list_subgroups(std::int64_t deployment) = 0;
-  [[nodiscard]] virtual Result<std::optional<SubgroupDeployment>> find_active(const GroupId& group, const DeviceClassId& class_id) = 0;
+  [[nodiscard]] virtual Result<std::optional<SubgroupDeployment>> find_active(const GroupId& group,
+                                                                              const DeviceClassId& class_id) = 0;
   /// Scheduled and active ones of a group (and class); by start time, then number.
-  [[nodiscard]] virtual Result<std::vector<SubgroupDeployment>> list_live(const GroupId& group, const std::optional<DeviceClassId>& class_id) = 0;
+  [[nodiscard]] virtual Result<std::vector<SubgroupDeployment>> list_live(
+      const GroupId& group, const std::optional<DeviceClassId>& class_id) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> count_live() = 0;
-  [[nodiscard]] virtual Result<void> remove_subgroup(std::int64_t deployment, const DeviceClassId& class_id) = 0;  // with its devices
+  [[nodiscard]] virtual Result<void> remove_subgroup(std::int64_t deployment,
+                                                     const DeviceClassId& class_id) = 0;  // with its devices
   /// Scheduled ones whose time has come, earliest first.
   [[nodiscard]] virtual Result<std::vector<SubgroupDeployment>> list_due(WallTime now, std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::vector<SubgroupDeployment>> list_sweeping(std::size_t limit) = 0;
 
-  [[nodiscard]] virtual Result<void> save_device(const DeploymentDevice& row) = 0;  // inserts or replaces; counters follow
-  [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_device(std::int64_t deployment, const DeviceId& device) = 0;
-  [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_by_workflow(const DeviceId& device, const std::string& workflow_id) = 0;
+  [[nodiscard]] virtual Result<void> save_device(
+      const DeploymentDevice& row) = 0;  // inserts or replaces; counters follow
+  [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_device(std::int64_t deployment,
+                                                                            const DeviceId& device) = 0;
+  [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_by_workflow(const DeviceId& device,
+                                                                                 const std::string& workflow_id) = 0;
   /// In id order, after `after`.
-  [[nodiscard]] virtual Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment, const DeploymentDeviceFilter& filter, const std::string& after, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment,
+                                                                           const DeploymentDeviceFilter& filter,
+                                                                           const std::string& after,
+                                                                           std::size_t limit) = 0;
   /// Devices in progress whose URLs end before `time`, soonest first.
   [[nodiscard]] virtual Result<std::vector<DeploymentDevice>> list_expiring(WallTime time, std::size_t limit) = 0;
-  [[nodiscard]] virtual Result<void> remove_device(const DeviceId& device) = 0;  // from all deployments, and its reports
+  [[nodiscard]] virtual Result<void> remove_device(
+      const DeviceId& device) = 0;  // from all deployments, and its reports
   [[nodiscard]] virtual Result<std::vector<DeploymentCount>> counts(std::int64_t deployment) = 0;
-  [[nodiscard]] virtual Result<std::vector<DeploymentCount>> recount() = 0;       // of all deployments, by counting rows; for checks
-  [[nodiscard]] virtual Result<std::vector<DeploymentCount>> all_counts() = 0;    // the counters themselves; for checks
+  [[nodiscard]] virtual Result<std::vector<DeploymentCount>> recount() = 0;     // of all deployments, by counting rows;
+                                                                                // for checks
+  [[nodiscard]] virtual Result<std::vector<DeploymentCount>> all_counts() = 0;  // the counters themselves; for checks
 
   /// Keeps the newest `keep` of the device.
   [[nodiscard]] virtual Result<void> append_report(const ReportRecord& report, std::size_t keep) = 0;
-  [[nodiscard]] virtual Result<std::vector<ReportRecord>> list_reports(const DeviceId& device, std::size_t limit) = 0;  // newest first
+  [[nodiscard]] virtual Result<std::vector<ReportRecord>> list_reports(const DeviceId& device,
+                                                                       std::size_t limit) = 0;  // newest first
 };
 
 }  // namespace godwit::store

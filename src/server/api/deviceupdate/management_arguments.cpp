@@ -20,7 +20,8 @@ Result<std::vector<FilterTerm>> and_terms(const Request& request, std::string_vi
   if (filter.is_or) return not_allowed("filter", allowed);
   for (std::size_t i = 0; i < filter.terms.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
-      if (filter.terms[i].path == filter.terms[j].path) return fail(Code::invalid_argument, "the filter names '" + filter.terms[i].path.substr(0, 64) + "' twice");
+      if (filter.terms[i].path == filter.terms[j].path)
+        return fail(Code::invalid_argument, "the filter names '" + filter.terms[i].path.substr(0, 64) + "' twice");
   return std::move(filter.terms);
 }
 
@@ -29,7 +30,8 @@ const std::string* quoted(const FilterTerm& term) { return std::get_if<std::stri
 Result<DeviceState> state_of(const FilterTerm& term) {
   const std::string* text = quoted(term);
   const auto state = text == nullptr ? std::nullopt : parse_device_state(*text);
-  if (!state) return fail(Code::invalid_argument, "the filter's state must be 'Succeeded', 'InProgress', 'Canceled' or 'Failed'");
+  if (!state)
+    return fail(Code::invalid_argument, "the filter's state must be 'Succeeded', 'InProgress', 'Canceled' or 'Failed'");
   return *state;
 }
 
@@ -45,8 +47,11 @@ Result<std::optional<OrderText>> order_text(const Request& request) {
   const std::string text = lower_case(trimmed(*given));
   const std::size_t space = text.find(' ');
   OrderText order{.property = text.substr(0, space)};
-  const std::string_view direction = space == std::string::npos ? std::string_view("asc") : trimmed(std::string_view(text).substr(space));
-  if (direction != "asc" && direction != "desc") return fail(Code::invalid_argument, "orderby ends in '" + std::string(direction) + "', which is neither asc nor desc");
+  const std::string_view direction =
+      space == std::string::npos ? std::string_view("asc") : trimmed(std::string_view(text).substr(space));
+  if (direction != "asc" && direction != "desc")
+    return fail(Code::invalid_argument,
+                "orderby ends in '" + std::string(direction) + "', which is neither asc nor desc");
   order.is_descending = direction == "desc";
   return std::optional(std::move(order));
 }
@@ -59,7 +64,8 @@ Result<UpdateId> update_in(const json::Object& parent, std::string_view where) {
 
 Result<std::int32_t> small_integer(const json::Object& parent, std::string_view key) {
   GODWIT_TRY(const std::int64_t number, json::integer(parent, key, "rollbackPolicy.failure"));
-  if (number < 0 || number > std::numeric_limits<std::int32_t>::max()) return fail(Code::invalid_argument, "rollbackPolicy.failure." + std::string(key) + " is out of range");
+  if (number < 0 || number > std::numeric_limits<std::int32_t>::max())
+    return fail(Code::invalid_argument, "rollbackPolicy.failure." + std::string(key) + " is out of range");
   return static_cast<std::int32_t>(number);
 }
 
@@ -71,26 +77,35 @@ Result<std::optional<store::RollbackPolicy>> policy_in(const json::Object& body)
   GODWIT_TRY(const json::Object* failure, json::object(*policy, "failure", "rollbackPolicy"));
   GODWIT_TRY(const std::int32_t percentage, small_integer(*failure, "devicesFailedPercentage"));
   GODWIT_TRY(const std::int32_t count, small_integer(*failure, "devicesFailedCount"));
-  return std::optional(store::RollbackPolicy{.update = std::move(update), .failed_percentage = percentage, .failed_count = count});
+  return std::optional(
+      store::RollbackPolicy{.update = std::move(update), .failed_percentage = percentage, .failed_count = count});
 }
 
 }  // namespace
 
 Result<GroupId> group_of(const Request& request) { return GroupId::parse(request.parameter("groupId"), "group id"); }
-Result<DeviceClassId> class_of(const Request& request) { return DeviceClassId::parse(request.parameter("deviceClassId"), "device class id"); }
-Result<DeploymentId> deployment_of(const Request& request) { return DeploymentId::parse(request.parameter("deploymentId"), "deployment id"); }
-Result<DeviceId> device_of(const Request& request) { return DeviceId::parse(request.parameter("deviceId"), "device id"); }
+Result<DeviceClassId> class_of(const Request& request) {
+  return DeviceClassId::parse(request.parameter("deviceClassId"), "device class id");
+}
+Result<DeploymentId> deployment_of(const Request& request) {
+  return DeploymentId::parse(request.parameter("deploymentId"), "deployment id");
+}
+Result<DeviceId> device_of(const Request& request) {
+  return DeviceId::parse(request.parameter("deviceId"), "device id");
+}
 
 Result<std::optional<std::string>> class_filter(const Request& request) {
   constexpr std::string_view kAllowed = "friendlyName eq 'x'";
   GODWIT_TRY(const auto terms, and_terms(request, kAllowed));
   if (terms.empty()) return std::optional<std::string>{};
-  if (terms.size() != 1 || terms.front().path != "friendlyname" || quoted(terms.front()) == nullptr) return not_allowed("filter", kAllowed);
+  if (terms.size() != 1 || terms.front().path != "friendlyname" || quoted(terms.front()) == nullptr)
+    return not_allowed("filter", kAllowed);
   return std::optional(*quoted(terms.front()));
 }
 
 Result<store::FleetFilter> device_filter(const Request& request) {
-  constexpr std::string_view kAllowed = "groupId eq 'x', deviceClassId eq 'x', deploymentStatus eq 'Failed' (any state or null), joined by and";
+  constexpr std::string_view kAllowed =
+      "groupId eq 'x', deviceClassId eq 'x', deploymentStatus eq 'Failed' (any state or null), joined by and";
   GODWIT_TRY(const auto terms, and_terms(request, kAllowed));
   store::FleetFilter filter;
   for (const FilterTerm& term : terms) {
@@ -122,7 +137,8 @@ Result<std::vector<std::pair<std::string, std::string>>> subgroup_filter(const R
   return properties;
 }
 
-Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request, std::optional<DeviceClassId> class_id) {
+Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request,
+                                                          std::optional<DeviceClassId> class_id) {
   constexpr std::string_view kAllowed = "deviceId eq 'x', deviceState eq 'Failed' (any state), joined by and";
   GODWIT_TRY(const auto terms, and_terms(request, kAllowed));
   store::DeploymentDeviceFilter filter{.class_id = std::move(class_id)};
@@ -147,7 +163,8 @@ Result<service::HealthFilter> health_filter(const Request& request) {
     const std::string* text = quoted(term);
     if (term.path == "deviceid" && text != nullptr) {
       GODWIT_TRY(filter.device, DeviceId::parse(*text, "device id"));
-    } else if (term.path == "state" && text != nullptr && (equal_in_any_case(*text, "healthy") || equal_in_any_case(*text, "unhealthy"))) {
+    } else if (term.path == "state" && text != nullptr &&
+               (equal_in_any_case(*text, "healthy") || equal_in_any_case(*text, "unhealthy"))) {
       filter.is_healthy = equal_in_any_case(*text, "healthy");
     } else {
       return not_allowed("filter", kAllowed);
@@ -161,7 +178,9 @@ Result<bool> operation_filter(const Request& request) {
   const auto text = request.query_value("filter");
   if (!text || text->empty()) return false;
   GODWIT_TRY(const Filter filter, parse_filter(*text));
-  const auto is_status = [](const FilterTerm& term, std::string_view name) { return term.path == "status" && quoted(term) != nullptr && equal_in_any_case(*quoted(term), name); };
+  const auto is_status = [](const FilterTerm& term, std::string_view name) {
+    return term.path == "status" && quoted(term) != nullptr && equal_in_any_case(*quoted(term), name);
+  };
   const bool is_known = filter.is_or && filter.terms.size() == 2 &&
                         ((is_status(filter.terms[0], "NotStarted") && is_status(filter.terms[1], "Running")) ||
                          (is_status(filter.terms[0], "Running") && is_status(filter.terms[1], "NotStarted")));
@@ -172,7 +191,8 @@ Result<bool> operation_filter(const Request& request) {
 Result<std::size_t> top_of(const Request& request) {
   const auto text = request.query_value("top");
   if (!text) return service::kFleetPageSize;
-  if (text->empty() || text->size() > 6 || !std::all_of(text->begin(), text->end(), [](char c) { return c >= '0' && c <= '9'; }) || std::stoul(*text) == 0)
+  if (text->empty() || text->size() > 6 ||
+      !std::all_of(text->begin(), text->end(), [](char c) { return c >= '0' && c <= '9'; }) || std::stoul(*text) == 0)
     return fail(Code::invalid_argument, "top must be a number from 1");
   return static_cast<std::size_t>(std::stoul(*text));
 }
@@ -182,17 +202,20 @@ Result<GroupListOrder> group_order(const Request& request) {
   GODWIT_TRY(const auto text, order_text(request));
   if (!text) return GroupListOrder{};
   // Some names are spelled in two ways, because documents and clients of the original do.
-  static constexpr std::pair<std::string_view, GroupOrder> kOrders[] = {{"groupid", GroupOrder::group_id},
-                                                                        {"devicecount", GroupOrder::device_count},
-                                                                        {"createddate", GroupOrder::created},
-                                                                        {"createddatetime", GroupOrder::created},
-                                                                        {"subgroupswithnewupdatesavailablecount", GroupOrder::new_updates},
-                                                                        {"subgroupswithupdatesinprogresscount", GroupOrder::in_progress},
-                                                                        {"subgroupsonlatestupdatecount", GroupOrder::on_latest},
-                                                                        {"subgroupswithonlatestupdatecount", GroupOrder::on_latest}};
+  static constexpr std::pair<std::string_view, GroupOrder> kOrders[] = {
+      {"groupid", GroupOrder::group_id},
+      {"devicecount", GroupOrder::device_count},
+      {"createddate", GroupOrder::created},
+      {"createddatetime", GroupOrder::created},
+      {"subgroupswithnewupdatesavailablecount", GroupOrder::new_updates},
+      {"subgroupswithupdatesinprogresscount", GroupOrder::in_progress},
+      {"subgroupsonlatestupdatecount", GroupOrder::on_latest},
+      {"subgroupswithonlatestupdatecount", GroupOrder::on_latest}};
   for (const auto& [name, order] : kOrders)
     if (text->property == name) return GroupListOrder{.order = order, .is_descending = text->is_descending};
-  return not_allowed("orderby", "groupId, deviceCount, createdDateTime, subgroupsWithNewUpdatesAvailableCount, subgroupsWithUpdatesInProgressCount, subgroupsWithOnLatestUpdateCount");
+  return not_allowed("orderby",
+                     "groupId, deviceCount, createdDateTime, subgroupsWithNewUpdatesAvailableCount, "
+                     "subgroupsWithUpdatesInProgressCount, subgroupsWithOnLatestUpdateCount");
 }
 
 Result<store::RolloutRecords::ListOrder> deployment_order(const Request& request) {
@@ -207,15 +230,23 @@ Result<service::DeploymentWish> deployment_wish(const Request& request) {
   GODWIT_TRY(auto id, deployment_of(request));
   GODWIT_TRY(const json::Object body, json::parse_object(request.body));
   GODWIT_TRY(const std::string body_id, json::text(body, "deploymentId", "the deployment"));
-  if (body_id != id.str()) return fail(Code::invalid_argument, "deploymentId in the body is '" + body_id.substr(0, 128) + "', in the path '" + id.str() + "'");
+  if (body_id != id.str())
+    return fail(Code::invalid_argument,
+                "deploymentId in the body is '" + body_id.substr(0, 128) + "', in the path '" + id.str() + "'");
   GODWIT_TRY(const std::string body_group, json::text(body, "groupId", "the deployment"));
-  if (body_group != group.str()) return fail(Code::invalid_argument, "groupId in the body is '" + body_group.substr(0, 200) + "', in the path '" + group.str() + "'");
+  if (body_group != group.str())
+    return fail(Code::invalid_argument,
+                "groupId in the body is '" + body_group.substr(0, 200) + "', in the path '" + group.str() + "'");
   GODWIT_TRY(auto update, update_in(body, "the deployment"));
   GODWIT_TRY(const std::string start_text, json::text(body, "startDateTime", "the deployment"));
   const auto start = parse_time(start_text);
   if (!start) return with_context("startDateTime", start.error());
   GODWIT_TRY(auto policy, policy_in(body));
-  return service::DeploymentWish{.group = std::move(group), .id = std::move(id), .update = std::move(update), .start = *start, .rollback = std::move(policy)};
+  return service::DeploymentWish{.group = std::move(group),
+                                 .id = std::move(id),
+                                 .update = std::move(update),
+                                 .start = *start,
+                                 .rollback = std::move(policy)};
 }
 
 }  // namespace godwit::api

@@ -1,5 +1,5 @@
-// What the management routes read out of a request: ids from the path, filters, orders and bodies, each checked against what its
-// list allows. Pure functions; safe from any thread.
+// What the management routes read out of a request: ids from the path, filters, orders and bodies, each checked against
+// what its list allows. Pure functions; safe from any thread.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,8 @@ namespace godwit::api {
 /// compatProperties/NAME eq 'v', joined by `and`
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> subgroup_filter(const Request& request);
 /// deviceId, deviceState, joined by `and`; moduleId is refused: there are no modules
-[[nodiscard]] Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request, std::optional<DeviceClassId> class_id);
+[[nodiscard]] Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request,
+                                                                        std::optional<DeviceClassId> class_id);
 /// state, deviceId; a filter is required
 [[nodiscard]] Result<service::HealthFilter> health_filter(const Request& request);
 /// status eq 'NotStarted' or status eq 'Running'. True: only unfinished ones

@@ -28,7 +28,9 @@ Answer list_with(const Request& request, Services& services, const std::optional
 
 }  // namespace
 
-Answer list_deployments(const Request& request, Services& services) { return list_with(request, services, std::nullopt); }
+Answer list_deployments(const Request& request, Services& services) {
+  return list_with(request, services, std::nullopt);
+}
 
 Answer get_deployment(const Request& request, Services& services) {
   GODWIT_TRY(const auto group, group_of(request));

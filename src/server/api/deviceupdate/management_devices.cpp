@@ -23,16 +23,20 @@ Answer get_device(const Request& request, Services& services) {
 Answer get_module(const Request& request, Services&) {
   GODWIT_TRY(const auto id, device_of(request));
   GODWIT_TRY(const auto module_id, ModuleId::parse(request.parameter("moduleId"), "module id"));
-  return fail(Code::not_found, "device '" + id.str() + "' has no module '" + module_id.str() + "': agents of this service are devices, not modules");
+  return fail(Code::not_found, "device '" + id.str() + "' has no module '" + module_id.str() +
+                                   "': agents of this service are devices, not modules");
 }
 
 Answer import_devices(const Request& request, Services& services) {
   GODWIT_TRY(const json::Value body, json::parse(request.body));
-  if (!body.is_string()) return fail(Code::invalid_argument, "the body must be one JSON string: \"Devices\", \"Modules\" or \"All\"");
-  GODWIT_TRY(const std::string id, services.inventory.start_sync(std::string(std::string_view(body.as_string())), request.caller));
+  if (!body.is_string())
+    return fail(Code::invalid_argument, "the body must be one JSON string: \"Devices\", \"Modules\" or \"All\"");
+  GODWIT_TRY(const std::string id,
+             services.inventory.start_sync(std::string(std::string_view(body.as_string())), request.caller));
   const std::string version = request.query_value("api-version").value_or("2022-10-01");
   return Reply{.status = 202,
-               .headers = {{"Operation-Location", "/deviceUpdate/" + request.parameter("instanceId") + "/management/operations/" + id + "?api-version=" + version},
+               .headers = {{"Operation-Location", "/deviceUpdate/" + request.parameter("instanceId") +
+                                                      "/management/operations/" + id + "?api-version=" + version},
                            {"Retry-After", "1"}}};
 }
 

@@ -4,7 +4,9 @@
 
 namespace godwit::api::management {
 
-Answer instance_compliance(const Request&, Services& services) { return answer(services.inventory.compliance(std::nullopt, std::nullopt)); }
+Answer instance_compliance(const Request&, Services& services) {
+  return answer(services.inventory.compliance(std::nullopt, std::nullopt));
+}
 
 Answer list_groups(const Request& request, Services& services) {
   GODWIT_TRY(const auto order, group_order(request));

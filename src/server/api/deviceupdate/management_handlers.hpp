@@ -1,4 +1,5 @@
-// Handlers of the management routes, by family; management_routes.cpp has the table. Plain functions on the worker pool.
+// Handlers of the management routes, by family; management_routes.cpp has the table. Plain functions on the worker
+// pool.
 #pragma once
 
 #include "server/api/http.hpp"

@@ -21,14 +21,23 @@ struct Surface {
     router.add(godwit_fleet_routes());
   }
 
-  /// The reply, or the status that the error becomes. `where` is below the family's base unless it begins with "/godwit".
+  /// The reply, or the status that the error becomes. `where` is below the family's base unless it begins with
+  /// "/godwit".
   Reply send(Method method, std::string where, std::string body = {}, std::map<std::string, std::string> headers = {}) {
-    if (!where.starts_with("/godwit")) where = std::string(kBase) + where + (where.find('?') == std::string::npos ? "?" : "&") + "api-version=2022-10-01";
+    if (!where.starts_with("/godwit"))
+      where =
+          std::string(kBase) + where + (where.find('?') == std::string::npos ? "?" : "&") + "api-version=2022-10-01";
     const auto target = parse_target(where);
     if (!target) return {.status = 400, .body = target.error().message};
     auto match = router.find(method, *target);
     if (!match) return {.status = match.error().allowed.empty() ? 404 : 405, .body = "no route"};
-    Request request{.method = method, .path = target->path, .parameters = match->parameters, .query = target->query, .headers = std::move(headers), .body = std::move(body), .caller = "ann"};
+    Request request{.method = method,
+                    .path = target->path,
+                    .parameters = match->parameters,
+                    .query = target->query,
+                    .headers = std::move(headers),
+                    .body = std::move(body),
+                    .caller = "ann"};
     auto reply = match->handler(request, services);
     if (!reply) return {.status = http_status(reply.error().code), .body = reply.error().message};
     return *std::move(reply);
@@ -44,18 +53,29 @@ struct Surface {
     const auto found = object(where);
     return found.contains("value") ? found.at("value").as_array().size() : 999;
   }
-  Reply put(std::string_view id, std::string_view version, std::string_view start = "2025-12-31T00:00:00Z", std::string_view more = "") {
+  Reply put(std::string_view id, std::string_view version, std::string_view start = "2025-12-31T00:00:00Z",
+            std::string_view more = "") {
     const std::string text(id);
     return send(Method::put, "/groups/plant/deployments/" + text,
-                R"({"deploymentId":")" + text + R"(","groupId":"plant","startDateTime":")" + std::string(start) + R"(","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":")" +
+                R"({"deploymentId":")" + text + R"(","groupId":"plant","startDateTime":")" + std::string(start) +
+                    R"(","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":")" +
                     std::string(version) + "\"}}" + std::string(more) + "}");
   }
 
   RolloutBench bench;
   Router router{"main"};
-  Services services{.clock = bench.clock, .log = bench.log, .store = *bench.store, .blobs = never_called<blobs::Blobs>(), .registry = never_called<hub::Registry>(),
-                    .importer = never_called<service::Importer>(), .catalog = bench.catalog, .inventory = bench.inventory, .rollout = bench.rollout, .urls = bench.urls,
-                    .hub_name = "hub", .instance_id = "main"};
+  Services services{.clock = bench.clock,
+                    .log = bench.log,
+                    .store = *bench.store,
+                    .blobs = never_called<blobs::Blobs>(),
+                    .registry = never_called<hub::Registry>(),
+                    .importer = never_called<service::Importer>(),
+                    .catalog = bench.catalog,
+                    .inventory = bench.inventory,
+                    .rollout = bench.rollout,
+                    .urls = bench.urls,
+                    .hub_name = "hub",
+                    .instance_id = "main"};
 };
 
 struct Management : testing::Test {
@@ -89,18 +109,27 @@ TEST_F(Management, a_deployment_is_created_read_and_pointed_at) {
 }
 
 TEST_F(Management, a_body_that_breaks_a_rule_is_answered_with_400_and_a_sentence) {
-  const auto refused = [&](std::string_view body) { return s.send(Method::put, "/groups/plant/deployments/d1", std::string(body)); };
-  for (const char* body : {"", "[]", "{", R"({"deploymentId":"d1"})",
-                           R"({"deploymentId":"d2","groupId":"plant","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
-                           R"({"deploymentId":"d1","groupId":"hall","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
-                           R"({"deploymentId":"d1","groupId":"plant","startDateTime":"tomorrow","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
-                           R"({"deploymentId":"d1","groupId":"plant","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Con toso","name":"Toaster","version":"1"}}})"}) {
+  const auto refused = [&](std::string_view body) {
+    return s.send(Method::put, "/groups/plant/deployments/d1", std::string(body));
+  };
+  for (
+      const char* body :
+      {"", "[]", "{", R"({"deploymentId":"d1"})",
+       R"({"deploymentId":"d2","groupId":"plant","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
+       R"({"deploymentId":"d1","groupId":"hall","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
+       R"({"deploymentId":"d1","groupId":"plant","startDateTime":"tomorrow","update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}}})",
+       R"({"deploymentId":"d1","groupId":"plant","startDateTime":"2026-01-01T00:00:00Z","update":{"updateId":{"provider":"Con toso","name":"Toaster","version":"1"}}})"}) {
     EXPECT_EQ(refused(body).status, 400) << body;
     EXPECT_NE(refused(body).body, "") << body;
   }
   EXPECT_EQ(s.put("UPPER", "1.0").status, 400);
   EXPECT_EQ(s.put(std::string(74, 'd'), "1.0").status, 400);
-  EXPECT_EQ(s.put("d1", "1.0", "2025-12-31T00:00:00Z", R"(,"rollbackPolicy":{"update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}},"failure":{"devicesFailedPercentage":-1,"devicesFailedCount":1}})").status, 400);
+  EXPECT_EQ(
+      s.put(
+           "d1", "1.0", "2025-12-31T00:00:00Z",
+           R"(,"rollbackPolicy":{"update":{"updateId":{"provider":"Contoso","name":"Toaster","version":"1.0"}},"failure":{"devicesFailedPercentage":-1,"devicesFailedCount":1}})")
+          .status,
+      400);
   EXPECT_EQ(s.put("d1", "9.9").status, 400);
   EXPECT_EQ(s.size("/groups/plant/deployments"), 0U);
 }
@@ -139,13 +168,20 @@ TEST_F(Management, lists_take_only_the_filters_that_are_theirs) {
   EXPECT_EQ(s.size("/devices?filter=groupId%20eq%20%27plant%27%20and%20deploymentStatus%20eq%20%27Failed%27"), 1U);
   EXPECT_EQ(s.size("/devices?filter=GROUPID%20eq%20%27plant%27%20and%20deploymentstatus%20eq%20null"), 0U);
   EXPECT_EQ(s.size("/devices?filter=deviceClassId%20eq%20%27" + toaster_class().str() + "%27"), 2U);
-  EXPECT_EQ(s.size(subgroup + "/deployments/d1/devicestates?filter=deviceId%20eq%20%27dev-1%27%20and%20deviceState%20eq%20%27failed%27"), 1U);
+  EXPECT_EQ(
+      s.size(subgroup +
+             "/deployments/d1/devicestates?filter=deviceId%20eq%20%27dev-1%27%20and%20deviceState%20eq%20%27failed%27"),
+      1U);
   EXPECT_EQ(s.size("/groups/plant/deviceClassSubgroups?filter=compatProperties/Model%20eq%20%27Toaster%27"), 1U);
   EXPECT_EQ(s.size("/deviceDiagnostics/deviceHealth?filter=state%20eq%20%27Healthy%27"), 2U);
-  for (const char* wrong : {"/devices?filter=colour%20eq%20%27red%27", "/devices?filter=groupId%20eq%20true", "/devices?filter=groupId%20eq%20%27a%27%20or%20groupId%20eq%20%27b%27",
-                            "/devices?filter=groupId%20eq%20%27a%27%20and%20groupId%20eq%20%27b%27", "/deviceClasses?filter=deviceClassId%20eq%20%27x%27",
-                            "/deviceDiagnostics/deviceHealth", "/deviceDiagnostics/deviceHealth?filter=state%20eq%20%27tired%27", "/operations?filter=status%20eq%20%27Running%27",
-                            "/operations?top=0", "/operations?top=x", "/groups?orderby=colour", "/groups?orderby=groupId%20sideways", "/groups/plant/deployments?orderby=groupId"})
+  for (const char* wrong :
+       {"/devices?filter=colour%20eq%20%27red%27", "/devices?filter=groupId%20eq%20true",
+        "/devices?filter=groupId%20eq%20%27a%27%20or%20groupId%20eq%20%27b%27",
+        "/devices?filter=groupId%20eq%20%27a%27%20and%20groupId%20eq%20%27b%27",
+        "/deviceClasses?filter=deviceClassId%20eq%20%27x%27", "/deviceDiagnostics/deviceHealth",
+        "/deviceDiagnostics/deviceHealth?filter=state%20eq%20%27tired%27",
+        "/operations?filter=status%20eq%20%27Running%27", "/operations?top=0", "/operations?top=x",
+        "/groups?orderby=colour", "/groups?orderby=groupId%20sideways", "/groups/plant/deployments?orderby=groupId"})
     EXPECT_EQ(s.get(wrong).status, 400) << wrong;
 }
 
@@ -157,7 +193,8 @@ TEST_F(Management, the_default_group_is_reached_under_its_encoded_name_and_liste
 }
 
 TEST_F(Management, compliance_stands_at_three_levels) {
-  for (const std::string& where : {std::string("/updateCompliance"), std::string("/groups/plant/updateCompliance"), subgroup + "/updateCompliance"})
+  for (const std::string& where : {std::string("/updateCompliance"), std::string("/groups/plant/updateCompliance"),
+                                   subgroup + "/updateCompliance"})
     EXPECT_EQ(s.object(where).at("newUpdatesAvailableDeviceCount").as_int64(), 2) << where;
   EXPECT_EQ(s.size("/groups/plant/bestUpdates"), 1U);
   EXPECT_EQ(s.object(subgroup + "/bestUpdates").at("deviceCount").as_int64(), 2);
@@ -166,7 +203,8 @@ TEST_F(Management, compliance_stands_at_three_levels) {
 TEST_F(Management, classes_are_shown_named_and_protected) {
   const std::string path = "/deviceClasses/" + toaster_class().str();
   const auto found = s.object(path);
-  EXPECT_EQ(found.at("deviceClassProperties").at("contractModel").at("id").as_string(), "dtmi:azure:iot:deviceUpdateContractModel;3");
+  EXPECT_EQ(found.at("deviceClassProperties").at("contractModel").at("id").as_string(),
+            "dtmi:azure:iot:deviceUpdateContractModel;3");
   EXPECT_EQ(found.at("deviceClassProperties").at("compatProperties").at("model").as_string(), "Toaster");
   EXPECT_EQ(found.at("bestCompatibleUpdate").at("updateId").at("version").as_string(), "1.0");
   EXPECT_EQ(s.send(Method::patch, path, R"({"friendlyName":"Toasters"})").status, 200);

@@ -1,5 +1,5 @@
-// What Godwit adds beside the management family: verbs for a whole group's deployment, its device states in one list, and the whole
-// answer about one device.
+// What Godwit adds beside the management family: verbs for a whole group's deployment, its device states in one list,
+// and the whole answer about one device.
 #include "server/api/deviceupdate/management_arguments.hpp"
 #include "server/api/deviceupdate/management_handlers.hpp"
 #include "server/api/services.hpp"
@@ -37,9 +37,12 @@ Result<Reply> group_device_states(const Request& request, Services& services) {
 const std::vector<Route>& godwit_fleet_routes() {
   static const std::vector<Route> routes{
       {Method::get, "/godwit/v1/{instanceId}/devices/{deviceId}", Permission::management_read, explain_device},
-      {Method::post, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}:cancel", Permission::management_write, cancel_group_deployment},
-      {Method::post, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}:retry", Permission::management_write, retry_group_deployment},
-      {Method::get, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}/devicestates", Permission::management_read, group_device_states},
+      {Method::post, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}:cancel",
+       Permission::management_write, cancel_group_deployment},
+      {Method::post, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}:retry",
+       Permission::management_write, retry_group_deployment},
+      {Method::get, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}/devicestates",
+       Permission::management_read, group_device_states},
   };
   return routes;
 }

@@ -4,7 +4,8 @@
 
 namespace godwit::service {
 
-std::vector<store::UpdateSummary> installable(const CompatibilitySet& device, const std::vector<store::UpdateSummary>& deployable) {
+std::vector<store::UpdateSummary> installable(const CompatibilitySet& device,
+                                              const std::vector<store::UpdateSummary>& deployable) {
   std::vector<store::UpdateSummary> fitting;
   for (const store::UpdateSummary& update : deployable)
     if (update.is_deployable && matches_any(update.compatibility, device)) fitting.push_back(update);
@@ -27,9 +28,12 @@ Compliance compliance_of(const store::FleetCount& count, const BestUpdates& best
   if (!count.class_id) return {};
   Compliance compliance{.total = count.devices};
   const auto found = best.find(*count.class_id);
-  if (found == best.end() || count.installed == found->second.id) compliance.on_latest = count.devices;
-  else if (count.state == DeviceState::in_progress && count.attempted == found->second.id) compliance.in_progress = count.devices;
-  else compliance.new_available = count.devices;
+  if (found == best.end() || count.installed == found->second.id)
+    compliance.on_latest = count.devices;
+  else if (count.state == DeviceState::in_progress && count.attempted == found->second.id)
+    compliance.in_progress = count.devices;
+  else
+    compliance.new_available = count.devices;
   return compliance;
 }
 

@@ -62,7 +62,8 @@ json::Object operation_json(const store::FleetOperation& operation) {
   json::Object object;
   object["operationId"] = operation.id;
   object["status"] = std::string(status_name(operation.status));
-  if (!operation.error_code.empty()) object["error"] = json::Object{{"code", operation.error_code}, {"message", operation.error_message}};
+  if (!operation.error_code.empty())
+    object["error"] = json::Object{{"code", operation.error_code}, {"message", operation.error_message}};
   object["lastActionDateTime"] = management_time(operation.last_action);
   object["createdDateTime"] = management_time(operation.created);
   object["etag"] = "\"" + operation.id + "-" + std::to_string(operation.etag) + "\"";
@@ -75,7 +76,8 @@ Result<json::Object> Inventory::describe_device(const DeviceId& id) const {
   return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
     GODWIT_TRY(const auto device, records.fleet().find_device(id));
     if (!device) return fail(Code::not_found, "there is no device '" + id.str() + "'");
-    if (!device->class_id) return fail(Code::not_found, "device '" + id.str() + "' cannot be updated yet: " + device->health_problem);
+    if (!device->class_id)
+      return fail(Code::not_found, "device '" + id.str() + "' cannot be updated yet: " + device->health_problem);
     Lookup lookup(records);
     return device_json(*device, lookup);
   });
@@ -101,10 +103,12 @@ Result<FleetPage> Inventory::list_health(const HealthFilter& filter, const std::
     FleetPage page;
     if (filter.device) {
       GODWIT_TRY(const auto device, records.fleet().find_device(*filter.device));
-      if (device && (!filter.is_healthy || *filter.is_healthy == device->class_id.has_value())) page.values.emplace_back(health_json(*device));
+      if (device && (!filter.is_healthy || *filter.is_healthy == device->class_id.has_value()))
+        page.values.emplace_back(health_json(*device));
       return page;
     }
-    GODWIT_TRY(const auto devices, records.fleet().list_devices({.is_healthy = filter.is_healthy}, token, kFleetPageSize));
+    GODWIT_TRY(const auto devices,
+               records.fleet().list_devices({.is_healthy = filter.is_healthy}, token, kFleetPageSize));
     for (const store::FleetDevice& device : devices) page.values.emplace_back(health_json(device));
     if (devices.size() == kFleetPageSize) page.next_token = devices.back().id.str();
     return page;
@@ -119,7 +123,8 @@ Result<json::Object> Inventory::describe_class(const DeviceClassId& id) const {
   });
 }
 
-Result<FleetPage> Inventory::list_classes(const std::optional<std::string>& friendly_name, const std::string& token) const {
+Result<FleetPage> Inventory::list_classes(const std::optional<std::string>& friendly_name,
+                                          const std::string& token) const {
   return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
     GODWIT_TRY(const auto classes, records.fleet().list_classes(friendly_name, token, kFleetPageSize));
     Lookup lookup(records);
@@ -133,7 +138,8 @@ Result<FleetPage> Inventory::list_classes(const std::optional<std::string>& frie
   });
 }
 
-Result<json::Object> Inventory::rename_class(const DeviceClassId& id, const std::string& name, const std::string& actor) {
+Result<json::Object> Inventory::rename_class(const DeviceClassId& id, const std::string& name,
+                                             const std::string& actor) {
   const auto is_allowed = [](char c) { return is_ascii_alphanumeric(c) || c == '.' || c == '-'; };
   if (name.empty() || name.size() > kFriendlyNameLimit || !std::all_of(name.begin(), name.end(), is_allowed))
     return fail(Code::invalid_argument, "friendlyName must have 1 to 100 letters, digits, '.' or '-'");
@@ -152,8 +158,9 @@ Result<void> Inventory::remove_class(const DeviceClassId& id, const std::string&
     GODWIT_TRY(const auto found, need_class(records, id));
     GODWIT_TRY(const auto subgroups, records.fleet().list_subgroups(std::nullopt, found.id));
     if (!subgroups.empty())
-      return fail(Code::conflict, "device class " + id.str() + " is used by " + std::to_string(subgroups.size()) + " subgroup(s), the first in group '" +
-                                      subgroups.front().group.str() + "'; delete them first");
+      return fail(Code::conflict, "device class " + id.str() + " is used by " + std::to_string(subgroups.size()) +
+                                      " subgroup(s), the first in group '" + subgroups.front().group.str() +
+                                      "'; delete them first");
     GODWIT_TRY(const bool was_there, records.fleet().remove_class(id));
     if (!was_there) return fail(Code::not_found, "there is no device class '" + id.str() + "'");
     return audit(records, actor, "class.deleted", id.str());

@@ -1,4 +1,5 @@
-// Godwit's own, whole answer about one device: what it is, what it does, how its last update ended in words, and why none is on its way.
+// Godwit's own, whole answer about one device: what it is, what it does, how its last update ended in words, and why
+// none is on its way.
 #include "server/service/catalog/catalog.hpp"
 #include "server/service/inventory/inventory.hpp"
 #include "server/service/inventory/lookup.hpp"
@@ -14,8 +15,10 @@ constexpr std::size_t kReportsShown = 10;
 json::Object connection_json(const store::FleetDevice& device, const std::optional<store::DeviceSession>& session) {
   json::Object object;
   object["isConnected"] = session && session->is_connected;
-  if (session && to_unix_ms(session->last_activity) > 0) object["lastActivity"] = management_time(session->last_activity);
-  if (session && !session->last_disconnect_reason.empty()) object["lastDisconnectReason"] = session->last_disconnect_reason;
+  if (session && to_unix_ms(session->last_activity) > 0)
+    object["lastActivity"] = management_time(session->last_activity);
+  if (session && !session->last_disconnect_reason.empty())
+    object["lastDisconnectReason"] = session->last_disconnect_reason;
   if (!device.model_id.empty()) object["modelId"] = device.model_id;
   return object;
 }
@@ -62,11 +65,13 @@ Result<std::string> why_no_update(store::Records& records, const store::FleetDev
     return best->id.str() + " fits, but no deployment to " + group + " is active for this class";
   }
   GODWIT_TRY(const auto deployment, records.rollout().find_deployment_by_number(active->deployment));
-  const std::string name = deployment ? "deployment '" + deployment->id.str() + "'" : std::string("the active deployment");
+  const std::string name =
+      deployment ? "deployment '" + deployment->id.str() + "'" : std::string("the active deployment");
   if (device.deployment != active->deployment) return name + " has not reached the device yet";
   if (device.state == DeviceState::failed) return name + " failed on this device; it can be retried";
   if (device.state == DeviceState::canceled) return name + " was cancelled by the device";
-  return name + " delivers " + (deployment ? deployment->update.str() : std::string("another update")) + ", which is not the newest that fits";
+  return name + " delivers " + (deployment ? deployment->update.str() : std::string("another update")) +
+         ", which is not the newest that fits";
 }
 
 Result<json::Object> deployment_json(const store::FleetDevice& device, const store::DeploymentDevice& row) {
@@ -121,7 +126,8 @@ Result<json::Object> explain(store::Records& records, const store::FleetDevice& 
   }
   if (row) {
     GODWIT_TRY(object["deployment"], deployment_json(device, *row));
-    const bool is_at_it = row->state == DeviceState::in_progress && agent && agent->report && agent->report->workflow_id == row->workflow_id;
+    const bool is_at_it = row->state == DeviceState::in_progress && agent && agent->report &&
+                          agent->report->workflow_id == row->workflow_id;
     if (is_at_it && agent->report->progress) object["progress"] = progress_json(*agent->report->progress);
   }
   GODWIT_TRY(const auto result, read_result(row && !row->result_json.empty() ? row->result_json : device.result_json));

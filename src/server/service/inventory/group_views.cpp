@@ -92,7 +92,8 @@ json::Object compliance_json(const Compliance& compliance) {
   return object;
 }
 
-json::Object best_update_json(const GroupId& group, const DeviceClassId& class_id, const store::UpdateSummary& update, std::uint64_t devices) {
+json::Object best_update_json(const GroupId& group, const DeviceClassId& class_id, const store::UpdateSummary& update,
+                              std::uint64_t devices) {
   json::Object object;
   object["groupId"] = group.str();
   object["deviceClassId"] = class_id.str();
@@ -138,7 +139,9 @@ bool equal_in_any_case(std::string_view a, std::string_view b) {
 
 bool has_properties(const CompatibilitySet& set, const std::vector<std::pair<std::string, std::string>>& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&set](const auto& pair) {
-    return std::any_of(set.begin(), set.end(), [&pair](const auto& own) { return equal_in_any_case(own.first, pair.first) && own.second == pair.second; });
+    return std::any_of(set.begin(), set.end(), [&pair](const auto& own) {
+      return equal_in_any_case(own.first, pair.first) && own.second == pair.second;
+    });
   });
 }
 
@@ -169,7 +172,8 @@ Result<FleetPage> Inventory::list_groups(GroupOrder order, bool is_descending, c
       GODWIT_TRY(auto object, group_json(records, rows[i]));
       page.values.emplace_back(std::move(object));
     }
-    if (const std::size_t shown = offset + page.values.size(); shown < rows.size()) page.next_token = std::to_string(shown);
+    if (const std::size_t shown = offset + page.values.size(); shown < rows.size())
+      page.next_token = std::to_string(shown);
     return page;
   });
 }
@@ -182,17 +186,23 @@ Result<void> Inventory::remove_group(const GroupId& id, const std::string& actor
     std::uint64_t devices = 0;
     for (const store::FleetCount& count : counts) devices += count.devices;
     if (devices > 0)
-      return fail(Code::conflict, "group '" + id.str() + "' has " + std::to_string(devices) + " device(s), unhealthy ones included; give them another tag ADUGroup first");
-    GODWIT_TRY(const auto deployments, records.rollout().list_deployments(group.id, std::nullopt, {}, 0, kDeploymentsOfAGroup));
+      return fail(Code::conflict, "group '" + id.str() + "' has " + std::to_string(devices) +
+                                      " device(s), unhealthy ones included; give them another tag ADUGroup first");
+    GODWIT_TRY(const auto deployments,
+               records.rollout().list_deployments(group.id, std::nullopt, {}, 0, kDeploymentsOfAGroup));
     for (const store::DeploymentRecord& deployment : deployments) {
       GODWIT_TRY(const auto subgroups, records.rollout().list_subgroups(deployment.number));
-      if (std::any_of(subgroups.begin(), subgroups.end(), [](const auto& one) { return one.state != store::SubgroupDeploymentState::inactive; }))
-        return fail(Code::conflict, "group '" + id.str() + "' has the deployment '" + deployment.id.str() + "'; cancel and delete it first");
+      if (std::any_of(subgroups.begin(), subgroups.end(),
+                      [](const auto& one) { return one.state != store::SubgroupDeploymentState::inactive; }))
+        return fail(Code::conflict, "group '" + id.str() + "' has the deployment '" + deployment.id.str() +
+                                        "'; cancel and delete it first");
     }
-    for (const store::DeploymentRecord& deployment : deployments) GODWIT_TRY_VOID(records.rollout().remove_deployment(deployment.number));
+    for (const store::DeploymentRecord& deployment : deployments)
+      GODWIT_TRY_VOID(records.rollout().remove_deployment(deployment.number));
     GODWIT_TRY(const auto subgroups, records.fleet().list_subgroups(group.id, std::nullopt));
     for (const store::FleetSubgroup& subgroup : subgroups) {
-      GODWIT_TRY([[maybe_unused]] const bool was_there, records.fleet().remove_subgroup(subgroup.group, subgroup.class_id));
+      GODWIT_TRY([[maybe_unused]] const bool was_there,
+                 records.fleet().remove_subgroup(subgroup.group, subgroup.class_id));
     }
     GODWIT_TRY([[maybe_unused]] const bool was_there, records.fleet().remove_group(group.id));
     return audit(records, actor, "group.deleted", id.str());
@@ -206,7 +216,8 @@ Result<json::Object> Inventory::describe_subgroup(const GroupId& group, const De
   });
 }
 
-Result<FleetPage> Inventory::list_subgroups(const GroupId& group, const std::vector<std::pair<std::string, std::string>>& properties) const {
+Result<FleetPage> Inventory::list_subgroups(const GroupId& group,
+                                            const std::vector<std::pair<std::string, std::string>>& properties) const {
   return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
     GODWIT_TRY(const auto known, need_group(records, group));
     GODWIT_TRY(const auto subgroups, records.fleet().list_subgroups(known.id, std::nullopt));
@@ -225,15 +236,18 @@ Result<void> Inventory::remove_subgroup(const GroupId& group, const DeviceClassI
   return store_.write([&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto subgroup, need_subgroup(records, group, class_id));
     GODWIT_TRY(const auto counts, records.fleet().counts(group, class_id));
-    if (!counts.empty()) return fail(Code::conflict, "the subgroup has devices; it can be deleted when they have left it");
+    if (!counts.empty())
+      return fail(Code::conflict, "the subgroup has devices; it can be deleted when they have left it");
     GODWIT_TRY(const auto live, records.rollout().list_live(group, class_id));
     if (!live.empty()) return fail(Code::conflict, "the subgroup has a live deployment; cancel it first");
-    GODWIT_TRY([[maybe_unused]] const bool was_there, records.fleet().remove_subgroup(subgroup.group, subgroup.class_id));
+    GODWIT_TRY([[maybe_unused]] const bool was_there,
+               records.fleet().remove_subgroup(subgroup.group, subgroup.class_id));
     return audit(records, actor, "subgroup.deleted", group.str() + "/" + class_id.str());
   });
 }
 
-Result<json::Object> Inventory::compliance(const std::optional<GroupId>& group, const std::optional<DeviceClassId>& class_id) const {
+Result<json::Object> Inventory::compliance(const std::optional<GroupId>& group,
+                                           const std::optional<DeviceClassId>& class_id) const {
   return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
     if (group && class_id) {
       GODWIT_TRY([[maybe_unused]] const auto subgroup, need_subgroup(records, *group, *class_id));
@@ -257,7 +271,8 @@ Result<FleetPage> Inventory::best_updates(const GroupId& group) const {
     for (const auto& [class_id, compliance] : by_class(counts, *best)) {
       const auto update = best->find(class_id);
       if (update != best->end() && compliance.on_latest < compliance.total)
-        page.values.emplace_back(best_update_json(group, class_id, update->second, compliance.total - compliance.on_latest));
+        page.values.emplace_back(
+            best_update_json(group, class_id, update->second, compliance.total - compliance.on_latest));
     }
     return page;
   });

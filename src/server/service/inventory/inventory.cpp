@@ -8,8 +8,9 @@ namespace godwit::service {
 namespace {
 
 /// Makes what the place of a device needs. True: the subgroup is new.
-Result<bool> make_place(store::FleetRecords& fleet, const GroupId& group, const std::optional<DeviceClass>& device_class,
-                        const std::optional<DeviceClassId>& class_id, WallTime now) {
+Result<bool> make_place(store::FleetRecords& fleet, const GroupId& group,
+                        const std::optional<DeviceClass>& device_class, const std::optional<DeviceClassId>& class_id,
+                        WallTime now) {
   GODWIT_TRY_VOID(fleet.save_group({.id = group, .created = now}));
   if (!class_id) return false;
   GODWIT_TRY(const auto known_class, fleet.find_class(*class_id));
@@ -22,12 +23,15 @@ Result<bool> make_place(store::FleetRecords& fleet, const GroupId& group, const 
 
 }  // namespace
 
-Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const DeviceId& id, const twin::Twin& twin, const twin::ReportedAgent& agent,
+Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+                                                const twin::ReportedAgent& agent,
                                                 const std::optional<std::string>& model_id) const {
   store::FleetRecords& fleet = records.fleet();
   GODWIT_TRY(const auto known, fleet.find_device(id));
   const WallTime now = clock_.now();
-  store::FleetDevice device = known ? *known : store::FleetDevice{.id = id, .group = *GroupId::parse(kDefaultGroup), .created = now, .updated = now};
+  store::FleetDevice device =
+      known ? *known
+            : store::FleetDevice{.id = id, .group = *GroupId::parse(kDefaultGroup), .created = now, .updated = now};
   if (model_id) device.model_id = *model_id;
   Placement placement = place(twin.tags, twin.reported.values, agent, device.model_id);
   device.group = std::move(placement.group);
@@ -38,7 +42,8 @@ Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const D
   device.failed_check = std::move(placement.failed_check);
   device.health_problem = std::move(placement.problem);
   if (agent.report && agent.report->installed_update) device.installed = agent.report->installed_update;
-  if (agent.report && agent.report->result && agent.report->state != AgentState::in_progress) device.result_json = store_result(*agent.report->result);
+  if (agent.report && agent.report->result && agent.report->state != AgentState::in_progress)
+    device.result_json = store_result(*agent.report->result);
 
   bool is_new_subgroup = false;
   if (!known || known->group != device.group || known->class_id != device.class_id) {
@@ -51,13 +56,17 @@ Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const D
   return Refreshed{.device = std::move(device), .is_new_subgroup = is_new_subgroup};
 }
 
-Result<void> Inventory::audit(store::Records& records, const std::string& actor, std::string action, std::string subject) const {
-  return records.access().append_audit({.at = clock_.now(), .actor = actor, .action = std::move(action), .subject = std::move(subject)});
+Result<void> Inventory::audit(store::Records& records, const std::string& actor, std::string action,
+                              std::string subject) const {
+  return records.access().append_audit(
+      {.at = clock_.now(), .actor = actor, .action = std::move(action), .subject = std::move(subject)});
 }
 
 Result<store::FleetGroup> need_group(store::Records& records, const GroupId& id) {
   GODWIT_TRY(auto group, records.fleet().find_group(id));
-  if (!group) return fail(Code::not_found, "there is no group '" + id.str() + "'; a group appears when the tag ADUGroup of a device names it");
+  if (!group)
+    return fail(Code::not_found,
+                "there is no group '" + id.str() + "'; a group appears when the tag ADUGroup of a device names it");
   return *std::move(group);
 }
 
@@ -67,7 +76,8 @@ Result<store::FleetClass> need_class(store::Records& records, const DeviceClassI
   return *std::move(found);
 }
 
-Result<store::FleetSubgroup> need_subgroup(store::Records& records, const GroupId& group, const DeviceClassId& class_id) {
+Result<store::FleetSubgroup> need_subgroup(store::Records& records, const GroupId& group,
+                                           const DeviceClassId& class_id) {
   GODWIT_TRY(const auto known, need_group(records, group));
   GODWIT_TRY(auto subgroup, records.fleet().find_subgroup(known.id, class_id));
   if (!subgroup) return fail(Code::not_found, "group '" + group.str() + "' has no subgroup of class " + class_id.str());
@@ -80,7 +90,8 @@ Result<std::string> Inventory::start_sync(const std::string& kind, const std::st
   const std::string id = random_guid();
   const auto start = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto running, records.fleet().list_operations(true, 1));
-    if (!running.empty()) return fail(Code::conflict, "a device sync is running already (operation " + running.front().id + ")");
+    if (!running.empty())
+      return fail(Code::conflict, "a device sync is running already (operation " + running.front().id + ")");
     const WallTime now = clock_.now();
     GODWIT_TRY_VOID(records.fleet().remove_operations_before(now - kFinishedSyncsAreKept));
     GODWIT_TRY_VOID(records.fleet().save_operation({.id = id, .kind = kind, .created = now, .last_action = now}));

@@ -14,8 +14,10 @@ Result<json::Object> Lookup::info(const UpdateId& id) {
   if (const auto known = infos_.find(id); known != infos_.end()) return known->second;
   GODWIT_TRY(const auto summary, records_.catalog().find_summary(id));
   json::Object info;
-  if (summary) info = update_info(*summary);
-  else info["updateId"] = id.to_json();
+  if (summary)
+    info = update_info(*summary);
+  else
+    info["updateId"] = id.to_json();
   return infos_.emplace(id, std::move(info)).first->second;
 }
 
@@ -34,7 +36,8 @@ Result<const BestUpdates*> Lookup::best() {
   for (;;) {
     GODWIT_TRY(const auto classes, records_.fleet().list_classes(std::nullopt, after, kClassChunk));
     for (const store::FleetClass& one : classes)
-      if (auto fitting = installable(one.value.compatibility, *updates); !fitting.empty()) best.emplace(one.id, std::move(fitting.front()));
+      if (auto fitting = installable(one.value.compatibility, *updates); !fitting.empty())
+        best.emplace(one.id, std::move(fitting.front()));
     if (classes.size() < kClassChunk) break;
     after = classes.back().id.str();
   }

@@ -1,4 +1,5 @@
-// What views look up again and again within one snapshot: updates by id, best updates by class. Lives as long as one read.
+// What views look up again and again within one snapshot: updates by id, best updates by class. Lives as long as one
+// read.
 #pragma once
 
 #include <map>

@@ -21,7 +21,9 @@ Result<StepResult> read_step(const json::Value& value) {
   GODWIT_TRY(const std::int64_t result_code, json::integer(object, "resultCode", "step result"));
   GODWIT_TRY(const std::int64_t extended_code, json::integer(object, "extendedCode", "step result"));
   GODWIT_TRY(std::string details, json::text(object, "details", "step result"));
-  return StepResult{.result_code = static_cast<std::int32_t>(result_code), .extended_code = static_cast<ExtendedCode>(extended_code), .details = std::move(details)};
+  return StepResult{.result_code = static_cast<std::int32_t>(result_code),
+                    .extended_code = static_cast<ExtendedCode>(extended_code),
+                    .details = std::move(details)};
 }
 
 }  // namespace
@@ -65,10 +67,13 @@ Result<std::optional<InstallResult>> read_result(const std::string& stored) {
   return std::optional<InstallResult>{std::move(result)};
 }
 
-ExtendedCode root_code(const InstallResult& result) { return result.extended_codes.empty() ? 0U : result.extended_codes.front(); }
+ExtendedCode root_code(const InstallResult& result) {
+  return result.extended_codes.empty() ? 0U : result.extended_codes.front();
+}
 
 std::optional<std::size_t> failed_step(const InstallResult& result) {
-  const auto failed = std::find_if(result.steps.begin(), result.steps.end(), [](const StepResult& step) { return step.result_code <= 0; });
+  const auto failed = std::find_if(result.steps.begin(), result.steps.end(),
+                                   [](const StepResult& step) { return step.result_code <= 0; });
   if (result.result_code > 0 || failed == result.steps.end()) return std::nullopt;
   return static_cast<std::size_t>(failed - result.steps.begin());
 }

@@ -1,5 +1,5 @@
-// Install results as JSON: how they are stored, how Device Update's API shows them (extended codes as signed 32-bit numbers), and
-// how Godwit's own routes show them (hex and sentences). Pure functions; safe from any thread.
+// Install results as JSON: how they are stored, how Device Update's API shows them (extended codes as signed 32-bit
+// numbers), and how Godwit's own routes show them (hex and sentences). Pure functions; safe from any thread.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,8 @@ namespace godwit::service {
 
 /// InstallResult of the API: resultCode, extendedResultCode, resultDetails?, stepResults?.
 [[nodiscard]] json::Object api_result(const InstallResult& result);
-/// resultCode, resultText, extendedResultCodes [{code, text}], resultDetails, failedStep?, stepResults with the same members.
+/// resultCode, resultText, extendedResultCodes [{code, text}], resultDetails, failedStep?, stepResults with the same
+/// members.
 [[nodiscard]] json::Object explained_result(const InstallResult& result);
 
 /// 2026-11-22T10:15:00.1230000+00:00, as the management family of the API writes time.

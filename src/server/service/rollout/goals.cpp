@@ -47,9 +47,13 @@ Result<void> mirror(store::Records& records, store::FleetDevice& device, const s
   return records.fleet().save_device(device);
 }
 
-Result<Goals::Situation> Goals::gather(store::Records& records, const store::FleetDevice& device, bool is_retry_asked) const {
+Result<Goals::Situation> Goals::gather(store::Records& records, const store::FleetDevice& device,
+                                       bool is_retry_asked) const {
   store::RolloutRecords& rollout = records.rollout();
-  Situation situation{.facts = {.is_healthy = device.class_id.has_value(), .is_retry_asked = is_retry_asked, .now = clock_.now(), .url_lifetime = urls_.lifetime()}};
+  Situation situation{.facts = {.is_healthy = device.class_id.has_value(),
+                                .is_retry_asked = is_retry_asked,
+                                .now = clock_.now(),
+                                .url_lifetime = urls_.lifetime()}};
   DeviceFacts& facts = situation.facts;
   if (device.class_id) {
     GODWIT_TRY(situation.wanted, rollout.find_active(device.group, *device.class_id));
@@ -76,7 +80,8 @@ Result<Goals::Situation> Goals::gather(store::Records& records, const store::Fle
   return situation;
 }
 
-Result<const PreparedOffer*> Goals::prepare(store::Records& records, std::int64_t deployment, const DeviceClassId& class_id, OfferCache& cache) const {
+Result<const PreparedOffer*> Goals::prepare(store::Records& records, std::int64_t deployment,
+                                            const DeviceClassId& class_id, OfferCache& cache) const {
   const auto key = std::pair(deployment, class_id);
   if (const auto known = cache.find(key); known != cache.end()) return &known->second;
   GODWIT_TRY(auto record, records.rollout().find_deployment_by_number(deployment));
@@ -84,7 +89,8 @@ Result<const PreparedOffer*> Goals::prepare(store::Records& records, std::int64_
   GODWIT_TRY(const auto device_class, records.fleet().find_class(class_id));
   if (!device_class) return fail(Code::not_found, "device class " + class_id.str() + " is gone");
   GODWIT_TRY(auto offer, catalog_.offer_for(records, record->update, device_class->value.contract));
-  PreparedOffer prepared{.deployment = *std::move(record), .contract = device_class->value.contract, .offer = std::move(offer)};
+  PreparedOffer prepared{
+      .deployment = *std::move(record), .contract = device_class->value.contract, .offer = std::move(offer)};
   return &cache.emplace(key, std::move(prepared)).first->second;
 }
 
@@ -103,10 +109,13 @@ Result<void> Goals::send(store::Records& records, Row& row, const PreparedOffer&
                            .manifest = prepared.offer.manifest,
                            .manifest_signature = prepared.offer.signature,
                            .file_urls = {}};
-  for (const auto& [file_id, file] : prepared.offer.files) goal.file_urls.emplace(file_id, urls_.payload(file.sha256, file.name, now));
-  const auto written = set_desired_(records, row.device, twin::desired_patch(goal, prepared.contract, twin->twin.desired.values));
+  for (const auto& [file_id, file] : prepared.offer.files)
+    goal.file_urls.emplace(file_id, urls_.payload(file.sha256, file.name, now));
+  const auto written =
+      set_desired_(records, row.device, twin::desired_patch(goal, prepared.contract, twin->twin.desired.values));
   if (!written) {
-    if (!is_of_the_goal(written.error().code)) return with_context("goal of device '" + row.device.str() + "'", written.error());
+    if (!is_of_the_goal(written.error().code))
+      return with_context("goal of device '" + row.device.str() + "'", written.error());
     end_as_failed(row, written.error().message);
   }
   return records.rollout().save_device(row);
@@ -123,13 +132,20 @@ Result<void> Goals::retire(store::Records& records, const store::FleetDevice& de
   return records.rollout().save_device(*old);
 }
 
-Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, const Situation& situation, OfferCache& cache) const {
+Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, const Situation& situation,
+                          OfferCache& cache) const {
   const store::SubgroupDeployment& wanted = *situation.wanted;
   const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
-  if (!prepared) return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error()) : Result<void>{tl::unexpected<Error>{prepared.error()}};
+  if (!prepared)
+    return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error())
+                                                 : Result<void>{tl::unexpected<Error>{prepared.error()}};
   GODWIT_TRY_VOID(retire(records, device, wanted.deployment));
   Row row = situation.facts.own ? *situation.facts.own
-                                : Row{.deployment = wanted.deployment, .device = device.id, .group = wanted.group, .class_id = wanted.class_id, .created = clock_.now()};
+                                : Row{.deployment = wanted.deployment,
+                                      .device = device.id,
+                                      .group = wanted.group,
+                                      .class_id = wanted.class_id,
+                                      .created = clock_.now()};
   row.class_id = wanted.class_id;
   row.workflow_id = random_guid();
   row.state = DeviceState::in_progress;
@@ -146,10 +162,13 @@ Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, c
   return records.fleet().save_device(device);
 }
 
-Result<void> Goals::retry(store::Records& records, store::FleetDevice& device, const Situation& situation, OfferCache& cache) const {
+Result<void> Goals::retry(store::Records& records, store::FleetDevice& device, const Situation& situation,
+                          OfferCache& cache) const {
   const store::SubgroupDeployment& wanted = *situation.wanted;
   const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
-  if (!prepared) return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error()) : Result<void>{tl::unexpected<Error>{prepared.error()}};
+  if (!prepared)
+    return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error())
+                                                 : Result<void>{tl::unexpected<Error>{prepared.error()}};
   Row row = *situation.facts.own;
   row.state = DeviceState::in_progress;
   row.retry_timestamp = wanted.retry_timestamp;
@@ -169,8 +188,10 @@ Result<void> Goals::cancel(store::Records& records, store::FleetDevice& device, 
     goal.action = twin::Action::cancel;
     goal.workflow_id = row.workflow_id;
     goal.retry_timestamp = row.retry_timestamp;
-    const auto written = set_desired_(records, row.device, twin::desired_patch(goal, contract, twin->twin.desired.values));
-    if (!written && !is_of_the_goal(written.error().code)) return with_context("goal of device '" + row.device.str() + "'", written.error());
+    const auto written =
+        set_desired_(records, row.device, twin::desired_patch(goal, contract, twin->twin.desired.values));
+    if (!written && !is_of_the_goal(written.error().code))
+      return with_context("goal of device '" + row.device.str() + "'", written.error());
   }
   row.state = DeviceState::canceled;
   row.updated = clock_.now();
@@ -194,7 +215,8 @@ Result<void> Goals::refresh_urls(store::Records& records, const Row& old, OfferC
   return device ? mirror(records, *device, row) : Result<void>{};
 }
 
-Result<void> Goals::plan(store::Records& records, store::FleetDevice& device, bool is_retry_asked, OfferCache& cache) const {
+Result<void> Goals::plan(store::Records& records, store::FleetDevice& device, bool is_retry_asked,
+                         OfferCache& cache) const {
   GODWIT_TRY(const Situation situation, gather(records, device, is_retry_asked));
   switch (decide(situation.facts)) {
     case Do::nothing: return {};

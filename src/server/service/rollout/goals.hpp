@@ -1,5 +1,5 @@
-// Goals: carries the planner's decision about one device out. Gathers its facts, writes rows, and tells the hub through SetDesired
-// what the device should be. Works inside a transaction of the store, one thread at a time.
+// Goals: carries the planner's decision about one device out. Gathers its facts, writes rows, and tells the hub through
+// SetDesired what the device should be. Works inside a transaction of the store, one thread at a time.
 #pragma once
 
 #include <map>
@@ -24,14 +24,22 @@ using OfferCache = std::map<std::pair<std::int64_t, DeviceClassId>, PreparedOffe
 
 class Goals {
  public:
-  Goals(Clock& clock, const Catalog& catalog, const DownloadUrls& urls, SetDesired set_desired, std::int64_t root_key_package_version)
-      : clock_(clock), catalog_(catalog), urls_(urls), set_desired_(std::move(set_desired)), root_key_package_version_(root_key_package_version) {}
+  Goals(Clock& clock, const Catalog& catalog, const DownloadUrls& urls, SetDesired set_desired,
+        std::int64_t root_key_package_version)
+      : clock_(clock),
+        catalog_(catalog),
+        urls_(urls),
+        set_desired_(std::move(set_desired)),
+        root_key_package_version_(root_key_package_version) {}
 
-  /// Decides and acts for one device. A goal that this device cannot take (its twin is full) makes it Failed with the reason; an
-  /// update that cannot be offered at all makes the subgroup's deployment Failed. Errors: only those of the store.
-  [[nodiscard]] Result<void> plan(store::Records& records, store::FleetDevice& device, bool is_retry_asked, OfferCache& cache) const;
+  /// Decides and acts for one device. A goal that this device cannot take (its twin is full) makes it Failed with the
+  /// reason; an update that cannot be offered at all makes the subgroup's deployment Failed. Errors: only those of the
+  /// store.
+  [[nodiscard]] Result<void> plan(store::Records& records, store::FleetDevice& device, bool is_retry_asked,
+                                  OfferCache& cache) const;
   /// Renews the URLs of a row in progress.
-  [[nodiscard]] Result<void> refresh_urls(store::Records& records, const store::DeploymentDevice& row, OfferCache& cache) const;
+  [[nodiscard]] Result<void> refresh_urls(store::Records& records, const store::DeploymentDevice& row,
+                                          OfferCache& cache) const;
 
   [[nodiscard]] Duration url_lifetime() const { return urls_.lifetime(); }
 
@@ -40,14 +48,21 @@ class Goals {
     DeviceFacts facts;
     std::optional<store::SubgroupDeployment> wanted{};
   };
-  [[nodiscard]] Result<Situation> gather(store::Records& records, const store::FleetDevice& device, bool is_retry_asked) const;
-  [[nodiscard]] Result<const PreparedOffer*> prepare(store::Records& records, std::int64_t deployment, const DeviceClassId& class_id, OfferCache& cache) const;
-  [[nodiscard]] Result<void> offer(store::Records& records, store::FleetDevice& device, const Situation& situation, OfferCache& cache) const;
-  [[nodiscard]] Result<void> retry(store::Records& records, store::FleetDevice& device, const Situation& situation, OfferCache& cache) const;
-  [[nodiscard]] Result<void> cancel(store::Records& records, store::FleetDevice& device, store::DeploymentDevice row) const;
+  [[nodiscard]] Result<Situation> gather(store::Records& records, const store::FleetDevice& device,
+                                         bool is_retry_asked) const;
+  [[nodiscard]] Result<const PreparedOffer*> prepare(store::Records& records, std::int64_t deployment,
+                                                     const DeviceClassId& class_id, OfferCache& cache) const;
+  [[nodiscard]] Result<void> offer(store::Records& records, store::FleetDevice& device, const Situation& situation,
+                                   OfferCache& cache) const;
+  [[nodiscard]] Result<void> retry(store::Records& records, store::FleetDevice& device, const Situation& situation,
+                                   OfferCache& cache) const;
+  [[nodiscard]] Result<void> cancel(store::Records& records, store::FleetDevice& device,
+                                    store::DeploymentDevice row) const;
   /// Writes the goal and the row; the row comes back Failed if the device's twin refuses the goal.
-  [[nodiscard]] Result<void> send(store::Records& records, store::DeploymentDevice& row, const PreparedOffer& offer) const;
-  [[nodiscard]] Result<void> retire(store::Records& records, const store::FleetDevice& device, std::int64_t newer) const;
+  [[nodiscard]] Result<void> send(store::Records& records, store::DeploymentDevice& row,
+                                  const PreparedOffer& offer) const;
+  [[nodiscard]] Result<void> retire(store::Records& records, const store::FleetDevice& device,
+                                    std::int64_t newer) const;
 
   Clock& clock_;
   const Catalog& catalog_;
@@ -57,6 +72,7 @@ class Goals {
 };
 
 /// Copies the state of the device's newest deployment onto its row in the fleet.
-[[nodiscard]] Result<void> mirror(store::Records& records, store::FleetDevice& device, const store::DeploymentDevice& row);
+[[nodiscard]] Result<void> mirror(store::Records& records, store::FleetDevice& device,
+                                  const store::DeploymentDevice& row);
 
 }  // namespace godwit::service

@@ -16,7 +16,9 @@ using State = store::SubgroupDeploymentState;
 Result<store::UpdateSummary> need_deployable(store::Records& records, const UpdateId& id, std::string_view what) {
   GODWIT_TRY(auto update, records.catalog().find_summary(id));
   if (!update) return fail(Code::invalid_argument, std::string(what) + " " + id.str() + " has not been imported");
-  if (!update->is_deployable) return fail(Code::invalid_argument, std::string(what) + " " + id.str() + " is not deployable: it can only be a part of another update");
+  if (!update->is_deployable)
+    return fail(Code::invalid_argument,
+                std::string(what) + " " + id.str() + " is not deployable: it can only be a part of another update");
   return *std::move(update);
 }
 
@@ -42,7 +44,8 @@ Result<SubgroupTotals> totals_of(store::Records& records, const store::SubgroupD
   return totals;
 }
 
-Result<std::vector<DeviceClassId>> Lifecycle::compatible_classes(store::Records& records, const GroupId& group, const store::UpdateSummary& update) const {
+Result<std::vector<DeviceClassId>> Lifecycle::compatible_classes(store::Records& records, const GroupId& group,
+                                                                 const store::UpdateSummary& update) const {
   GODWIT_TRY(const auto subgroups, records.fleet().list_subgroups(group, std::nullopt));
   std::vector<DeviceClassId> classes;
   for (const store::FleetSubgroup& subgroup : subgroups) {
@@ -57,23 +60,35 @@ Result<store::DeploymentRecord> Lifecycle::begin(store::Records& records, store:
   GODWIT_TRY(const auto update, need_deployable(records, wanted.update, "update"));
   GODWIT_TRY(const auto classes, compatible_classes(records, wanted.group, update));
   if (classes.empty())
-    return fail(Code::incompatible, "update " + wanted.update.str() + " fits no device class of group '" + wanted.group.str() +
+    return fail(Code::incompatible, "update " + wanted.update.str() + " fits no device class of group '" +
+                                        wanted.group.str() +
                                         "': none of its compatibility sets matches what the group's devices report");
   if (wanted.rollback) {
     GODWIT_TRY(const auto target, need_deployable(records, wanted.rollback->update, "rollbackPolicy.update"));
     GODWIT_TRY(const auto rollback_classes, compatible_classes(records, wanted.group, target));
-    if (std::none_of(classes.begin(), classes.end(), [&](const auto& id) { return std::count(rollback_classes.begin(), rollback_classes.end(), id) > 0; }))
-      return fail(Code::incompatible, "rollbackPolicy.update " + target.id.str() + " fits none of the device classes that " + wanted.update.str() + " goes to");
+    if (std::none_of(classes.begin(), classes.end(), [&](const auto& id) {
+          return std::count(rollback_classes.begin(), rollback_classes.end(), id) > 0;
+        }))
+      return fail(Code::incompatible, "rollbackPolicy.update " + target.id.str() +
+                                          " fits none of the device classes that " + wanted.update.str() + " goes to");
   }
   GODWIT_TRY(const std::uint64_t total, rollout.count_deployments());
-  if (total >= limits_.total) return fail(Code::too_many, "there are " + std::to_string(total) + " deployments, which is the limit; delete old ones");
+  if (total >= limits_.total)
+    return fail(Code::too_many,
+                "there are " + std::to_string(total) + " deployments, which is the limit; delete old ones");
   GODWIT_TRY(const std::uint64_t live, rollout.count_live());
-  if (live >= limits_.live) return fail(Code::too_many, "there are " + std::to_string(live) + " live deployments, which is the limit; cancel some");
+  if (live >= limits_.live)
+    return fail(Code::too_many,
+                "there are " + std::to_string(live) + " live deployments, which is the limit; cancel some");
 
   wanted.created = clock_.now();
   GODWIT_TRY(wanted.number, rollout.insert_deployment(wanted));
   for (const DeviceClassId& class_id : classes) {
-    const store::SubgroupDeployment subgroup{.deployment = wanted.number, .group = wanted.group, .class_id = class_id, .state = State::scheduled, .start = wanted.start};
+    const store::SubgroupDeployment subgroup{.deployment = wanted.number,
+                                             .group = wanted.group,
+                                             .class_id = class_id,
+                                             .state = State::scheduled,
+                                             .start = wanted.start};
     GODWIT_TRY_VOID(rollout.save_subgroup(subgroup));
     if (wanted.start > wanted.created) continue;
     GODWIT_TRY_VOID(activate(records, subgroup));
@@ -113,7 +128,11 @@ Result<void> Lifecycle::adopt(store::Records& records, const GroupId& group, con
     if (own || !deployment) continue;
     GODWIT_TRY(const auto update, records.catalog().find_summary(deployment->update));
     if (!update || !matches_any(update->compatibility, device_class->value.compatibility)) continue;
-    const store::SubgroupDeployment joined{.deployment = sibling.deployment, .group = group, .class_id = class_id, .state = State::scheduled, .start = sibling.start};
+    const store::SubgroupDeployment joined{.deployment = sibling.deployment,
+                                           .group = group,
+                                           .class_id = class_id,
+                                           .state = State::scheduled,
+                                           .start = sibling.start};
     GODWIT_TRY_VOID(is_started ? activate(records, joined) : rollout.save_subgroup(joined));
     has_active = has_active || is_started;
   }
@@ -122,14 +141,18 @@ Result<void> Lifecycle::adopt(store::Records& records, const GroupId& group, con
 
 /// Gives the device id to continue after, "" when the sweep is done.
 Result<std::string> Lifecycle::sweep_offers(store::Records& records, const store::SubgroupDeployment& subgroup) const {
-  GODWIT_TRY(auto devices, records.fleet().list_devices({.group = subgroup.group, .class_id = subgroup.class_id}, subgroup.sweep_after, limits_.chunk));
+  GODWIT_TRY(auto devices, records.fleet().list_devices({.group = subgroup.group, .class_id = subgroup.class_id},
+                                                        subgroup.sweep_after, limits_.chunk));
   OfferCache cache;
   for (store::FleetDevice& device : devices) GODWIT_TRY_VOID(goals_.plan(records, device, false, cache));
   return devices.size() < limits_.chunk ? std::string{} : devices.back().id.str();
 }
 
-Result<std::string> Lifecycle::sweep_rows(store::Records& records, const store::SubgroupDeployment& subgroup, DeviceState state, bool is_retry) const {
-  GODWIT_TRY(const auto rows, records.rollout().list_devices(subgroup.deployment, {.class_id = subgroup.class_id, .state = state}, subgroup.sweep_after, limits_.chunk));
+Result<std::string> Lifecycle::sweep_rows(store::Records& records, const store::SubgroupDeployment& subgroup,
+                                          DeviceState state, bool is_retry) const {
+  GODWIT_TRY(const auto rows,
+             records.rollout().list_devices(subgroup.deployment, {.class_id = subgroup.class_id, .state = state},
+                                            subgroup.sweep_after, limits_.chunk));
   OfferCache cache;
   for (const store::DeploymentDevice& row : rows) {
     if (row.moved_on) continue;
@@ -172,15 +195,29 @@ Result<void> Lifecycle::consider_rollback(store::Records& records, const store::
   GODWIT_TRY(const SubgroupTotals totals, totals_of(records, *subgroup));
   if (!must_roll_back(*deployment->rollback, totals.failed, totals.total)) return {};
   GODWIT_TRY(auto id, DeploymentId::parse(random_guid()));
-  const store::DeploymentRecord wanted{.group = deployment->group, .id = std::move(id), .update = deployment->rollback->update, .start = clock_.now(), .is_rollback = true};
+  const store::DeploymentRecord wanted{.group = deployment->group,
+                                       .id = std::move(id),
+                                       .update = deployment->rollback->update,
+                                       .start = clock_.now(),
+                                       .is_rollback = true};
   const auto begun = begin(records, wanted);
   if (begun) {
-    log_.warning("deployment.rolled_back", {{"group", deployment->group.str()}, {"deployment", deployment->id.str()}, {"by", begun->id.str()}, {"update", begun->update.str()}, {"failed", totals.failed}});
-    return records.access().append_audit({.at = clock_.now(), .actor = "system", .action = "deployment.rolled_back", .subject = deployment->group.str() + "/" + deployment->id.str()});
+    log_.warning("deployment.rolled_back", {{"group", deployment->group.str()},
+                                            {"deployment", deployment->id.str()},
+                                            {"by", begun->id.str()},
+                                            {"update", begun->update.str()},
+                                            {"failed", totals.failed}});
+    return records.access().append_audit({.at = clock_.now(),
+                                          .actor = "system",
+                                          .action = "deployment.rolled_back",
+                                          .subject = deployment->group.str() + "/" + deployment->id.str()});
   }
   const Code code = begun.error().code;
-  if (code != Code::invalid_argument && code != Code::incompatible && code != Code::too_many) return tl::unexpected<Error>{begun.error()};
-  log_.error("deployment.rollback_impossible", {{"group", deployment->group.str()}, {"deployment", deployment->id.str()}, {"reason", begun.error().message}});
+  if (code != Code::invalid_argument && code != Code::incompatible && code != Code::too_many)
+    return tl::unexpected<Error>{begun.error()};
+  log_.error(
+      "deployment.rollback_impossible",
+      {{"group", deployment->group.str()}, {"deployment", deployment->id.str()}, {"reason", begun.error().message}});
   return {};
 }
 

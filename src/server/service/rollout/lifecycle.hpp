@@ -1,5 +1,6 @@
-// The life of a deployment in its subgroups: begun, started at its time, superseded, joined by subgroups that appear later, rolled
-// back, and swept over its devices in chunks. Works inside a transaction of the store, one thread at a time.
+// The life of a deployment in its subgroups: begun, started at its time, superseded, joined by subgroups that appear
+// later, rolled back, and swept over its devices in chunks. Works inside a transaction of the store, one thread at a
+// time.
 #pragma once
 
 #include <vector>
@@ -12,14 +13,15 @@ namespace godwit::service {
 class Lifecycle {
  public:
   struct Limits {
-    std::size_t chunk = 200;           // devices per transaction
-    std::uint64_t live = 1'000;        // scheduled and active deployments
-    std::uint64_t total = 10'000;      // deployments that are kept
+    std::size_t chunk = 200;       // devices per transaction
+    std::uint64_t live = 1'000;    // scheduled and active deployments
+    std::uint64_t total = 10'000;  // deployments that are kept
   };
-  Lifecycle(Clock& clock, Log& log, const Goals& goals, Limits limits) : clock_(clock), log_(log), goals_(goals), limits_(limits) {}
+  Lifecycle(Clock& clock, Log& log, const Goals& goals, Limits limits)
+      : clock_(clock), log_(log), goals_(goals), limits_(limits) {}
 
-  /// Stores a deployment for every compatible subgroup of its group, starts it if its time has come and does the first chunk.
-  /// Errors: conflict (id taken), too_many, incompatible (no subgroup fits).
+  /// Stores a deployment for every compatible subgroup of its group, starts it if its time has come and does the first
+  /// chunk. Errors: conflict (id taken), too_many, incompatible (no subgroup fits).
   [[nodiscard]] Result<store::DeploymentRecord> begin(store::Records& records, store::DeploymentRecord wanted) const;
   /// A subgroup has appeared: the newest running deployment of the group that fits takes it in, scheduled ones will.
   [[nodiscard]] Result<void> adopt(store::Records& records, const GroupId& group, const DeviceClassId& class_id) const;
@@ -31,9 +33,12 @@ class Lifecycle {
   [[nodiscard]] Result<void> consider_rollback(store::Records& records, const store::DeploymentDevice& failed) const;
 
  private:
-  [[nodiscard]] Result<std::vector<DeviceClassId>> compatible_classes(store::Records& records, const GroupId& group, const store::UpdateSummary& update) const;
-  [[nodiscard]] Result<std::string> sweep_offers(store::Records& records, const store::SubgroupDeployment& subgroup) const;
-  [[nodiscard]] Result<std::string> sweep_rows(store::Records& records, const store::SubgroupDeployment& subgroup, DeviceState state, bool is_retry) const;
+  [[nodiscard]] Result<std::vector<DeviceClassId>> compatible_classes(store::Records& records, const GroupId& group,
+                                                                      const store::UpdateSummary& update) const;
+  [[nodiscard]] Result<std::string> sweep_offers(store::Records& records,
+                                                 const store::SubgroupDeployment& subgroup) const;
+  [[nodiscard]] Result<std::string> sweep_rows(store::Records& records, const store::SubgroupDeployment& subgroup,
+                                               DeviceState state, bool is_retry) const;
 
   Clock& clock_;
   Log& log_;
@@ -41,8 +46,10 @@ class Lifecycle {
   Limits limits_;
 };
 
-/// Finds an update that may be deployed. Errors: invalid_argument with a sentence that names `what` ("update", "rollbackPolicy.update").
-[[nodiscard]] Result<store::UpdateSummary> need_deployable(store::Records& records, const UpdateId& id, std::string_view what);
+/// Finds an update that may be deployed. Errors: invalid_argument with a sentence that names `what` ("update",
+/// "rollbackPolicy.update").
+[[nodiscard]] Result<store::UpdateSummary> need_deployable(store::Records& records, const UpdateId& id,
+                                                           std::string_view what);
 
 /// Devices of one class in a deployment: what its counters say, and how many belong to the subgroup now.
 struct SubgroupTotals {

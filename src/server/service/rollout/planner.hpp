@@ -1,5 +1,5 @@
-// The planner: what one device should be told next, from facts alone. Pure; the rim (rollout.hpp) gathers the facts and carries the
-// decision out. Nothing here knows of time except through the facts. Safe from any thread.
+// The planner: what one device should be told next, from facts alone. Pure; the rim (rollout.hpp) gathers the facts and
+// carries the decision out. Nothing here knows of time except through the facts. Safe from any thread.
 #pragma once
 
 #include <optional>
@@ -15,19 +15,19 @@ struct CurrentGoal {
 };
 
 struct DeviceFacts {
-  bool is_healthy = false;                          // it has a class
-  std::optional<std::int64_t> wanted{};             // number of the active deployment of its subgroup
-  std::optional<store::DeploymentDevice> own{};     // its row in the wanted deployment
-  std::optional<CurrentGoal> current{};             // the goal its twin holds; the same row as `own`, or of another deployment
-  bool is_retry_asked = false;                      // a retry of the wanted deployment has reached this device
+  bool is_healthy = false;                       // it has a class
+  std::optional<std::int64_t> wanted{};          // number of the active deployment of its subgroup
+  std::optional<store::DeploymentDevice> own{};  // its row in the wanted deployment
+  std::optional<CurrentGoal> current{};  // the goal its twin holds; the same row as `own`, or of another deployment
+  bool is_retry_asked = false;           // a retry of the wanted deployment has reached this device
   WallTime now{};
   Duration url_lifetime{};
 };
 
 enum class Do : std::uint8_t { nothing, offer, retry, cancel, refresh_urls };
 
-/// offer: a new workflow for the wanted deployment, which overtakes the current goal. retry, refresh_urls: the row it is about stays;
-/// cancel: of the current goal.
+/// offer: a new workflow for the wanted deployment, which overtakes the current goal. retry, refresh_urls: the row it
+/// is about stays; cancel: of the current goal.
 [[nodiscard]] Do decide(const DeviceFacts& facts);
 
 /// Less than a quarter of the lifetime is left.

@@ -9,7 +9,8 @@ using State = store::SubgroupDeploymentState;
 constexpr Duration kLifetime = std::chrono::hours(4);
 const WallTime kNow = from_unix_ms(1'000'000'000);
 
-store::DeploymentDevice row(std::int64_t deployment, DeviceState state, bool moved_on = false, Duration urls_left = kLifetime) {
+store::DeploymentDevice row(std::int64_t deployment, DeviceState state, bool moved_on = false,
+                            Duration urls_left = kLifetime) {
   return {.deployment = deployment,
           .device = DeviceId::parse("d").value(),
           .group = GroupId::parse("$default").value(),
@@ -19,18 +20,27 @@ store::DeploymentDevice row(std::int64_t deployment, DeviceState state, bool mov
           .urls_expire_at = kNow + urls_left};
 }
 
-DeviceFacts facts(bool is_healthy, std::optional<std::int64_t> wanted, std::optional<store::DeploymentDevice> own, std::optional<CurrentGoal> current) {
-  return {.is_healthy = is_healthy, .wanted = wanted, .own = std::move(own), .current = std::move(current), .now = kNow, .url_lifetime = kLifetime};
+DeviceFacts facts(bool is_healthy, std::optional<std::int64_t> wanted, std::optional<store::DeploymentDevice> own,
+                  std::optional<CurrentGoal> current) {
+  return {.is_healthy = is_healthy,
+          .wanted = wanted,
+          .own = std::move(own),
+          .current = std::move(current),
+          .now = kNow,
+          .url_lifetime = kLifetime};
 }
 
 /// The device's newest deployment is the wanted one.
-DeviceFacts on_it(DeviceState state, State deployment = State::active, bool moved_on = false, Duration urls_left = kLifetime) {
+DeviceFacts on_it(DeviceState state, State deployment = State::active, bool moved_on = false,
+                  Duration urls_left = kLifetime) {
   const auto own = row(1, state, moved_on, urls_left);
   return facts(true, 1, own, CurrentGoal{.row = own, .deployment_state = deployment});
 }
 /// It is in another deployment, and nothing or number 2 is wanted.
-DeviceFacts on_other(DeviceState state, State deployment, std::optional<std::int64_t> wanted, Duration urls_left = kLifetime) {
-  return facts(true, wanted, std::nullopt, CurrentGoal{.row = row(1, state, false, urls_left), .deployment_state = deployment});
+DeviceFacts on_other(DeviceState state, State deployment, std::optional<std::int64_t> wanted,
+                     Duration urls_left = kLifetime) {
+  return facts(true, wanted, std::nullopt,
+               CurrentGoal{.row = row(1, state, false, urls_left), .deployment_state = deployment});
 }
 
 }  // namespace
@@ -39,7 +49,8 @@ TEST(Planner, a_device_that_the_active_deployment_has_not_reached_is_offered_it)
   EXPECT_EQ(decide(facts(true, 1, std::nullopt, std::nullopt)), Do::offer);
   EXPECT_EQ(decide(on_other(DeviceState::in_progress, State::inactive, 2)), Do::offer);
   EXPECT_EQ(decide(on_other(DeviceState::succeeded, State::inactive, 2)), Do::offer);
-  EXPECT_EQ(decide(on_other(DeviceState::in_progress, State::canceled, 2)), Do::offer) << "the newer goal replaces the withdrawn one";
+  EXPECT_EQ(decide(on_other(DeviceState::in_progress, State::canceled, 2)), Do::offer)
+      << "the newer goal replaces the withdrawn one";
 }
 
 TEST(Planner, a_device_that_comes_back_after_another_deployment_is_offered_again) {
@@ -48,7 +59,8 @@ TEST(Planner, a_device_that_comes_back_after_another_deployment_is_offered_again
 }
 
 TEST(Planner, a_device_that_has_its_goal_is_left_alone) {
-  for (const DeviceState state : {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled})
+  for (const DeviceState state :
+       {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled})
     EXPECT_EQ(decide(on_it(state)), Do::nothing) << device_state_name(state);
 }
 
@@ -58,7 +70,8 @@ TEST(Planner, an_unhealthy_device_is_offered_nothing) {
 }
 
 TEST(Planner, only_failed_devices_are_retried_and_only_when_asked) {
-  for (const DeviceState state : {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled}) {
+  for (const DeviceState state :
+       {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled}) {
     auto asked = on_it(state);
     asked.is_retry_asked = true;
     EXPECT_EQ(decide(asked), state == DeviceState::failed ? Do::retry : Do::nothing) << device_state_name(state);
@@ -66,8 +79,11 @@ TEST(Planner, only_failed_devices_are_retried_and_only_when_asked) {
 }
 
 TEST(Planner, a_cancel_reaches_only_devices_in_progress) {
-  for (const DeviceState state : {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled})
-    EXPECT_EQ(decide(on_other(state, State::canceled, std::nullopt)), state == DeviceState::in_progress ? Do::cancel : Do::nothing) << device_state_name(state);
+  for (const DeviceState state :
+       {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled})
+    EXPECT_EQ(decide(on_other(state, State::canceled, std::nullopt)),
+              state == DeviceState::in_progress ? Do::cancel : Do::nothing)
+        << device_state_name(state);
 }
 
 TEST(Planner, a_device_that_left_its_subgroup_finishes_what_it_began) {
@@ -85,7 +101,8 @@ TEST(Planner, urls_are_renewed_in_their_last_quarter_while_the_device_works) {
 }
 
 TEST(Planner, a_rollback_needs_both_the_percentage_and_the_count) {
-  const store::RollbackPolicy policy{.update = UpdateId::parse("a", "b", "1.0").value(), .failed_percentage = 50, .failed_count = 3};
+  const store::RollbackPolicy policy{
+      .update = UpdateId::parse("a", "b", "1.0").value(), .failed_percentage = 50, .failed_count = 3};
   EXPECT_FALSE(must_roll_back(policy, 2, 2)) << "count not reached";
   EXPECT_FALSE(must_roll_back(policy, 3, 7)) << "percentage not reached";
   EXPECT_TRUE(must_roll_back(policy, 3, 6));

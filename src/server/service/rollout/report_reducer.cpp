@@ -52,7 +52,8 @@ std::optional<DeviceState> end_of(const twin::AgentReport& report, const UpdateI
     case AgentState::in_progress: return std::nullopt;
     case AgentState::failed: return DeviceState::failed;
     case AgentState::idle:
-      if (report.action == twin::Action::cancel || (report.result && report.result->result_code == result::cancelled)) return DeviceState::canceled;
+      if (report.action == twin::Action::cancel || (report.result && report.result->result_code == result::cancelled))
+        return DeviceState::canceled;
       if (report.installed_update == target && !has_failure_code) return DeviceState::succeeded;
       if (report.result) return DeviceState::failed;
       return std::nullopt;
@@ -60,12 +61,14 @@ std::optional<DeviceState> end_of(const twin::AgentReport& report, const UpdateI
   return std::nullopt;
 }
 
-Reduction reduce(const std::optional<store::DeploymentDevice>& row, const std::optional<UpdateId>& target, const twin::AgentReport& report, WallTime now) {
+Reduction reduce(const std::optional<store::DeploymentDevice>& row, const std::optional<UpdateId>& target,
+                 const twin::AgentReport& report, WallTime now) {
   if (!row || !target) return {.verdict = ReportVerdict::foreign};
   if (row->moved_on) return {.verdict = ReportVerdict::late};
-  // After a retry only reports that echo its stamp speak of it. Without a retry the stamp says nothing: a merged document may
-  // still hold the one of an earlier deployment.
-  if (!row->retry_timestamp.empty() && report.retry_timestamp != row->retry_timestamp) return {.verdict = ReportVerdict::late};
+  // After a retry only reports that echo its stamp speak of it. Without a retry the stamp says nothing: a merged
+  // document may still hold the one of an earlier deployment.
+  if (!row->retry_timestamp.empty() && report.retry_timestamp != row->retry_timestamp)
+    return {.verdict = ReportVerdict::late};
   if (report.state == AgentState::in_progress) return reduce_start(*row, now);
   const auto end = end_of(report, *target);
   if (!end) return {.verdict = ReportVerdict::repeated};

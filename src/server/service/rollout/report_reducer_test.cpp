@@ -23,7 +23,8 @@ store::DeploymentDevice row(DeviceState state, std::optional<AgentState> heard =
           .heard = heard};
 }
 
-twin::AgentReport report(AgentState state, std::optional<std::int32_t> code, std::optional<UpdateId> installed = std::nullopt) {
+twin::AgentReport report(AgentState state, std::optional<std::int32_t> code,
+                         std::optional<UpdateId> installed = std::nullopt) {
   twin::AgentReport made;
   made.state = state;
   made.workflow_id = "w";
@@ -69,9 +70,11 @@ const Case kCases[] = {
     {"success without a sign of work", kInProgress, {}, &kSuccess, V::applied, kSucceeded, 0},
     {"failure", kInProgress, AgentState::in_progress, &kFailure, V::applied, kFailed, 0},
     {"failure that was restored", kInProgress, AgentState::in_progress, &kRestored, V::applied, kFailed, 0},
-    {"failure restored to the same update", kInProgress, AgentState::in_progress, &kRestoredSame, V::applied, kFailed, 0},
+    {"failure restored to the same update", kInProgress, AgentState::in_progress, &kRestoredSame, V::applied, kFailed,
+     0},
     {"cancelled by the agent", kInProgress, AgentState::in_progress, &kGaveUp, V::applied, kCanceled, 0},
-    {"cancelled while the target was installed before", kInProgress, AgentState::in_progress, &kGaveUpSame, V::applied, kCanceled, 0},
+    {"cancelled while the target was installed before", kInProgress, AgentState::in_progress, &kGaveUpSame, V::applied,
+     kCanceled, 0},
     {"idle without a word", kInProgress, AgentState::in_progress, &kIdleSaysNothing, V::repeated, kInProgress, 0},
 
     {"work after success never flips back", kSucceeded, AgentState::idle, &kWorking, V::applied, kSucceeded, 1},
@@ -127,13 +130,15 @@ TEST(ReportReducer, a_device_that_moved_on_is_late) {
 TEST(ReportReducer, after_a_retry_only_reports_with_its_stamp_count) {
   auto retried = row(kInProgress);
   retried.retry_timestamp = "t2";
-  EXPECT_EQ(reduce(retried, target(), kFailure, kNow).verdict, V::late) << "the failure of the first try, reported once more";
+  EXPECT_EQ(reduce(retried, target(), kFailure, kNow).verdict, V::late)
+      << "the failure of the first try, reported once more";
   auto echoed = kFailure;
   echoed.retry_timestamp = "t2";
   EXPECT_EQ(reduce(retried, target(), echoed, kNow).row->state, kFailed);
   auto stale = kSuccess;
   stale.retry_timestamp = "of an earlier deployment";
-  EXPECT_EQ(reduce(row(kInProgress), target(), stale, kNow).row->state, kSucceeded) << "a merged document keeps old stamps";
+  EXPECT_EQ(reduce(row(kInProgress), target(), stale, kNow).row->state, kSucceeded)
+      << "a merged document keeps old stamps";
 }
 
 TEST(ReportReducer, the_result_of_the_end_is_kept_and_a_start_does_not_replace_it) {

@@ -1,4 +1,5 @@
-// What drives deployments: the hub's events and the planner's thread. Use cases are in use_cases.cpp, answers in views.cpp.
+// What drives deployments: the hub's events and the planner's thread. Use cases are in use_cases.cpp, answers in
+// views.cpp.
 #include "server/service/rollout/rollout.hpp"
 
 #include <algorithm>
@@ -31,9 +32,10 @@ Relevance relevance_of(const json::Object& patch) {
   const json::Object& members = agent->as_object();
   const auto is_there = [&members](std::string_view key) { return json::find(members, key) != nullptr; };
   Relevance relevance;
-  relevance.is_any = std::any_of(kReportKeys.begin(), kReportKeys.end(), is_there) || std::any_of(kIdentityKeys.begin(), kIdentityKeys.end(), is_there);
-  // A patch without a workflow tells nothing about one, although the merged document still holds the last: an agent that has just
-  // started may say idle before it takes its work up again.
+  relevance.is_any = std::any_of(kReportKeys.begin(), kReportKeys.end(), is_there) ||
+                     std::any_of(kIdentityKeys.begin(), kIdentityKeys.end(), is_there);
+  // A patch without a workflow tells nothing about one, although the merged document still holds the last: an agent
+  // that has just started may say idle before it takes its work up again.
   relevance.has_report = json::object_or_null(members, "workflow") != nullptr;
   return relevance;
 }
@@ -50,8 +52,8 @@ std::string report_json(const twin::AgentReport& report) {
 
 }  // namespace
 
-Rollout::Rollout(store::Store& store, Clock& clock, Log& log, const Catalog& catalog, Inventory& inventory, const DownloadUrls& urls, SetDesired set_desired,
-                 RolloutOptions options)
+Rollout::Rollout(store::Store& store, Clock& clock, Log& log, const Catalog& catalog, Inventory& inventory,
+                 const DownloadUrls& urls, SetDesired set_desired, RolloutOptions options)
     : store_(store),
       clock_(clock),
       log_(log),
@@ -62,7 +64,9 @@ Rollout::Rollout(store::Store& store, Clock& clock, Log& log, const Catalog& cat
 
 Rollout::~Rollout() { stop(); }
 
-Result<void> Rollout::on_device_created(store::Records& records, const DeviceId& id) { return observe(records, id, twin::Twin{}, std::nullopt, std::nullopt); }
+Result<void> Rollout::on_device_created(store::Records& records, const DeviceId& id) {
+  return observe(records, id, twin::Twin{}, std::nullopt, std::nullopt);
+}
 
 Result<void> Rollout::on_device_removed(store::Records& records, const DeviceId& id) {
   GODWIT_TRY_VOID(records.rollout().remove_device(id));
@@ -70,13 +74,16 @@ Result<void> Rollout::on_device_removed(store::Records& records, const DeviceId&
   return {};
 }
 
-Result<void> Rollout::on_twin_changed(store::Records& records, const DeviceId& id, const twin::Twin& twin, const json::Object& reported_patch) {
+Result<void> Rollout::on_twin_changed(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+                                      const json::Object& reported_patch) {
   const Relevance relevance = relevance_of(reported_patch);
   if (!relevance.is_any) return {};
   return observe(records, id, twin, std::nullopt, relevance.has_report ? std::optional(Reading::report) : std::nullopt);
 }
 
-Result<void> Rollout::on_tags(store::Records& records, const DeviceId& id, const twin::Twin& twin) { return observe(records, id, twin, std::nullopt, std::nullopt); }
+Result<void> Rollout::on_tags(store::Records& records, const DeviceId& id, const twin::Twin& twin) {
+  return observe(records, id, twin, std::nullopt, std::nullopt);
+}
 
 Result<void> Rollout::on_connected(store::Records& records, const DeviceId& id, const std::string& model_id) {
   GODWIT_TRY(const auto known, records.fleet().find_device(id));
@@ -85,8 +92,8 @@ Result<void> Rollout::on_connected(store::Records& records, const DeviceId& id, 
   return twin ? observe(records, id, twin->twin, model_id, std::nullopt) : Result<void>{};
 }
 
-Result<void> Rollout::observe(store::Records& records, const DeviceId& id, const twin::Twin& twin, const std::optional<std::string>& model_id,
-                              std::optional<Reading> reading) {
+Result<void> Rollout::observe(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+                              const std::optional<std::string>& model_id, std::optional<Reading> reading) {
   const twin::ReportedAgent agent = twin::read_reported(twin.reported.values);
   GODWIT_TRY(auto refreshed, inventory_.refresh(records, id, twin, agent, model_id));
   store::FleetDevice& device = refreshed.device;
@@ -94,12 +101,14 @@ Result<void> Rollout::observe(store::Records& records, const DeviceId& id, const
     GODWIT_TRY_VOID(lifecycle_.adopt(records, device.group, *device.class_id));
     records.after_commit([this] { wake(); });
   }
-  if (reading && agent.report && !agent.report->workflow_id.empty()) GODWIT_TRY_VOID(take_report(records, device, *agent.report, *reading));
+  if (reading && agent.report && !agent.report->workflow_id.empty())
+    GODWIT_TRY_VOID(take_report(records, device, *agent.report, *reading));
   OfferCache cache;
   return goals_.plan(records, device, false, cache);
 }
 
-Result<void> Rollout::take_report(store::Records& records, store::FleetDevice& device, const twin::AgentReport& report, Reading reading) {
+Result<void> Rollout::take_report(store::Records& records, store::FleetDevice& device, const twin::AgentReport& report,
+                                  Reading reading) {
   store::RolloutRecords& rollout = records.rollout();
   GODWIT_TRY(const auto row, rollout.find_by_workflow(device.id, report.workflow_id));
   std::optional<UpdateId> target;
@@ -110,8 +119,13 @@ Result<void> Rollout::take_report(store::Records& records, store::FleetDevice& d
   const WallTime now = clock_.now();
   const Reduction reduction = reduce(row, target, report, now);
   if (reading == Reading::report || reduction.verdict == ReportVerdict::applied)
-    GODWIT_TRY_VOID(rollout.append_report({.device = device.id, .time = now, .workflow_id = report.workflow_id, .deployment = row ? row->deployment : 0,
-                                           .verdict = std::string(verdict_name(reduction.verdict)), .report_json = report_json(report)}, kReportsPerDevice));
+    GODWIT_TRY_VOID(rollout.append_report({.device = device.id,
+                                           .time = now,
+                                           .workflow_id = report.workflow_id,
+                                           .deployment = row ? row->deployment : 0,
+                                           .verdict = std::string(verdict_name(reduction.verdict)),
+                                           .report_json = report_json(report)},
+                                          kReportsPerDevice));
   if (!reduction.row) return {};
   GODWIT_TRY_VOID(rollout.save_device(*reduction.row));
   GODWIT_TRY_VOID(mirror(records, device, *reduction.row));
@@ -142,7 +156,8 @@ Result<void> Rollout::do_chunk(store::Records& records) {
   for (const store::SubgroupDeployment& subgroup : due) GODWIT_TRY_VOID(lifecycle_.activate(records, subgroup));
   GODWIT_TRY(const auto sweeping, records.rollout().list_sweeping(1));
   if (!sweeping.empty()) return lifecycle_.sweep(records, sweeping.front());
-  GODWIT_TRY(const auto expiring, records.rollout().list_expiring(now + goals_.url_lifetime() / 4, options_.limits.chunk));
+  GODWIT_TRY(const auto expiring,
+             records.rollout().list_expiring(now + goals_.url_lifetime() / 4, options_.limits.chunk));
   OfferCache cache;
   for (const store::DeploymentDevice& row : expiring) GODWIT_TRY_VOID(goals_.refresh_urls(records, row, cache));
   if (!expiring.empty()) return {};

@@ -1,4 +1,5 @@
-// For tests: the real store, catalog, inventory and rollout, with a hub that is two functions and devices that are their twins.
+// For tests: the real store, catalog, inventory and rollout, with a hub that is two functions and devices that are
+// their twins.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,9 +16,13 @@ namespace godwit::service {
 inline DeviceId device_id(std::string_view text) { return DeviceId::parse(text).value(); }
 inline GroupId group_id(std::string_view text) { return GroupId::parse(text).value(); }
 inline DeploymentId deployment_id(std::string_view text) { return DeploymentId::parse(text).value(); }
-inline UpdateId update_id(std::string_view version, std::string_view name = "Toaster") { return UpdateId::parse("Contoso", name, version).value(); }
+inline UpdateId update_id(std::string_view version, std::string_view name = "Toaster") {
+  return UpdateId::parse("Contoso", name, version).value();
+}
 inline DeviceClassId toaster_class(std::string_view model = "Toaster") {
-  return DeviceClassId::parse(DeviceClass{.compatibility = {{"manufacturer", "Contoso"}, {"model", std::string(model)}}}.id()).value();
+  return DeviceClassId::parse(
+             DeviceClass{.compatibility = {{"manufacturer", "Contoso"}, {"model", std::string(model)}}}.id())
+      .value();
 }
 
 struct RolloutBench : store::TestStore {
@@ -26,7 +31,9 @@ struct RolloutBench : store::TestStore {
         inventory(*store, clock),
         urls("https://host:8443", Secret(std::string(32, 'k')), std::chrono::hours(4)),
         rollout(*store, clock, log, catalog, inventory, urls,
-                [this](store::Records& records, const DeviceId& id, const json::Object& patch) { return set_desired(records, id, patch); },
+                [this](store::Records& records, const DeviceId& id, const json::Object& patch) {
+                  return set_desired(records, id, patch);
+                },
                 {.limits = {.chunk = chunk}}) {}
 
   /// What hub::Registry does with the desired section.
@@ -40,19 +47,31 @@ struct RolloutBench : store::TestStore {
   }
 
   void import(const UpdateId& id, std::string_view model = "Toaster", bool is_deployable = true) {
-    const store::OfferRecord offer{.whole_manifest = "{}", .manifest = "manifest of " + id.str(), .signature = "s", .files = {{"f1", {sha256("payload"), "app.bin"}}}};
+    const store::OfferRecord offer{.whole_manifest = "{}",
+                                   .manifest = "manifest of " + id.str(),
+                                   .signature = "s",
+                                   .files = {{"f1", {sha256("payload"), "app.bin"}}}};
     store::UpdateRecord update;
-    update.summary = {.id = id, .description = "an update", .is_deployable = is_deployable, .compatibility = {{{"manufacturer", "Contoso"}, {"model", std::string(model)}}}};
+    update.summary = {.id = id,
+                      .description = "an update",
+                      .is_deployable = is_deployable,
+                      .compatibility = {{{"manufacturer", "Contoso"}, {"model", std::string(model)}}}};
     update.import_manifest = "{}";
     update.etag = "e";
-    expect(store->write([&](store::Records& records) { return records.catalog().insert_update(update, {{4, offer}, {5, offer}}); }));
+    expect(store->write([&](store::Records& records) {
+      return records.catalog().insert_update(update, {{4, offer}, {5, offer}});
+    }));
   }
 
   static void expect(const Result<void>& done) { ASSERT_TRUE(done.has_value()) << done.error().message; }
 
   void add_identity(const DeviceId& id) {
     expect(store->write([&](store::Records& records) -> Result<void> {
-      store::DeviceIdentity identity{.id = id, .primary_key = Secret(std::string(32, 'a')), .secondary_key = Secret(std::string(32, 'b')), .generation = "g", .created = clock.now()};
+      store::DeviceIdentity identity{.id = id,
+                                     .primary_key = Secret(std::string(32, 'a')),
+                                     .secondary_key = Secret(std::string(32, 'b')),
+                                     .generation = "g",
+                                     .created = clock.now()};
       if (auto inserted = records.devices().insert_identity(identity, clock.now()); !inserted) return inserted;
       return rollout.on_device_created(records, id);
     }));
@@ -63,7 +82,9 @@ struct RolloutBench : store::TestStore {
     const DeviceId id = device_id(name);
     add_identity(id);
     if (!group.empty()) tag(id, group);
-    expect(store->write([&](store::Records& records) { return rollout.on_connected(records, id, "dtmi:azure:iot:deviceUpdateModel;3"); }));
+    expect(store->write([&](store::Records& records) {
+      return rollout.on_connected(records, id, "dtmi:azure:iot:deviceUpdateModel;3");
+    }));
     identify(id, model);
     return id;
   }
@@ -123,7 +144,9 @@ struct RolloutBench : store::TestStore {
     report.result->result_code = code;
     return report;
   }
-  void begin(const DeviceId& id) { patch(id, twin::report_patch(report_on_goal(id, AgentState::in_progress, result::success))); }
+  void begin(const DeviceId& id) {
+    patch(id, twin::report_patch(report_on_goal(id, AgentState::in_progress, result::success)));
+  }
   void succeed(const DeviceId& id, const UpdateId& update) {
     auto report = report_on_goal(id, AgentState::idle, result::apply_ok);
     report.installed_update = update;
@@ -133,14 +156,23 @@ struct RolloutBench : store::TestStore {
     auto report = report_on_goal(id, AgentState::failed, result::failure);
     report.result->extended_codes = {code};
     report.result->details = "it broke";
-    report.result->steps = {{.result_code = result::apply_ok, .extended_code = 0, .details = ""}, {.result_code = result::failure, .extended_code = code, .details = "step broke"}};
+    report.result->steps = {{.result_code = result::apply_ok, .extended_code = 0, .details = ""},
+                            {.result_code = result::failure, .extended_code = code, .details = "step broke"}};
     patch(id, twin::report_patch(report));
   }
-  void give_up(const DeviceId& id) { patch(id, twin::report_patch(report_on_goal(id, AgentState::idle, result::cancelled))); }
+  void give_up(const DeviceId& id) {
+    patch(id, twin::report_patch(report_on_goal(id, AgentState::idle, result::cancelled)));
+  }
 
   // ---- the operator's side
-  Result<json::Object> deploy(std::string_view id, const UpdateId& update, std::string_view group = "plant", Duration in = Duration{}, std::optional<store::RollbackPolicy> rollback = {}) {
-    return rollout.create({.group = group_id(group), .id = deployment_id(id), .update = update, .start = clock.now() + in, .rollback = std::move(rollback)}, "ann");
+  Result<json::Object> deploy(std::string_view id, const UpdateId& update, std::string_view group = "plant",
+                              Duration in = Duration{}, std::optional<store::RollbackPolicy> rollback = {}) {
+    return rollout.create({.group = group_id(group),
+                           .id = deployment_id(id),
+                           .update = update,
+                           .start = clock.now() + in,
+                           .rollback = std::move(rollback)},
+                          "ann");
   }
   std::string state_of(const DeviceId& id, std::string_view deployment, std::string_view group = "plant") {
     const auto page = rollout.device_states(group_id(group), deployment_id(deployment), {.device = id}, "");

@@ -1,5 +1,6 @@
-// Random histories, one seed each: operators create, cancel, retry and delete; devices report, repeat old reports, move between
-// groups and classes, come and go; time passes. After every step the records must be consistent; a failure prints the seed.
+// Random histories, one seed each: operators create, cancel, retry and delete; devices report, repeat old reports, move
+// between groups and classes, come and go; time passes. After every step the records must be consistent; a failure
+// prints the seed.
 #include <map>
 
 #include "core/base/random.hpp"
@@ -31,15 +32,30 @@ class History {
 
   void step() {
     const std::uint64_t choice = random_.below(16);
-    if (choice < 2) create();
-    else if (choice < 3) on_some_deployment([this](const GroupId& group, const DeploymentId& id) { static_cast<void>(bench_.rollout.cancel(group, id, some_class(), "ann")); });
-    else if (choice < 5) on_some_deployment([this](const GroupId& group, const DeploymentId& id) { static_cast<void>(bench_.rollout.retry(group, id, some_class(), "ann")); });
-    else if (choice < 6) on_some_deployment([this](const GroupId& group, const DeploymentId& id) { static_cast<void>(bench_.rollout.remove(group, id, some_class(), "ann")); });
-    else if (choice < 12) report();
-    else if (choice < 13) bench_.tag(device(), random_.below(5) == 0 ? "not valid" : group());
-    else if (choice < 14) bench_.identify(device(), model());
-    else if (choice < 15) come_or_go();
-    else pass_time();
+    if (choice < 2)
+      create();
+    else if (choice < 3)
+      on_some_deployment([this](const GroupId& group, const DeploymentId& id) {
+        static_cast<void>(bench_.rollout.cancel(group, id, some_class(), "ann"));
+      });
+    else if (choice < 5)
+      on_some_deployment([this](const GroupId& group, const DeploymentId& id) {
+        static_cast<void>(bench_.rollout.retry(group, id, some_class(), "ann"));
+      });
+    else if (choice < 6)
+      on_some_deployment([this](const GroupId& group, const DeploymentId& id) {
+        static_cast<void>(bench_.rollout.remove(group, id, some_class(), "ann"));
+      });
+    else if (choice < 12)
+      report();
+    else if (choice < 13)
+      bench_.tag(device(), random_.below(5) == 0 ? "not valid" : group());
+    else if (choice < 14)
+      bench_.identify(device(), model());
+    else if (choice < 15)
+      come_or_go();
+    else
+      pass_time();
     check();
   }
 
@@ -47,7 +63,9 @@ class History {
   static std::string name(std::uint64_t i) { return "dev-" + std::to_string(i); }
   std::string group() { return random_.below(2) == 0 ? "plant" : "hall"; }
   std::string model() { return random_.below(4) == 0 ? "Kettle" : "Toaster"; }
-  std::optional<DeviceClassId> some_class() { return random_.below(2) == 0 ? std::nullopt : std::optional(toaster_class(model())); }
+  std::optional<DeviceClassId> some_class() {
+    return random_.below(2) == 0 ? std::nullopt : std::optional(toaster_class(model()));
+  }
   DeviceId device() {
     for (;;) {
       const auto id = device_id(name(random_.below(9)));
@@ -55,14 +73,17 @@ class History {
     }
   }
   UpdateId update() {
-    static const std::vector<UpdateId> all{update_id("1.0"), update_id("1.1"), update_id("2.0"), update_id("1.0", "Kettle")};
+    static const std::vector<UpdateId> all{update_id("1.0"), update_id("1.1"), update_id("2.0"),
+                                           update_id("1.0", "Kettle")};
     return all[random_.below(all.size())];
   }
 
   void create() {
     std::optional<store::RollbackPolicy> policy;
-    if (random_.below(3) == 0) policy = store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = 30, .failed_count = 1};
-    static_cast<void>(bench_.deploy("d" + std::to_string(random_.below(12)), update(), group(), std::chrono::minutes(random_.below(3) * 20), policy));
+    if (random_.below(3) == 0)
+      policy = store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = 30, .failed_count = 1};
+    static_cast<void>(bench_.deploy("d" + std::to_string(random_.below(12)), update(), group(),
+                                    std::chrono::minutes(random_.below(3) * 20), policy));
   }
 
   template <class Verb>
@@ -95,8 +116,10 @@ class History {
 
   void come_or_go() {
     const auto id = device_id(name(random_.below(9)));
-    if (!before_.devices.contains(id.str())) bench_.add_device(id.str(), group(), model());
-    else if (before_.devices.size() > 5) bench_.remove_device(id);
+    if (!before_.devices.contains(id.str()))
+      bench_.add_device(id.str(), group(), model());
+    else if (before_.devices.size() > 5)
+      bench_.remove_device(id);
   }
 
   void pass_time() {
@@ -111,7 +134,8 @@ class History {
       GODWIT_TRY(auto devices, records.fleet().list_devices({}, "", 1000));
       for (auto& one : devices) world.devices.emplace(one.id.str(), one);
       for (const char* where : {"plant", "hall", "$default"}) {
-        GODWIT_TRY(const auto deployments, records.rollout().list_deployments(group_id(where), std::nullopt, {}, 0, 1000));
+        GODWIT_TRY(const auto deployments,
+                   records.rollout().list_deployments(group_id(where), std::nullopt, {}, 0, 1000));
         for (const auto& deployment : deployments) {
           GODWIT_TRY(const auto subgroups, records.rollout().list_subgroups(deployment.number));
           world.subgroups.insert(world.subgroups.end(), subgroups.begin(), subgroups.end());
@@ -140,7 +164,8 @@ class History {
       const auto old = before_.rows.find(key);
       const bool was_finished = old != before_.rows.end() && old->second.state != DeviceState::in_progress;
       if (was_finished && row.state == DeviceState::in_progress) {
-        EXPECT_TRUE(row.workflow_id != old->second.workflow_id || row.retry_count > old->second.retry_count) << key.second << " works again unasked";
+        EXPECT_TRUE(row.workflow_id != old->second.workflow_id || row.retry_count > old->second.retry_count)
+            << key.second << " works again unasked";
       }
       if (row.state != DeviceState::in_progress) continue;
       const auto device = now.devices.find(key.second);
@@ -157,7 +182,8 @@ class History {
       const auto row = now.rows.find({device.deployment, id});
       const auto expected = row == now.rows.end() ? device.state : row->second.state;
       EXPECT_EQ(device.state, expected) << id << " mirrors its newest deployment";
-      EXPECT_FALSE(row == now.rows.end() && device.state == DeviceState::in_progress) << id << " waits for a deployment that is gone";
+      EXPECT_FALSE(row == now.rows.end() && device.state == DeviceState::in_progress)
+          << id << " waits for a deployment that is gone";
     }
     before_ = now;
   }
@@ -168,7 +194,8 @@ class History {
     for (const auto& one : now.subgroups) {
       EXPECT_EQ(one.sweep, store::Sweep::none);
       for (const auto& [key, row] : now.rows) {
-        const bool is_canceled = key.first == one.deployment && row.class_id == one.class_id && one.state == store::SubgroupDeploymentState::canceled;
+        const bool is_canceled = key.first == one.deployment && row.class_id == one.class_id &&
+                                 one.state == store::SubgroupDeploymentState::canceled;
         EXPECT_FALSE(is_canceled && row.state == DeviceState::in_progress) << key.second;
       }
       if (one.state != store::SubgroupDeploymentState::active) continue;

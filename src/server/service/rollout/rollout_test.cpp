@@ -65,10 +65,15 @@ TEST_F(Rollouts, a_wish_that_cannot_be_met_is_refused_with_the_reason) {
   EXPECT_EQ(bench.deploy("d", update_id("7.7")).error().message, "update Contoso/Toaster/7.7 has not been imported");
   EXPECT_NE(bench.deploy("d", update_id("9.0", "Part")).error().message.find("not deployable"), std::string::npos);
   EXPECT_EQ(bench.deploy("d", update_id("1.0", "Kettle")).error().code, Code::incompatible);
-  const auto policy = [](int percentage, int count) { return store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = percentage, .failed_count = count}; };
-  for (const auto& wrong : {policy(0, 1), policy(101, 1), policy(50, 0)}) EXPECT_EQ(bench.deploy("d", update_id("1.1"), "plant", {}, wrong).error().code, Code::invalid_argument);
-  EXPECT_EQ(bench.deploy("d", update_id("1.0"), "plant", {}, policy(1, 1)).error().code, Code::invalid_argument) << "rolls back to itself";
-  EXPECT_EQ(bench.rollout.describe(group_id("plant"), deployment_id("d"), std::nullopt).error().code, Code::not_found) << "nothing was stored";
+  const auto policy = [](int percentage, int count) {
+    return store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = percentage, .failed_count = count};
+  };
+  for (const auto& wrong : {policy(0, 1), policy(101, 1), policy(50, 0)})
+    EXPECT_EQ(bench.deploy("d", update_id("1.1"), "plant", {}, wrong).error().code, Code::invalid_argument);
+  EXPECT_EQ(bench.deploy("d", update_id("1.0"), "plant", {}, policy(1, 1)).error().code, Code::invalid_argument)
+      << "rolls back to itself";
+  EXPECT_EQ(bench.rollout.describe(group_id("plant"), deployment_id("d"), std::nullopt).error().code, Code::not_found)
+      << "nothing was stored";
 }
 
 TEST_F(Rollouts, a_newer_deployment_overtakes_and_late_reports_change_nothing) {
@@ -118,7 +123,8 @@ TEST_F(Rollouts, cancel_withdraws_unfinished_goals_and_keeps_what_has_ended) {
   EXPECT_EQ(bench.deployment_state("d1"), "Canceled");
   bench.give_up(second);
   EXPECT_EQ(bench.state_of(second, "d1"), "Canceled");
-  EXPECT_TRUE(bench.rollout.cancel(group_id("plant"), deployment_id("d1"), std::nullopt, "ann")) << "again changes nothing";
+  EXPECT_TRUE(bench.rollout.cancel(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"))
+      << "again changes nothing";
   bench.add_device("dev-3", "plant");
   EXPECT_EQ(bench.state_of(device_id("dev-3"), "d1"), "none") << "a cancelled deployment never becomes active";
 }
@@ -146,7 +152,8 @@ TEST_F(Rollouts, retry_asks_failed_devices_again_with_a_stamp) {
   bench.succeed(second, update_id("1.0"));
   EXPECT_EQ(bench.state_of(second, "d1"), "Succeeded");
   ASSERT_TRUE(bench.rollout.cancel(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"));
-  EXPECT_EQ(bench.rollout.retry(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code, Code::conflict);
+  EXPECT_EQ(bench.rollout.retry(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code,
+            Code::conflict);
 }
 
 TEST_F(Rollouts, a_future_deployment_waits_and_supersedes_only_when_it_starts) {
@@ -155,7 +162,8 @@ TEST_F(Rollouts, a_future_deployment_waits_and_supersedes_only_when_it_starts) {
   EXPECT_EQ(bench.deployment_state("later"), "Active");
   EXPECT_EQ(bench.deployment_state("now"), "Active");
   EXPECT_EQ(bench.state_of(first, "later"), "none");
-  const auto waiting = bench.rollout.status(group_id("plant"), deployment_id("later")).value().at("subgroupStatus").at(0);
+  const auto waiting =
+      bench.rollout.status(group_id("plant"), deployment_id("later")).value().at("subgroupStatus").at(0);
   EXPECT_EQ(waiting.at("totalDevices").as_uint64(), 2U);
   EXPECT_EQ(waiting.at("devicesInProgressCount").as_uint64(), 0U);
   bench.clock.advance(std::chrono::minutes(59));
@@ -172,13 +180,20 @@ TEST_F(Rollouts, devices_that_come_later_get_it_also_of_a_class_that_is_new_in_t
   both.summary = {.id = update_id("3.0", "Both"), .compatibility = {{{"model", "Toaster"}}, {{"model", "Kettle"}}}};
   both.import_manifest = "{}";
   both.etag = "e";
-  bench.expect(bench.store->write([&](store::Records& records) { return records.catalog().insert_update(both, {{5, {.manifest = "m", .signature = "s"}}}); }));
+  bench.expect(bench.store->write([&](store::Records& records) {
+    return records.catalog().insert_update(both, {{5, {.manifest = "m", .signature = "s"}}});
+  }));
   ASSERT_TRUE(bench.deploy("d1", both.summary.id));
   const auto third = bench.add_device("dev-3", "plant");
   EXPECT_EQ(bench.state_of(third, "d1"), "InProgress");
   const auto kettle = bench.add_device("dev-4", "plant", "Kettle");
   EXPECT_EQ(bench.state_of(kettle, "d1"), "InProgress");
-  EXPECT_EQ(bench.rollout.describe(group_id("plant"), deployment_id("d1"), std::nullopt).value().at("deviceClassSubgroups").as_array().size(), 2U);
+  EXPECT_EQ(bench.rollout.describe(group_id("plant"), deployment_id("d1"), std::nullopt)
+                .value()
+                .at("deviceClassSubgroups")
+                .as_array()
+                .size(),
+            2U);
 }
 
 TEST_F(Rollouts, a_device_that_leaves_finishes_and_one_that_returns_is_offered_again) {
@@ -201,10 +216,12 @@ TEST_F(Rollouts, a_device_whose_twin_refuses_the_goal_has_failed_with_the_reason
   bench.refusal = {"dev-1", Code::too_large};
   ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
   EXPECT_EQ(bench.state_of(first, "d1"), "Failed");
-  EXPECT_NE(std::string(bench.row_of(first, "d1").at("godwit").at("resultDetails").as_string()).find("the hub says no"), std::string::npos);
+  EXPECT_NE(std::string(bench.row_of(first, "d1").at("godwit").at("resultDetails").as_string()).find("the hub says no"),
+            std::string::npos);
   EXPECT_EQ(bench.state_of(second, "d1"), "InProgress");
   bench.refusal = {"dev-2", Code::database_failed};
-  EXPECT_EQ(bench.deploy("d2", update_id("1.1")).error().code, Code::database_failed) << "a failure of the store is not the device's";
+  EXPECT_EQ(bench.deploy("d2", update_id("1.1")).error().code, Code::database_failed)
+      << "a failure of the store is not the device's";
   EXPECT_EQ(bench.deployment_state("d1"), "Active") << "and everything is rolled back";
 }
 
@@ -225,7 +242,9 @@ TEST_F(Rollouts, urls_are_renewed_before_they_end_under_the_same_workflow) {
 
 TEST_F(Rollouts, enough_failures_roll_the_whole_group_back) {
   bench.add_device("dev-3", "plant");
-  ASSERT_TRUE(bench.deploy("d1", update_id("1.1"), "plant", {}, store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = 50, .failed_count = 2}));
+  ASSERT_TRUE(
+      bench.deploy("d1", update_id("1.1"), "plant", {},
+                   store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = 50, .failed_count = 2}));
   bench.succeed(first, update_id("1.1"));
   bench.break_down(second);
   EXPECT_EQ(bench.deployment_state("d1"), "Active");
@@ -236,17 +255,20 @@ TEST_F(Rollouts, enough_failures_roll_the_whole_group_back) {
   const auto& rollback = all.at(1).as_object();
   EXPECT_TRUE(rollback.at("isCloudInitiatedRollback").as_bool());
   const std::string id(rollback.at("deploymentId").as_string());
-  for (const char* device : {"dev-1", "dev-2", "dev-3"}) EXPECT_EQ(bench.state_of(device_id(device), id), "InProgress") << device;
+  for (const char* device : {"dev-1", "dev-2", "dev-3"})
+    EXPECT_EQ(bench.state_of(device_id(device), id), "InProgress") << device;
 }
 
 TEST_F(Rollouts, delete_needs_a_cancel_and_then_leaves_nothing) {
   ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
-  EXPECT_EQ(bench.rollout.remove(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code, Code::conflict);
+  EXPECT_EQ(bench.rollout.remove(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code,
+            Code::conflict);
   ASSERT_TRUE(bench.rollout.cancel(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"));
   ASSERT_TRUE(bench.rollout.remove(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"));
   EXPECT_EQ(bench.deployment_state("d1").substr(0, 5), "group");
   EXPECT_EQ(bench.rollout.describe(group_id("plant"), deployment_id("d1"), std::nullopt).error().code, Code::not_found);
-  EXPECT_EQ(bench.inventory.describe_device(first).value().at("lastDeploymentId").as_string(), "d1") << "history stays on the device";
+  EXPECT_EQ(bench.inventory.describe_device(first).value().at("lastDeploymentId").as_string(), "d1")
+      << "history stays on the device";
 }
 
 TEST_F(Rollouts, an_update_is_in_use_while_a_live_deployment_wants_it) {
@@ -258,7 +280,9 @@ TEST_F(Rollouts, an_update_is_in_use_while_a_live_deployment_wants_it) {
     }));
     return is_used_now;
   };
-  ASSERT_TRUE(bench.deploy("d1", update_id("1.1"), "plant", std::chrono::hours(1), store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = 50, .failed_count = 2}));
+  ASSERT_TRUE(
+      bench.deploy("d1", update_id("1.1"), "plant", std::chrono::hours(1),
+                   store::RollbackPolicy{.update = update_id("1.0"), .failed_percentage = 50, .failed_count = 2}));
   EXPECT_TRUE(is_used(update_id("1.1")));
   EXPECT_TRUE(is_used(update_id("1.0"))) << "as the target of a rollback";
   ASSERT_TRUE(bench.rollout.cancel(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"));
@@ -271,9 +295,14 @@ TEST(Rollout, a_big_group_is_swept_in_chunks_that_a_restart_continues) {
   for (int i = 0; i < 10; ++i) bench.add_device("dev-" + std::to_string(i), "plant");
   ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
   EXPECT_EQ(bench.goals_sent, 3) << "the first chunk is the request's own";
-  EXPECT_EQ(bench.rollout.retry(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code, Code::conflict) << "not before the sweep has ended";
+  EXPECT_EQ(bench.rollout.retry(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code,
+            Code::conflict)
+      << "not before the sweep has ended";
   Rollout restarted(*bench.store, bench.clock, bench.log, bench.catalog, bench.inventory, bench.urls,
-                    [&](store::Records& records, const DeviceId& id, const json::Object& patch) { return bench.set_desired(records, id, patch); }, {.limits = {.chunk = 3}});
+                    [&](store::Records& records, const DeviceId& id, const json::Object& patch) {
+                      return bench.set_desired(records, id, patch);
+                    },
+                    {.limits = {.chunk = 3}});
   ASSERT_TRUE(restarted.tick());
   EXPECT_EQ(bench.goals_sent, 10);
   ASSERT_TRUE(restarted.tick());
@@ -283,7 +312,8 @@ TEST(Rollout, a_big_group_is_swept_in_chunks_that_a_restart_continues) {
   ASSERT_TRUE(restarted.tick());
   EXPECT_EQ(bench.goals_sent, 20);
   ASSERT_TRUE(restarted.cancel(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"));
-  EXPECT_EQ(restarted.remove(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code, Code::conflict) << "its cancel is on the way";
+  EXPECT_EQ(restarted.remove(group_id("plant"), deployment_id("d1"), std::nullopt, "ann").error().code, Code::conflict)
+      << "its cancel is on the way";
   ASSERT_TRUE(restarted.tick());
   EXPECT_EQ(bench.goals_sent, 30);
   EXPECT_TRUE(restarted.remove(group_id("plant"), deployment_id("d1"), std::nullopt, "ann"));
@@ -295,7 +325,8 @@ TEST(Rollout, the_planners_thread_starts_a_deployment_when_it_is_woken_and_stops
   for (int i = 0; i < 5; ++i) bench.add_device("dev-" + std::to_string(i), "plant");
   bench.rollout.start();
   ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
-  for (int i = 0; i < 500 && bench.state_of(device_id("dev-4"), "d1") != "InProgress"; ++i) std::this_thread::sleep_for(Duration(10));
+  for (int i = 0; i < 500 && bench.state_of(device_id("dev-4"), "d1") != "InProgress"; ++i)
+    std::this_thread::sleep_for(Duration(10));
   EXPECT_EQ(bench.state_of(device_id("dev-4"), "d1"), "InProgress");
   bench.rollout.stop();
 }

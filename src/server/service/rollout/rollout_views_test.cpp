@@ -19,7 +19,8 @@ TEST(Views, a_device_appears_when_it_tells_what_it_is_and_moves_with_tag_and_pro
   const auto id = device_id("dev-1");
   bench.add_identity(id);
   EXPECT_EQ(bench.inventory.describe_device(id).error().code, Code::not_found);
-  EXPECT_EQ(text(bench.inventory.list_health({.is_healthy = false}, "").value().values.at(0).as_object(), "deviceId"), "dev-1");
+  EXPECT_EQ(text(bench.inventory.list_health({.is_healthy = false}, "").value().values.at(0).as_object(), "deviceId"),
+            "dev-1");
   bench.identify(id, "Toaster");
   auto device = bench.inventory.describe_device(id).value();
   EXPECT_EQ(text(device, "groupId"), "$default");
@@ -52,8 +53,9 @@ TEST(Views, compliance_moves_from_new_to_in_progress_to_latest_and_adds_up) {
   bench.add_device("dev-3", "", "Kettle");
   const auto counts = [&](const std::optional<GroupId>& group) {
     const auto object = bench.inventory.compliance(group, std::nullopt).value();
-    return std::array<std::uint64_t, 4>{object.at("totalDeviceCount").as_uint64(), object.at("onLatestUpdateDeviceCount").as_uint64(),
-                                        object.at("newUpdatesAvailableDeviceCount").as_uint64(), object.at("updatesInProgressDeviceCount").as_uint64()};
+    return std::array<std::uint64_t, 4>{
+        object.at("totalDeviceCount").as_uint64(), object.at("onLatestUpdateDeviceCount").as_uint64(),
+        object.at("newUpdatesAvailableDeviceCount").as_uint64(), object.at("updatesInProgressDeviceCount").as_uint64()};
   };
   using Counts = std::array<std::uint64_t, 4>;
   EXPECT_EQ(counts(std::nullopt), (Counts{3, 1, 2, 0})) << "the kettle has no update that fits";
@@ -105,7 +107,8 @@ TEST(Views, progress_is_shown_while_the_device_works_on_the_deployment_and_not_a
   const auto id = bench.add_device("dev-1", "plant");
   ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
   bench.begin(id);
-  bench.patch(id, twin::progress_patch({.phase = "downloading", .step = 1, .steps = 2, .done_bytes = 5, .total_bytes = 9}));
+  bench.patch(id,
+              twin::progress_patch({.phase = "downloading", .step = 1, .steps = 2, .done_bytes = 5, .total_bytes = 9}));
   const auto own = bench.row_of(id, "d1").at("godwit").as_object();
   EXPECT_EQ(text(own, "phase"), "downloading");
   EXPECT_EQ(own.at("step").as_int64(), 1);
@@ -120,7 +123,9 @@ TEST(Views, the_default_group_is_first_in_every_order) {
   bench.add_device("dev-2", "beta");
   bench.add_device("dev-3", "beta");
   bench.add_device("dev-4", "!x");  // not a group: unhealthy
-  const auto order = [&](GroupOrder by, bool is_descending) { return ids(bench.inventory.list_groups(by, is_descending, "").value(), "groupId"); };
+  const auto order = [&](GroupOrder by, bool is_descending) {
+    return ids(bench.inventory.list_groups(by, is_descending, "").value(), "groupId");
+  };
   using Names = std::vector<std::string>;
   EXPECT_EQ(order(GroupOrder::group_id, false), (Names{"$default", "alpha", "beta"}));
   EXPECT_EQ(order(GroupOrder::group_id, true), (Names{"$default", "beta", "alpha"}));
@@ -139,17 +144,29 @@ TEST(Views, lists_filter_and_page) {
   EXPECT_EQ(rest.next_token, "");
   ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
   bench.break_down(device_id("dev-1001"));
-  EXPECT_EQ(ids(bench.inventory.list_devices({.group = group_id("plant"), .state = DeviceState::failed}, "").value(), "deviceId"), std::vector<std::string>{"dev-1001"});
-  EXPECT_EQ(bench.inventory.list_devices({.group = group_id("plant"), .is_never_deployed = true}, "").value().values.size(), 0U);
-  EXPECT_EQ(bench.inventory.list_devices({.group = group_id("$default"), .is_never_deployed = true}, "").value().values.size(), 100U);
-  EXPECT_EQ(bench.rollout.device_states(group_id("plant"), deployment_id("d1"), {.state = DeviceState::in_progress}, "").value().values.size(), 2U);
+  EXPECT_EQ(ids(bench.inventory.list_devices({.group = group_id("plant"), .state = DeviceState::failed}, "").value(),
+                "deviceId"),
+            std::vector<std::string>{"dev-1001"});
+  EXPECT_EQ(
+      bench.inventory.list_devices({.group = group_id("plant"), .is_never_deployed = true}, "").value().values.size(),
+      0U);
+  EXPECT_EQ(bench.inventory.list_devices({.group = group_id("$default"), .is_never_deployed = true}, "")
+                .value()
+                .values.size(),
+            100U);
+  EXPECT_EQ(bench.rollout.device_states(group_id("plant"), deployment_id("d1"), {.state = DeviceState::in_progress}, "")
+                .value()
+                .values.size(),
+            2U);
 }
 
 TEST(Views, classes_can_be_named_found_and_deleted_only_when_unused) {
   RolloutBench bench;
   const auto id = bench.add_device("dev-1", "plant");
-  EXPECT_EQ(bench.inventory.rename_class(toaster_class(), "no spaces please", "ann").error().code, Code::invalid_argument);
-  EXPECT_EQ(text(bench.inventory.rename_class(toaster_class(), "Toaster-2", "ann").value(), "friendlyName"), "Toaster-2");
+  EXPECT_EQ(bench.inventory.rename_class(toaster_class(), "no spaces please", "ann").error().code,
+            Code::invalid_argument);
+  EXPECT_EQ(text(bench.inventory.rename_class(toaster_class(), "Toaster-2", "ann").value(), "friendlyName"),
+            "Toaster-2");
   EXPECT_EQ(bench.inventory.list_classes("Toaster-2", "").value().values.size(), 1U);
   EXPECT_EQ(bench.inventory.list_classes("Toaster", "").value().values.size(), 0U);
   EXPECT_EQ(bench.inventory.remove_class(toaster_class(), "ann").error().code, Code::conflict);
@@ -168,7 +185,8 @@ TEST(Views, a_device_sync_reads_every_twin_again_in_chunks) {
   RolloutBench bench(2);
   for (int i = 0; i < 5; ++i) bench.add_device("dev-" + std::to_string(i), "plant");
   bench.expect(bench.store->write([&](store::Records& records) -> Result<void> {  // an inventory that was lost
-    for (int i = 0; i < 5; ++i) GODWIT_TRY_VOID(records.fleet().remove_device(device_id("dev-" + std::to_string(i))).map([](bool) {}));
+    for (int i = 0; i < 5; ++i)
+      GODWIT_TRY_VOID(records.fleet().remove_device(device_id("dev-" + std::to_string(i))).map([](bool) {}));
     return {};
   }));
   EXPECT_EQ(bench.inventory.list_devices({}, "").value().values.size(), 0U);

@@ -12,24 +12,32 @@ using State = store::SubgroupDeploymentState;
 constexpr std::size_t kRemovalChunk = 500;
 
 Result<void> check_policy(const store::RollbackPolicy& policy, const UpdateId& update) {
-  if (policy.failed_percentage < 1 || policy.failed_percentage > 100) return fail(Code::invalid_argument, "rollbackPolicy.failure.devicesFailedPercentage must be 1 to 100");
-  if (policy.failed_count < 1) return fail(Code::invalid_argument, "rollbackPolicy.failure.devicesFailedCount must be at least 1");
-  if (policy.update == update) return fail(Code::invalid_argument, "rollbackPolicy.update is the update that is deployed");
+  if (policy.failed_percentage < 1 || policy.failed_percentage > 100)
+    return fail(Code::invalid_argument, "rollbackPolicy.failure.devicesFailedPercentage must be 1 to 100");
+  if (policy.failed_count < 1)
+    return fail(Code::invalid_argument, "rollbackPolicy.failure.devicesFailedCount must be at least 1");
+  if (policy.update == update)
+    return fail(Code::invalid_argument, "rollbackPolicy.update is the update that is deployed");
   return {};
 }
 
 /// The subgroups that a verb is about: the one named, or all.
-Result<std::vector<store::SubgroupDeployment>> chosen(store::Records& records, const store::DeploymentRecord& deployment, const std::optional<DeviceClassId>& class_id) {
+Result<std::vector<store::SubgroupDeployment>> chosen(store::Records& records,
+                                                      const store::DeploymentRecord& deployment,
+                                                      const std::optional<DeviceClassId>& class_id) {
   if (!class_id) return records.rollout().list_subgroups(deployment.number);
   GODWIT_TRY(auto one, need_subgroup_deployment(records, deployment, *class_id));
   return std::vector<store::SubgroupDeployment>{std::move(one)};
 }
 
 /// Devices keep the number of their newest deployment; none may wait for a deployment that is gone.
-Result<void> release_devices(store::Records& records, std::int64_t number, const std::optional<DeviceClassId>& class_id, WallTime now) {
+Result<void> release_devices(store::Records& records, std::int64_t number, const std::optional<DeviceClassId>& class_id,
+                             WallTime now) {
   std::string after;
   for (;;) {
-    GODWIT_TRY(const auto rows, records.rollout().list_devices(number, {.class_id = class_id, .state = DeviceState::in_progress}, after, kRemovalChunk));
+    GODWIT_TRY(const auto rows,
+               records.rollout().list_devices(number, {.class_id = class_id, .state = DeviceState::in_progress}, after,
+                                              kRemovalChunk));
     for (const store::DeploymentDevice& row : rows) {
       GODWIT_TRY(auto device, records.fleet().find_device(row.device));
       if (!device || device->deployment != number) continue;
@@ -51,14 +59,20 @@ Result<store::DeploymentRecord> need_deployment(store::Records& records, const G
   return *std::move(deployment);
 }
 
-Result<store::SubgroupDeployment> need_subgroup_deployment(store::Records& records, const store::DeploymentRecord& deployment, const DeviceClassId& class_id) {
+Result<store::SubgroupDeployment> need_subgroup_deployment(store::Records& records,
+                                                           const store::DeploymentRecord& deployment,
+                                                           const DeviceClassId& class_id) {
   GODWIT_TRY(auto subgroup, records.rollout().find_subgroup(deployment.number, class_id));
-  if (!subgroup) return fail(Code::not_found, "deployment '" + deployment.id.str() + "' does not go to device class " + class_id.str() + " of group '" + deployment.group.str() + "'");
+  if (!subgroup)
+    return fail(Code::not_found, "deployment '" + deployment.id.str() + "' does not go to device class " +
+                                     class_id.str() + " of group '" + deployment.group.str() + "'");
   return *std::move(subgroup);
 }
 
-Result<void> Rollout::audit(store::Records& records, const std::string& actor, std::string action, const GroupId& group, const DeploymentId& id) const {
-  return records.access().append_audit({.at = clock_.now(), .actor = actor, .action = std::move(action), .subject = group.str() + "/" + id.str()});
+Result<void> Rollout::audit(store::Records& records, const std::string& actor, std::string action, const GroupId& group,
+                            const DeploymentId& id) const {
+  return records.access().append_audit(
+      {.at = clock_.now(), .actor = actor, .action = std::move(action), .subject = group.str() + "/" + id.str()});
 }
 
 Result<json::Object> Rollout::create(const DeploymentWish& wish, const std::string& actor) {
@@ -67,10 +81,17 @@ Result<json::Object> Rollout::create(const DeploymentWish& wish, const std::stri
     GODWIT_TRY([[maybe_unused]] const auto group, need_group(records, wish.group));
     GODWIT_TRY(const auto existing, records.rollout().find_deployment(wish.group, wish.id));
     if (existing) {
-      if (existing->update == wish.update && existing->start == wish.start && existing->rollback == wish.rollback) return {};
-      return fail(Code::conflict, "deployment '" + wish.id.str() + "' exists with another update, start time or rollback policy; a deployment cannot be changed, choose another id");
+      if (existing->update == wish.update && existing->start == wish.start && existing->rollback == wish.rollback)
+        return {};
+      return fail(Code::conflict, "deployment '" + wish.id.str() +
+                                      "' exists with another update, start time or rollback policy; a deployment "
+                                      "cannot be changed, choose another id");
     }
-    GODWIT_TRY([[maybe_unused]] const auto begun, lifecycle_.begin(records, {.group = wish.group, .id = wish.id, .update = wish.update, .start = wish.start, .rollback = wish.rollback}));
+    GODWIT_TRY([[maybe_unused]] const auto begun, lifecycle_.begin(records, {.group = wish.group,
+                                                                             .id = wish.id,
+                                                                             .update = wish.update,
+                                                                             .start = wish.start,
+                                                                             .rollback = wish.rollback}));
     records.after_commit([this] { wake(); });
     return audit(records, actor, "deployment.created", wish.group, wish.id);
   };
@@ -78,7 +99,8 @@ Result<json::Object> Rollout::create(const DeploymentWish& wish, const std::stri
   return describe(wish.group, wish.id, std::nullopt);
 }
 
-Result<json::Object> Rollout::cancel(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id, const std::string& actor) {
+Result<json::Object> Rollout::cancel(const GroupId& group, const DeploymentId& id,
+                                     const std::optional<DeviceClassId>& class_id, const std::string& actor) {
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     GODWIT_TRY(const auto subgroups, chosen(records, deployment, class_id));
@@ -96,21 +118,26 @@ Result<json::Object> Rollout::cancel(const GroupId& group, const DeploymentId& i
       records.after_commit([this] { wake(); });
       return audit(records, actor, "deployment.canceled", group, id);
     }
-    if (std::any_of(subgroups.begin(), subgroups.end(), [](const auto& one) { return one.state == State::canceled; })) return {};
-    return fail(Code::conflict, "deployment '" + id.str() + "' is not active any more: a newer one has taken its place");
+    if (std::any_of(subgroups.begin(), subgroups.end(), [](const auto& one) { return one.state == State::canceled; }))
+      return {};
+    return fail(Code::conflict,
+                "deployment '" + id.str() + "' is not active any more: a newer one has taken its place");
   };
   GODWIT_TRY_VOID(store_.write(job));
   return describe(group, id, class_id);
 }
 
-Result<json::Object> Rollout::retry(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id, const std::string& actor) {
+Result<json::Object> Rollout::retry(const GroupId& group, const DeploymentId& id,
+                                    const std::optional<DeviceClassId>& class_id, const std::string& actor) {
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     GODWIT_TRY(const auto subgroups, chosen(records, deployment, class_id));
     bool is_changed = false;
     for (store::SubgroupDeployment subgroup : subgroups) {
       if (subgroup.state != State::active) continue;
-      if (subgroup.sweep != Sweep::none) return fail(Code::conflict, "deployment '" + id.str() + "' is still being sent to its devices; try again in a moment");
+      if (subgroup.sweep != Sweep::none)
+        return fail(Code::conflict,
+                    "deployment '" + id.str() + "' is still being sent to its devices; try again in a moment");
       // The agent takes any other text as another try, so two retries within a millisecond must differ.
       WallTime stamp = clock_.now();
       while (format_time_7(stamp) == subgroup.retry_timestamp) stamp += Duration(1);
@@ -122,7 +149,9 @@ Result<json::Object> Rollout::retry(const GroupId& group, const DeploymentId& id
       GODWIT_TRY_VOID(lifecycle_.sweep(records, subgroup));
       is_changed = true;
     }
-    if (!is_changed) return fail(Code::conflict, "deployment '" + id.str() + "' is not active: only an active deployment can be retried");
+    if (!is_changed)
+      return fail(Code::conflict,
+                  "deployment '" + id.str() + "' is not active: only an active deployment can be retried");
     records.after_commit([this] { wake(); });
     return audit(records, actor, "deployment.retried", group, id);
   };
@@ -130,14 +159,17 @@ Result<json::Object> Rollout::retry(const GroupId& group, const DeploymentId& id
   return describe(group, id, class_id);
 }
 
-Result<void> Rollout::remove(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id, const std::string& actor) {
+Result<void> Rollout::remove(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id,
+                             const std::string& actor) {
   return store_.write([&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     GODWIT_TRY(const auto subgroups, chosen(records, deployment, class_id));
     for (const store::SubgroupDeployment& subgroup : subgroups) {
       if (subgroup.state == State::scheduled || subgroup.state == State::active)
         return fail(Code::conflict, "deployment '" + id.str() + "' is active; cancel it before it is deleted");
-      if (subgroup.sweep != Sweep::none) return fail(Code::conflict, "the cancel of deployment '" + id.str() + "' is still being sent to devices; try again in a moment");
+      if (subgroup.sweep != Sweep::none)
+        return fail(Code::conflict, "the cancel of deployment '" + id.str() +
+                                        "' is still being sent to devices; try again in a moment");
     }
     GODWIT_TRY_VOID(release_devices(records, deployment.number, class_id, clock_.now()));
     if (class_id) GODWIT_TRY_VOID(records.rollout().remove_subgroup(deployment.number, *class_id));

@@ -22,10 +22,12 @@ std::string_view state_name(State state) {
 }
 
 bool all_are(const std::vector<store::SubgroupDeployment>& subgroups, State state) {
-  return !subgroups.empty() && std::all_of(subgroups.begin(), subgroups.end(), [state](const auto& one) { return one.state == state; });
+  return !subgroups.empty() &&
+         std::all_of(subgroups.begin(), subgroups.end(), [state](const auto& one) { return one.state == state; });
 }
 
-Result<json::Object> deployment_json(const store::DeploymentRecord& deployment, const std::vector<store::SubgroupDeployment>& subgroups, Lookup& lookup) {
+Result<json::Object> deployment_json(const store::DeploymentRecord& deployment,
+                                     const std::vector<store::SubgroupDeployment>& subgroups, Lookup& lookup) {
   json::Object object;
   object["deploymentId"] = deployment.id.str();
   object["startDateTime"] = management_time(deployment.start);
@@ -35,7 +37,8 @@ Result<json::Object> deployment_json(const store::DeploymentRecord& deployment, 
   for (const store::SubgroupDeployment& one : subgroups) classes.emplace_back(one.class_id.str());
   object["deviceClassSubgroups"] = std::move(classes);
   if (all_are(subgroups, State::canceled)) object["isCanceled"] = true;
-  if (std::any_of(subgroups.begin(), subgroups.end(), [](const auto& one) { return one.is_retried; })) object["isRetried"] = true;
+  if (std::any_of(subgroups.begin(), subgroups.end(), [](const auto& one) { return one.is_retried; }))
+    object["isRetried"] = true;
   if (deployment.rollback) {
     json::Object failure;
     failure["devicesFailedPercentage"] = deployment.rollback->failed_percentage;
@@ -120,7 +123,9 @@ Result<json::Object> device_state_json(store::Records& records, const store::Dep
 }  // namespace
 
 DeploymentState combine(const std::vector<store::SubgroupDeployment>& subgroups) {
-  const auto has = [&subgroups](State state) { return std::any_of(subgroups.begin(), subgroups.end(), [state](const auto& one) { return one.state == state; }); };
+  const auto has = [&subgroups](State state) {
+    return std::any_of(subgroups.begin(), subgroups.end(), [state](const auto& one) { return one.state == state; });
+  };
   const bool is_live = has(State::active) || has(State::scheduled);
   if (is_live) return has(State::failed) ? DeploymentState::active_with_subgroup_failures : DeploymentState::active;
   if (all_are(subgroups, State::canceled)) return DeploymentState::canceled;
@@ -128,7 +133,8 @@ DeploymentState combine(const std::vector<store::SubgroupDeployment>& subgroups)
   return DeploymentState::inactive;
 }
 
-Result<json::Object> Rollout::describe(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id) const {
+Result<json::Object> Rollout::describe(const GroupId& group, const DeploymentId& id,
+                                       const std::optional<DeviceClassId>& class_id) const {
   return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     GODWIT_TRY(auto subgroups, records.rollout().list_subgroups(deployment.number));
@@ -141,7 +147,8 @@ Result<json::Object> Rollout::describe(const GroupId& group, const DeploymentId&
   });
 }
 
-Result<FleetPage> Rollout::list(const GroupId& group, const std::optional<DeviceClassId>& class_id, store::RolloutRecords::ListOrder order, const std::string& token) const {
+Result<FleetPage> Rollout::list(const GroupId& group, const std::optional<DeviceClassId>& class_id,
+                                store::RolloutRecords::ListOrder order, const std::string& token) const {
   return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
     if (token.size() > 9 || !std::all_of(token.begin(), token.end(), [](char c) { return c >= '0' && c <= '9'; }))
       return fail(Code::invalid_argument, "the continuation token is not one of this list");
@@ -151,7 +158,8 @@ Result<FleetPage> Rollout::list(const GroupId& group, const std::optional<Device
     } else {
       GODWIT_TRY([[maybe_unused]] const auto known, need_group(records, group));
     }
-    GODWIT_TRY(const auto deployments, records.rollout().list_deployments(group, class_id, order, offset, kFleetPageSize));
+    GODWIT_TRY(const auto deployments,
+               records.rollout().list_deployments(group, class_id, order, offset, kFleetPageSize));
     Lookup lookup(records);
     FleetPage page;
     for (const store::DeploymentRecord& deployment : deployments) {
@@ -183,7 +191,8 @@ Result<json::Object> Rollout::status(const GroupId& group, const DeploymentId& i
   });
 }
 
-Result<json::Object> Rollout::subgroup_status(const GroupId& group, const DeploymentId& id, const DeviceClassId& class_id) const {
+Result<json::Object> Rollout::subgroup_status(const GroupId& group, const DeploymentId& id,
+                                              const DeviceClassId& class_id) const {
   return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     GODWIT_TRY(const auto subgroup, need_subgroup_deployment(records, deployment, class_id));
@@ -191,7 +200,8 @@ Result<json::Object> Rollout::subgroup_status(const GroupId& group, const Deploy
   });
 }
 
-Result<FleetPage> Rollout::device_states(const GroupId& group, const DeploymentId& id, const store::DeploymentDeviceFilter& filter, const std::string& token) const {
+Result<FleetPage> Rollout::device_states(const GroupId& group, const DeploymentId& id,
+                                         const store::DeploymentDeviceFilter& filter, const std::string& token) const {
   return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     if (filter.class_id) {

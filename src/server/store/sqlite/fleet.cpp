@@ -7,7 +7,8 @@ namespace godwit::store::sqlite {
 namespace {
 
 constexpr std::string_view kDeviceColumns =
-    "id, group_id, class_id, failed_check, health_problem, model_id, installed, attempted, deployment, last_deployment_id, state, result_json, created, updated";
+    "id, group_id, class_id, failed_check, health_problem, model_id, installed, attempted, deployment, "
+    "last_deployment_id, state, result_json, created, updated";
 
 Result<FleetDevice> read_device(Statement& row) {
   GODWIT_TRY(auto id, stored_id<DeviceId>(row.text_view(0), "device id"));
@@ -51,7 +52,8 @@ Result<FleetCount> read_count(Statement& row) {
 Result<UpdateId> stored_update(std::string_view text) {
   const auto first = text.find('/');
   const auto second = first == std::string_view::npos ? first : text.find('/', first + 1);
-  if (second == std::string_view::npos) return fail(Code::database_failed, "stored update id '" + std::string(text) + "' cannot be read");
+  if (second == std::string_view::npos)
+    return fail(Code::database_failed, "stored update id '" + std::string(text) + "' cannot be read");
   auto id = UpdateId::parse(text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1));
   if (!id) return damaged("update id", id.error());
   return *std::move(id);
@@ -76,22 +78,26 @@ Result<std::optional<DeviceState>> stored_state_or_nothing(std::int64_t number) 
 }
 
 Result<std::optional<FleetDevice>> SqliteFleet::find_device(const DeviceId& id) {
-  GODWIT_TRY(auto row, connection_.prepare("SELECT " + std::string(kDeviceColumns) + " FROM fleet_devices WHERE id = ?"));
+  GODWIT_TRY(auto row,
+             connection_.prepare("SELECT " + std::string(kDeviceColumns) + " FROM fleet_devices WHERE id = ?"));
   row.bind(id.str());
   return one(row, read_device);
 }
 
 Result<void> SqliteFleet::save_device(const FleetDevice& device) {
   return connection_.run(
-      "INSERT INTO fleet_devices (id, group_id, class_id, failed_check, health_problem, model_id, installed, attempted, deployment, "
+      "INSERT INTO fleet_devices (id, group_id, class_id, failed_check, health_problem, model_id, installed, "
+      "attempted, deployment, "
       "last_deployment_id, state, result_json, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT (id) DO UPDATE SET group_id = excluded.group_id, class_id = excluded.class_id, failed_check = excluded.failed_check, "
-      "health_problem = excluded.health_problem, model_id = excluded.model_id, installed = excluded.installed, attempted = excluded.attempted, "
+      "ON CONFLICT (id) DO UPDATE SET group_id = excluded.group_id, class_id = excluded.class_id, failed_check = "
+      "excluded.failed_check, "
+      "health_problem = excluded.health_problem, model_id = excluded.model_id, installed = excluded.installed, "
+      "attempted = excluded.attempted, "
       "deployment = excluded.deployment, last_deployment_id = excluded.last_deployment_id, state = excluded.state, "
       "result_json = excluded.result_json, updated = excluded.updated",
-      device.id.str(), device.group.str(), column(device.class_id), device.failed_check, device.health_problem, device.model_id,
-      column(device.installed), column(device.attempted), device.deployment, device.last_deployment_id, column(device.state),
-      device.result_json, device.created, device.updated);
+      device.id.str(), device.group.str(), column(device.class_id), device.failed_check, device.health_problem,
+      device.model_id, column(device.installed), column(device.attempted), device.deployment, device.last_deployment_id,
+      column(device.state), device.result_json, device.created, device.updated);
 }
 
 Result<bool> SqliteFleet::remove_device(const DeviceId& id) {
@@ -99,7 +105,8 @@ Result<bool> SqliteFleet::remove_device(const DeviceId& id) {
   return connection_.changes() > 0;
 }
 
-Result<std::vector<FleetDevice>> SqliteFleet::list_devices(const FleetFilter& filter, const std::string& after, std::size_t limit) {
+Result<std::vector<FleetDevice>> SqliteFleet::list_devices(const FleetFilter& filter, const std::string& after,
+                                                           std::size_t limit) {
   std::string sql = "SELECT " + std::string(kDeviceColumns) + " FROM fleet_devices WHERE id > ?";
   if (filter.group) sql += " AND group_id = ?";
   if (filter.class_id) sql += " AND class_id = ?";
@@ -116,7 +123,8 @@ Result<std::vector<FleetDevice>> SqliteFleet::list_devices(const FleetFilter& fi
   return all(rows, read_device);
 }
 
-Result<std::vector<FleetCount>> SqliteFleet::counts(const std::optional<GroupId>& group, const std::optional<DeviceClassId>& class_id) {
+Result<std::vector<FleetCount>> SqliteFleet::counts(const std::optional<GroupId>& group,
+                                                    const std::optional<DeviceClassId>& class_id) {
   std::string sql = "SELECT group_id, class_id, installed, attempted, state, devices FROM fleet_counts WHERE 1";
   if (group) sql += " AND group_id = ?";
   if (class_id) sql += " AND class_id = ?";
@@ -127,8 +135,9 @@ Result<std::vector<FleetCount>> SqliteFleet::counts(const std::optional<GroupId>
 }
 
 Result<std::vector<FleetCount>> SqliteFleet::recount() {
-  GODWIT_TRY(auto rows, connection_.prepare("SELECT group_id, class_id, installed, attempted, state, count(*) FROM fleet_devices "
-                                            "GROUP BY group_id, class_id, installed, attempted, state ORDER BY 1, 2, 3, 4, 5"));
+  GODWIT_TRY(auto rows,
+             connection_.prepare("SELECT group_id, class_id, installed, attempted, state, count(*) FROM fleet_devices "
+                                 "GROUP BY group_id, class_id, installed, attempted, state ORDER BY 1, 2, 3, 4, 5"));
   return all(rows, read_count);
 }
 

@@ -1,5 +1,5 @@
-// How ids, updates and states are written into columns, shared by fleet and rollout tables. "" is no update and no class,
-// -1 no state. A value that cannot be read back means a damaged database.
+// How ids, updates and states are written into columns, shared by fleet and rollout tables. "" is no update and no
+// class, -1 no state. A value that cannot be read back means a damaged database.
 #pragma once
 
 #include <optional>
@@ -32,10 +32,16 @@ template <class IdType>
 
 [[nodiscard]] Result<UpdateId> stored_update(std::string_view text);
 [[nodiscard]] Result<std::optional<UpdateId>> stored_update_or_nothing(std::string_view text);
-[[nodiscard]] inline std::string column(const std::optional<UpdateId>& update) { return update ? update->str() : std::string{}; }
-[[nodiscard]] inline std::string column(const std::optional<DeviceClassId>& id) { return id ? id->str() : std::string{}; }
+[[nodiscard]] inline std::string column(const std::optional<UpdateId>& update) {
+  return update ? update->str() : std::string{};
+}
+[[nodiscard]] inline std::string column(const std::optional<DeviceClassId>& id) {
+  return id ? id->str() : std::string{};
+}
 [[nodiscard]] inline std::int64_t column(DeviceState state) { return static_cast<std::int64_t>(state); }
-[[nodiscard]] inline std::int64_t column(const std::optional<DeviceState>& state) { return state ? column(*state) : -1; }
+[[nodiscard]] inline std::int64_t column(const std::optional<DeviceState>& state) {
+  return state ? column(*state) : -1;
+}
 [[nodiscard]] Result<DeviceState> stored_state(std::int64_t number);
 [[nodiscard]] Result<std::optional<DeviceState>> stored_state_or_nothing(std::int64_t number);
 

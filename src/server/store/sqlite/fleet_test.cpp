@@ -11,7 +11,11 @@ DeviceClassId class_id(char digit) { return DeviceClassId::parse(std::string(40,
 UpdateId update_id(std::string_view version) { return UpdateId::parse("Contoso", "Toaster", version).value(); }
 
 FleetDevice device(std::string_view name, std::string_view group, std::optional<DeviceClassId> of_class) {
-  return {.id = device_id(name), .group = group_id(group), .class_id = std::move(of_class), .created = from_unix_ms(1), .updated = from_unix_ms(2)};
+  return {.id = device_id(name),
+          .group = group_id(group),
+          .class_id = std::move(of_class),
+          .created = from_unix_ms(1),
+          .updated = from_unix_ms(2)};
 }
 
 Result<void> counters_equal_a_recount(FleetRecords& fleet) {
@@ -104,7 +108,9 @@ TEST(FleetRecords, classes_groups_and_subgroups_come_and_go) {
   ASSERT_TRUE(test.store->write([](Records& records) -> Result<void> {
     FleetRecords& fleet = records.fleet();
     EXPECT_EQ(fleet.list_groups().value().at(0).id.str(), "$default") << "it is there from the start";
-    const FleetClass one{.id = class_id('a'), .value = {.compatibility = {{"model", "T"}}, .contract = ContractModel::v2}, .created = from_unix_ms(5)};
+    const FleetClass one{.id = class_id('a'),
+                         .value = {.compatibility = {{"model", "T"}}, .contract = ContractModel::v2},
+                         .created = from_unix_ms(5)};
     GODWIT_TRY_VOID(fleet.save_class(one));
     FleetClass named = one;
     named.friendly_name = "Toaster";

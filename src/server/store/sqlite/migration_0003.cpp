@@ -4,8 +4,9 @@ namespace godwit::store::sqlite {
 namespace {
 
 // "" stands for "none" in text columns and -1 in state columns, because NULL is never equal to NULL in a primary key.
-// The counters are kept by triggers: whatever changes a device changes its counter in the same statement. They use upserts, because
-// INSERT OR IGNORE inside a trigger takes over the conflict rule of the statement that fired it (sqlite.org/lang_createtrigger.html).
+// The counters are kept by triggers: whatever changes a device changes its counter in the same statement. They use
+// upserts, because INSERT OR IGNORE inside a trigger takes over the conflict rule of the statement that fired it
+// (sqlite.org/lang_createtrigger.html).
 constexpr std::string_view kSql = R"sql(
 CREATE TABLE fleet_devices (
   id TEXT PRIMARY KEY NOT NULL,

@@ -1,5 +1,5 @@
-// The tables of deployments in SQLite (migration_0003.cpp): rollout.cpp has deployments and subgroups, rollout_devices.cpp
-// devices and counters, rollout_reports.cpp the log. One transaction's thread at a time.
+// The tables of deployments in SQLite (migration_0003.cpp): rollout.cpp has deployments and subgroups,
+// rollout_devices.cpp devices and counters, rollout_reports.cpp the log. One transaction's thread at a time.
 #pragma once
 
 #include "server/store/rollout_records.hpp"
@@ -14,16 +14,20 @@ class SqliteRollout final : public RolloutRecords {
   Result<std::int64_t> insert_deployment(const DeploymentRecord& deployment) override;
   Result<std::optional<DeploymentRecord>> find_deployment(const GroupId& group, const DeploymentId& id) override;
   Result<std::optional<DeploymentRecord>> find_deployment_by_number(std::int64_t number) override;
-  Result<std::vector<DeploymentRecord>> list_deployments(const GroupId& group, const std::optional<DeviceClassId>& class_id, ListOrder order, std::size_t offset, std::size_t limit) override;
+  Result<std::vector<DeploymentRecord>> list_deployments(const GroupId& group,
+                                                         const std::optional<DeviceClassId>& class_id, ListOrder order,
+                                                         std::size_t offset, std::size_t limit) override;
   Result<std::uint64_t> count_deployments() override;
   Result<void> remove_deployment(std::int64_t number) override;
   Result<bool> is_update_in_use(const UpdateId& update) override;
 
   Result<void> save_subgroup(const SubgroupDeployment& subgroup) override;
-  Result<std::optional<SubgroupDeployment>> find_subgroup(std::int64_t deployment, const DeviceClassId& class_id) override;
+  Result<std::optional<SubgroupDeployment>> find_subgroup(std::int64_t deployment,
+                                                          const DeviceClassId& class_id) override;
   Result<std::vector<SubgroupDeployment>> list_subgroups(std::int64_t deployment) override;
   Result<std::optional<SubgroupDeployment>> find_active(const GroupId& group, const DeviceClassId& class_id) override;
-  Result<std::vector<SubgroupDeployment>> list_live(const GroupId& group, const std::optional<DeviceClassId>& class_id) override;
+  Result<std::vector<SubgroupDeployment>> list_live(const GroupId& group,
+                                                    const std::optional<DeviceClassId>& class_id) override;
   Result<std::uint64_t> count_live() override;
   Result<void> remove_subgroup(std::int64_t deployment, const DeviceClassId& class_id) override;
   Result<std::vector<SubgroupDeployment>> list_due(WallTime now, std::size_t limit) override;
@@ -31,8 +35,10 @@ class SqliteRollout final : public RolloutRecords {
 
   Result<void> save_device(const DeploymentDevice& row) override;
   Result<std::optional<DeploymentDevice>> find_device(std::int64_t deployment, const DeviceId& device) override;
-  Result<std::optional<DeploymentDevice>> find_by_workflow(const DeviceId& device, const std::string& workflow_id) override;
-  Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment, const DeploymentDeviceFilter& filter, const std::string& after, std::size_t limit) override;
+  Result<std::optional<DeploymentDevice>> find_by_workflow(const DeviceId& device,
+                                                           const std::string& workflow_id) override;
+  Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment, const DeploymentDeviceFilter& filter,
+                                                     const std::string& after, std::size_t limit) override;
   Result<std::vector<DeploymentDevice>> list_expiring(WallTime time, std::size_t limit) override;
   Result<void> remove_device(const DeviceId& device) override;
   Result<std::vector<DeploymentCount>> counts(std::int64_t deployment) override;

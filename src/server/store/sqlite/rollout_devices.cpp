@@ -6,7 +6,8 @@ namespace godwit::store::sqlite {
 namespace {
 
 constexpr std::string_view kSelectDevice =
-    "SELECT deployment, device_id, group_id, class_id, workflow_id, state, retry_count, retry_timestamp, moved_on, rounds, heard, result_json, "
+    "SELECT deployment, device_id, group_id, class_id, workflow_id, state, retry_count, retry_timestamp, moved_on, "
+    "rounds, heard, result_json, "
     "urls_expire_at, created, updated FROM deployment_devices";
 constexpr std::int64_t kNotHeard = -1;
 
@@ -15,40 +16,50 @@ Result<DeploymentDevice> read_device(Statement& row) {
   GODWIT_TRY(auto group, stored_id<GroupId>(row.text_view(2), "group id"));
   GODWIT_TRY(auto class_id, stored_id<DeviceClassId>(row.text_view(3), "device class id"));
   GODWIT_TRY(const DeviceState state, stored_state(row.integer(5)));
-  return DeploymentDevice{.deployment = row.integer(0),
-                          .device = std::move(device),
-                          .group = std::move(group),
-                          .class_id = std::move(class_id),
-                          .workflow_id = row.text(4),
-                          .state = state,
-                          .retry_count = static_cast<std::int32_t>(row.integer(6)),
-                          .retry_timestamp = row.text(7),
-                          .moved_on = row.boolean(8),
-                          .rounds = static_cast<std::int32_t>(row.integer(9)),
-                          .heard = row.integer(10) == kNotHeard ? std::nullopt : std::optional(static_cast<AgentState>(row.integer(10))),
-                          .result_json = row.text(11),
-                          .urls_expire_at = row.time(12),
-                          .created = row.time(13),
-                          .updated = row.time(14)};
+  return DeploymentDevice{
+      .deployment = row.integer(0),
+      .device = std::move(device),
+      .group = std::move(group),
+      .class_id = std::move(class_id),
+      .workflow_id = row.text(4),
+      .state = state,
+      .retry_count = static_cast<std::int32_t>(row.integer(6)),
+      .retry_timestamp = row.text(7),
+      .moved_on = row.boolean(8),
+      .rounds = static_cast<std::int32_t>(row.integer(9)),
+      .heard = row.integer(10) == kNotHeard ? std::nullopt : std::optional(static_cast<AgentState>(row.integer(10))),
+      .result_json = row.text(11),
+      .urls_expire_at = row.time(12),
+      .created = row.time(13),
+      .updated = row.time(14)};
 }
 
 Result<DeploymentCount> read_count(Statement& row) {
   GODWIT_TRY(auto class_id, stored_id<DeviceClassId>(row.text_view(1), "device class id"));
   GODWIT_TRY(const DeviceState state, stored_state(row.integer(2)));
-  return DeploymentCount{.deployment = row.integer(0), .class_id = std::move(class_id), .state = state, .devices = static_cast<std::uint64_t>(row.integer(3))};
+  return DeploymentCount{.deployment = row.integer(0),
+                         .class_id = std::move(class_id),
+                         .state = state,
+                         .devices = static_cast<std::uint64_t>(row.integer(3))};
 }
 
 }  // namespace
 
 Result<void> SqliteRollout::save_device(const DeploymentDevice& row) {
   return connection_.run(
-      "INSERT INTO deployment_devices (deployment, device_id, group_id, class_id, workflow_id, state, retry_count, retry_timestamp, moved_on, rounds, heard, "
+      "INSERT INTO deployment_devices (deployment, device_id, group_id, class_id, workflow_id, state, retry_count, "
+      "retry_timestamp, moved_on, rounds, heard, "
       "result_json, urls_expire_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT (deployment, device_id) DO UPDATE SET class_id = excluded.class_id, workflow_id = excluded.workflow_id, state = excluded.state, "
-      "retry_count = excluded.retry_count, retry_timestamp = excluded.retry_timestamp, moved_on = excluded.moved_on, rounds = excluded.rounds, "
-      "heard = excluded.heard, result_json = excluded.result_json, urls_expire_at = excluded.urls_expire_at, updated = excluded.updated",
-      row.deployment, row.device.str(), row.group.str(), row.class_id.str(), row.workflow_id, column(row.state), row.retry_count, row.retry_timestamp,
-      row.moved_on, row.rounds, row.heard ? static_cast<std::int64_t>(*row.heard) : kNotHeard, row.result_json, row.urls_expire_at, row.created, row.updated);
+      "ON CONFLICT (deployment, device_id) DO UPDATE SET class_id = excluded.class_id, workflow_id = "
+      "excluded.workflow_id, state = excluded.state, "
+      "retry_count = excluded.retry_count, retry_timestamp = excluded.retry_timestamp, moved_on = excluded.moved_on, "
+      "rounds = excluded.rounds, "
+      "heard = excluded.heard, result_json = excluded.result_json, urls_expire_at = excluded.urls_expire_at, updated = "
+      "excluded.updated",
+      row.deployment, row.device.str(), row.group.str(), row.class_id.str(), row.workflow_id, column(row.state),
+      row.retry_count, row.retry_timestamp, row.moved_on, row.rounds,
+      row.heard ? static_cast<std::int64_t>(*row.heard) : kNotHeard, row.result_json, row.urls_expire_at, row.created,
+      row.updated);
 }
 
 Result<std::optional<DeploymentDevice>> SqliteRollout::find_device(std::int64_t deployment, const DeviceId& device) {
@@ -57,14 +68,16 @@ Result<std::optional<DeploymentDevice>> SqliteRollout::find_device(std::int64_t 
   return one(rows, read_device);
 }
 
-Result<std::optional<DeploymentDevice>> SqliteRollout::find_by_workflow(const DeviceId& device, const std::string& workflow_id) {
+Result<std::optional<DeploymentDevice>> SqliteRollout::find_by_workflow(const DeviceId& device,
+                                                                        const std::string& workflow_id) {
   GODWIT_TRY(auto rows, connection_.prepare(std::string(kSelectDevice) + " WHERE device_id = ? AND workflow_id = ?"));
   rows.bind(device.str(), workflow_id);
   return one(rows, read_device);
 }
 
-Result<std::vector<DeploymentDevice>> SqliteRollout::list_devices(std::int64_t deployment, const DeploymentDeviceFilter& filter, const std::string& after,
-                                                                  std::size_t limit) {
+Result<std::vector<DeploymentDevice>> SqliteRollout::list_devices(std::int64_t deployment,
+                                                                  const DeploymentDeviceFilter& filter,
+                                                                  const std::string& after, std::size_t limit) {
   std::string sql = std::string(kSelectDevice) + " WHERE deployment = ? AND device_id > ?";
   if (filter.class_id) sql += " AND class_id = ?";
   if (filter.state) sql += " AND state = ?";
@@ -80,7 +93,9 @@ Result<std::vector<DeploymentDevice>> SqliteRollout::list_devices(std::int64_t d
 
 Result<std::vector<DeploymentDevice>> SqliteRollout::list_expiring(WallTime time, std::size_t limit) {
   // The literal state is that of the partial index (DeviceState::in_progress).
-  GODWIT_TRY(auto rows, connection_.prepare(std::string(kSelectDevice) + " WHERE state = 1 AND urls_expire_at < ? ORDER BY urls_expire_at, device_id LIMIT ?"));
+  GODWIT_TRY(auto rows,
+             connection_.prepare(std::string(kSelectDevice) +
+                                 " WHERE state = 1 AND urls_expire_at < ? ORDER BY urls_expire_at, device_id LIMIT ?"));
   rows.bind(time, limit);
   return all(rows, read_device);
 }
@@ -91,18 +106,21 @@ Result<void> SqliteRollout::remove_device(const DeviceId& device) {
 }
 
 Result<std::vector<DeploymentCount>> SqliteRollout::counts(std::int64_t deployment) {
-  GODWIT_TRY(auto rows, connection_.prepare("SELECT deployment, class_id, state, devices FROM deployment_counts WHERE deployment = ? ORDER BY class_id, state"));
+  GODWIT_TRY(auto rows, connection_.prepare("SELECT deployment, class_id, state, devices FROM deployment_counts WHERE "
+                                            "deployment = ? ORDER BY class_id, state"));
   rows.bind(deployment);
   return all(rows, read_count);
 }
 
 Result<std::vector<DeploymentCount>> SqliteRollout::recount() {
-  GODWIT_TRY(auto rows, connection_.prepare("SELECT deployment, class_id, state, count(*) FROM deployment_devices GROUP BY deployment, class_id, state ORDER BY 1, 2, 3"));
+  GODWIT_TRY(auto rows, connection_.prepare("SELECT deployment, class_id, state, count(*) FROM deployment_devices "
+                                            "GROUP BY deployment, class_id, state ORDER BY 1, 2, 3"));
   return all(rows, read_count);
 }
 
 Result<std::vector<DeploymentCount>> SqliteRollout::all_counts() {
-  GODWIT_TRY(auto rows, connection_.prepare("SELECT deployment, class_id, state, devices FROM deployment_counts ORDER BY 1, 2, 3"));
+  GODWIT_TRY(auto rows, connection_.prepare(
+                            "SELECT deployment, class_id, state, devices FROM deployment_counts ORDER BY 1, 2, 3"));
   return all(rows, read_count);
 }
 

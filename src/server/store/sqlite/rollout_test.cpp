@@ -13,14 +13,29 @@ DeviceClassId class_id(char digit) { return DeviceClassId::parse(std::string(40,
 UpdateId update_id(std::string_view version) { return UpdateId::parse("Contoso", "Toaster", version).value(); }
 
 DeploymentRecord deployment(std::string_view id, std::int64_t start = 10, std::string_view group = "plant") {
-  return {.group = group_id(group), .id = DeploymentId::parse(id).value(), .update = update_id("1.0"), .start = from_unix_ms(start), .created = from_unix_ms(1)};
+  return {.group = group_id(group),
+          .id = DeploymentId::parse(id).value(),
+          .update = update_id("1.0"),
+          .start = from_unix_ms(start),
+          .created = from_unix_ms(1)};
 }
 SubgroupDeployment subgroup(std::int64_t number, State state, char of_class = 'a', std::int64_t start = 10) {
-  return {.deployment = number, .group = group_id("plant"), .class_id = class_id(of_class), .state = state, .start = from_unix_ms(start)};
+  return {.deployment = number,
+          .group = group_id("plant"),
+          .class_id = class_id(of_class),
+          .state = state,
+          .start = from_unix_ms(start)};
 }
 DeploymentDevice row(std::int64_t number, std::string_view device, DeviceState state, std::int64_t urls_end = 100) {
-  return {.deployment = number, .device = device_id(device), .group = group_id("plant"), .class_id = class_id('a'), .workflow_id = "w-" + std::string(device) + std::to_string(number),
-          .state = state, .urls_expire_at = from_unix_ms(urls_end), .created = from_unix_ms(1), .updated = from_unix_ms(1)};
+  return {.deployment = number,
+          .device = device_id(device),
+          .group = group_id("plant"),
+          .class_id = class_id('a'),
+          .workflow_id = "w-" + std::string(device) + std::to_string(number),
+          .state = state,
+          .urls_expire_at = from_unix_ms(urls_end),
+          .created = from_unix_ms(1),
+          .updated = from_unix_ms(1)};
 }
 
 }  // namespace
@@ -151,7 +166,8 @@ TEST(RolloutRecords, removal_takes_subgroups_devices_and_counters_along) {
   ASSERT_TRUE(test.store->write([](Records& records) -> Result<void> {
     RolloutRecords& rollout = records.rollout();
     GODWIT_TRY(const auto number, rollout.insert_deployment(deployment("d")));
-    for (const char of_class : {'a', 'b'}) GODWIT_TRY_VOID(rollout.save_subgroup(subgroup(number, State::canceled, of_class)));
+    for (const char of_class : {'a', 'b'})
+      GODWIT_TRY_VOID(rollout.save_subgroup(subgroup(number, State::canceled, of_class)));
     GODWIT_TRY_VOID(rollout.save_device(row(number, "d1", DeviceState::failed)));
     GODWIT_TRY_VOID(rollout.remove_subgroup(number, class_id('a')));
     EXPECT_EQ(rollout.list_subgroups(number).value().size(), 1U);
@@ -170,9 +186,16 @@ TEST(RolloutRecords, the_report_log_keeps_the_newest_of_each_device) {
   TestStore test;
   ASSERT_TRUE(test.store->write([](Records& records) -> Result<void> {
     RolloutRecords& rollout = records.rollout();
-    GODWIT_TRY_VOID(rollout.append_report({.device = device_id("other"), .verdict = "foreign", .report_json = "{}"}, 3));
+    GODWIT_TRY_VOID(
+        rollout.append_report({.device = device_id("other"), .verdict = "foreign", .report_json = "{}"}, 3));
     for (int i = 1; i <= 5; ++i)
-      GODWIT_TRY_VOID(rollout.append_report({.device = device_id("d"), .time = from_unix_ms(i), .workflow_id = std::to_string(i), .deployment = i, .verdict = "applied", .report_json = "{}"}, 3));
+      GODWIT_TRY_VOID(rollout.append_report({.device = device_id("d"),
+                                             .time = from_unix_ms(i),
+                                             .workflow_id = std::to_string(i),
+                                             .deployment = i,
+                                             .verdict = "applied",
+                                             .report_json = "{}"},
+                                            3));
     const auto kept = rollout.list_reports(device_id("d"), 10).value();
     EXPECT_EQ(kept.size(), 3U);
     EXPECT_EQ(kept.front().workflow_id, "5");
