@@ -137,7 +137,7 @@ def test_an_unknown_handler_fails_with_its_code(scene):
 
 
 def test_a_missing_downloader_fails_with_its_code(scene):
-    device = scene.device(skip_extensions=("curl",))
+    device = scene.device(skip_extensions=("godwit/curl:1",))
     scene.import_update(scene.make_update(device, "1.0.0"))
     state = scene.wait_state(device, scene.deploy(device, "1.0.0"), "Failed")
     assert state["godwit"]["extendedResultCode"] == "40000003", state

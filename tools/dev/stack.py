@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -205,6 +206,7 @@ trust_anchors = "trust-anchors.json"
 socket = "run/installer.sock"
 {self.agent_config}""")
         (self.folder / "installer.toml").write_text(f"""[installer]
+agent_user = "{pwd.getpwuid(os.getuid()).pw_name}"
 data = "installer"
 socket = "run/installer.sock"
 trust_anchors = "trust-anchors.json"
@@ -220,7 +222,7 @@ model = "{self.model}"
                 ("installer", "step-handler", "microsoft/script:1", "godwit-step-script.so"),
                 ("installer", "manifest-handler", "microsoft/update-manifest:4", "godwit-manifest-steps.so"),
                 ("installer", "manifest-handler", "microsoft/update-manifest:5", "godwit-manifest-steps.so"),
-                ("agent", "content-downloader", "curl", "godwit-downloader-curl.so")):
+                ("agent", "content-downloader", "godwit/curl:1", "godwit-downloader-curl.so")):
             if name in skip:
                 continue
             command = [self.service.binaries / f"godwit-{program}", "extension", "register", "--config", self.folder / f"{program}.toml",
@@ -235,8 +237,18 @@ model = "{self.model}"
         self.register_extensions(skip_extensions)
 
     def start(self) -> None:
-        self.installer.start()
+        self.start_installer()
         self.agent.start()
+
+    def start_installer(self) -> None:
+        self.installer.start()
+        socket = self.folder / "run" / "installer.sock"
+
+        def listens():
+            self.installer.check_alive()
+            return socket.exists()
+
+        wait_until("the installer listens", listens, 20)
 
     def stop(self) -> None:
         self.agent.stop()

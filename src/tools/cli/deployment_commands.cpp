@@ -29,7 +29,8 @@ struct DeploymentFlags {
 };
 
 void add_state_row(const json::Value& state, Table& table) {
-  const auto step = text_at(state, "godwit.step");
+  // Steps count from 0 on the wire, from 1 for people.
+  const auto step = text_at(state, "godwit.step").empty() ? "" : std::to_string(number_at(state, "godwit.step") + 1);
   std::string code = text_at(state, "godwit.resultCode");
   if (const auto extended = text_at(state, "godwit.extendedResultCode"); !extended.empty() && extended != "00000000") code += " / " + extended;
   std::string details = text_at(state, "godwit.resultDetails");

@@ -1,0 +1,42 @@
+// What an operator tells the service: DATA/godwit.toml, strict. The reference page is docs/reference/configuration.md.
+// A plain struct, filled once in main(); then read-only and safe from any thread.
+#pragma once
+
+#include <string>
+
+#include "core/base/clock.hpp"
+#include "core/base/config.hpp"
+
+namespace godwit::daemon {
+
+struct Config {
+  std::string hub_name = "godwit.local";
+  std::string hub_address = "0.0.0.0";
+  std::int64_t hub_port = 8883;
+
+  std::string api_host = "localhost";
+  std::string api_address = "0.0.0.0";
+  std::int64_t api_port = 8443;
+  std::string api_public_url;      // "": https://api_host:port
+  std::string api_instance = "default";
+  std::int64_t api_workers = 4;
+
+  Duration link_lifetime = std::chrono::hours(24 * 7);
+
+  bool import_allow_private_addresses = false;
+  std::string import_ca_file;      // "": the system's
+
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
+/// Points into `config`, which must live as long.
+[[nodiscard]] config::Schema schema_of(Config& config);
+/// Errors: invalid_argument naming file, line and key; not_found with the command that makes the file.
+[[nodiscard]] Result<Config> load_config(const Path& file);
+/// Rules over several keys. Errors: invalid_argument.
+[[nodiscard]] Result<void> check_config(const Config& config);
+/// The effective configuration as TOML with comments.
+[[nodiscard]] std::string print_config(const Config& config);
+
+}  // namespace godwit::daemon
