@@ -1,0 +1,77 @@
+// godwitd: hub, REST interface, payloads and deployments in one process. Wiring only.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "apps/godwitd/init.hpp"
+#include "apps/godwitd/wiring.hpp"
+
+namespace {
+
+using namespace godwit;
+
+int fail_with(const Error& error) {
+  std::cerr << "godwitd: " << error.message << "\n";
+  return 1;
+}
+
+int run_init(const Path& data, const daemon::InitOptions& options) {
+  if (const auto made = daemon::init(data, options); !made) return fail_with(made.error());
+  std::cout << daemon::describe_installation(daemon::Layout{std::filesystem::absolute(data)});
+  return 0;
+}
+
+int run_service(const Path& data, const Path& config_file, bool only_print) {
+  const daemon::Layout layout{std::filesystem::absolute(data)};
+  const Path file = config_file.empty() ? layout.config() : config_file;
+  std::error_code ignored;
+  if (config_file.empty() && !std::filesystem::exists(file, ignored))
+    return fail_with({Code::not_found, "'" + layout.data.string() + "' is not a data folder of godwitd (it has no godwit.toml); make one with: godwitd init --data " + layout.data.string()});
+  const auto config = daemon::load_config(file);
+  if (!config) return fail_with(config.error());
+  if (only_print) {
+    std::cout << daemon::print_config(*config);
+    return 0;
+  }
+  daemon::block_signals();
+  FdLog log(STDERR_FILENO, parse_log_level(config->log_level).value_or(LogLevel::info), config->log_format == "json" ? LogFormat::json : LogFormat::text);
+  const auto ended = daemon::run(*config, layout, log);
+  return ended ? 0 : fail_with(ended.error());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("The Godwit service: device hub, REST interface, payloads and deployments");
+  app.set_version_flag("--version", std::string("godwitd ") + GODWIT_VERSION);
+  bool print_defaults = false;
+  app.add_flag("--print-config", print_defaults, "Print the default configuration with comments");
+
+  std::string data;
+  daemon::InitOptions options;
+  CLI::App* init = app.add_subcommand("init", "Make a data folder: certificates, keys, database, administrator token");
+  init->add_option("--data", data, "Folder to make")->required();
+  init->add_option("--host", options.hosts, "Name or address of this machine, first the one devices use; may be repeated");
+  init->add_option("--hub-name", options.config.hub_name, "Name of the hub in user names and token scopes")->capture_default_str();
+  init->add_option("--hub-port", options.config.hub_port, "Port for MQTT over TLS; 0: any free one")->check(CLI::Range(0, 65535))->capture_default_str();
+  init->add_option("--api-port", options.config.api_port, "Port for HTTPS; 0: any free one")->check(CLI::Range(0, 65535))->capture_default_str();
+
+  std::string config_file;
+  bool print_config = false;
+  CLI::App* run = app.add_subcommand("run", "Serve until SIGTERM or SIGINT");
+  run->add_option("--data", data, "Data folder")->required();
+  run->add_option("--config", config_file, "Configuration file instead of DATA/godwit.toml");
+  run->add_flag("--print-config", print_config, "Print the effective configuration and end");
+  app.require_subcommand(0, 1);
+  CLI11_PARSE(app, argc, argv);
+
+  if (*init) return run_init(data, options);
+  if (*run) return run_service(data, config_file, print_config);
+  if (print_defaults) {
+    std::cout << daemon::print_config(daemon::Config{});
+    return 0;
+  }
+  std::cout << app.help();
+  return 2;
+}

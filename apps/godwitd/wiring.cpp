@@ -1,0 +1,192 @@
+#include "apps/godwitd/wiring.hpp"
+
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "apps/godwitd/observer.hpp"
+#include "core/trust/root_keys.hpp"
+#include "server/api/server.hpp"
+#include "server/blobs/disk/disk_blobs.hpp"
+#include "server/hub/hub.hpp"
+#include "server/service/catalog/catalog.hpp"
+#include "server/service/download_urls.hpp"
+#include "server/service/import/importer.hpp"
+#include "server/store/sqlite/sqlite_store.hpp"
+
+namespace godwit::daemon {
+namespace {
+
+constexpr Duration kGrace = std::chrono::seconds(10);  // for running requests after a signal
+constexpr std::size_t kRequestQueue = 256;
+constexpr ByteCount kSmallFile = 64 * 1024;
+
+[[nodiscard]] sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return set;
+}
+
+/// Waits for a signal; a second one then ends the process at once.
+[[nodiscard]] int wait_for_signal() {
+  const sigset_t set = stop_signals();
+  int number = 0;
+  while (sigwait(&set, &number) != 0) {}
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return number;
+}
+
+/// Each device is a socket; the usual soft limit of 1024 is for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+/// A port that is free now. Links carry the port, so it must be known before the server is built.
+[[nodiscard]] Result<std::uint16_t> choose_port(std::int64_t configured) {
+  if (configured != 0) return static_cast<std::uint16_t>(configured);
+  const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_ANY);
+  socklen_t size = sizeof address;
+  if (!probe || ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return tl::unexpected<Error>{error_from_errno("find a free port", errno)};
+  return ntohs(address.sin_port);
+}
+
+[[nodiscard]] Result<Secret> load_url_key(const Layout& layout) {
+  GODWIT_TRY(std::string text, read_file(layout.url_key(), kSmallFile));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  auto key = base64_decode(text);
+  if (!key || key->size() < 32) return fail(Code::invalid_argument, "'" + layout.url_key().string() + "' does not hold a key of 32 bytes in base64");
+  return Secret(*std::move(key));
+}
+
+[[nodiscard]] Result<service::SigningIdentity> load_signing_identity(const Layout& layout) {
+  GODWIT_TRY(const std::string pem, read_file(layout.signing_key(), kSmallFile));
+  auto key = trust::PrivateKey::from_pem(pem);
+  if (!key) return with_context(layout.signing_key().string(), key.error());
+  GODWIT_TRY(std::string signed_jwk, read_file(layout.signed_jwk(), kSmallFile));
+  return service::SigningIdentity{.key = *std::move(key), .signed_jwk = std::move(signed_jwk)};
+}
+
+struct PublishedRootKeys {
+  std::int64_t version = 1;
+  api::RootKeyDocuments documents;
+};
+/// The package is checked against the anchors that devices got: a wrong one would make every device refuse every update.
+[[nodiscard]] Result<PublishedRootKeys> load_root_keys(const Layout& layout) {
+  GODWIT_TRY(const std::string anchors_text, read_file(layout.trust_anchors(), kSmallFile));
+  auto anchors = trust::TrustAnchors::parse(anchors_text);
+  if (!anchors) return with_context(layout.trust_anchors().string(), anchors.error());
+  GODWIT_TRY(std::string text, read_file(layout.root_key_package(), kSmallFile));
+  const auto package = trust::verify_root_key_package(text, *anchors, 0);
+  if (!package) return with_context(layout.root_key_package().string(), package.error());
+  PublishedRootKeys published{.version = package->version, .documents = {}};
+  published.documents.emplace("rootkeypackage-" + std::to_string(package->version) + ".json", std::move(text));
+  return published;
+}
+
+[[nodiscard]] Result<void> write_ports(const Layout& layout, std::uint16_t hub, std::uint16_t api) {
+  json::Object ports;
+  ports["hub"] = hub;
+  ports["api"] = api;
+  ports["pid"] = ::getpid();
+  GODWIT_TRY_VOID(make_folders(layout.ports().parent_path()));
+  return write_file_durably(layout.ports(), json::print(ports) + "\n", 0644);
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+Result<void> run(const Config& config, const Layout& layout, Log& log) {
+  ::umask(0077);
+  ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
+  raise_descriptor_limit();
+
+  // What stands still: files of the installation.
+  SystemClock clock;
+  GODWIT_TRY(const auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
+  GODWIT_TRY(Secret url_key, load_url_key(layout));
+  GODWIT_TRY(service::SigningIdentity identity, load_signing_identity(layout));
+  GODWIT_TRY(PublishedRootKeys root_keys, load_root_keys(layout));
+  GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
+
+  // Records and payloads. From here on the folder is ours alone; ports of a process that was killed are no longer true.
+  GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), clock, log));
+  std::error_code ignored;
+  std::filesystem::remove(layout.ports(), ignored);
+  GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs()));
+
+  // The hub tells the rollout what devices are; the rollout tells the hub's registry what they should be.
+  RolloutObserver observer;
+  hub::Hub hub(hub::Options{.address = config.hub_address, .port = static_cast<std::uint16_t>(config.hub_port), .names = {config.hub_name, config.api_host}}, *store, observer,
+               tls, clock, log);
+  const service::SetDesired set_desired = [&hub](store::Records& records, const DeviceId& id, const json::Object& patch) -> Result<void> {
+    GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
+    return {};
+  };
+
+  // The service.
+  const std::string base_url = config.api_public_url.empty() ? "https://" + config.api_host + ":" + std::to_string(api_port) : config.api_public_url;
+  service::DownloadUrls urls(base_url, std::move(url_key), config.link_lifetime);
+  service::CurlFetcher fetcher(service::FetchLimits{.allow_private_addresses = config.import_allow_private_addresses, .ca_file = config.import_ca_file});
+  service::Catalog catalog(*store, clock);
+  service::Inventory inventory(*store, clock);
+  service::Importer importer(*store, *blobs, fetcher, clock, log, std::move(identity));
+  service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired, service::RolloutOptions{.root_key_package_version = root_keys.version});
+  observer.set_rollout(rollout);
+  catalog.set_in_use(service::Rollout::is_update_in_use);
+  catalog.set_wake([&importer] { importer.wake(); });
+  inventory.set_wake([&rollout] { rollout.wake(); });
+
+  // The rim.
+  api::Services services{.clock = clock, .log = log, .store = *store, .blobs = *blobs, .registry = hub.registry(), .importer = importer, .catalog = catalog,
+                         .inventory = inventory, .rollout = rollout, .urls = urls, .hub_name = config.hub_name, .instance_id = config.api_instance};
+  api::Access access(clock, *store);
+  net::Loop loop("api");
+  api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
+  api::Server server(loop, tls, services, access, workers, api::make_router(config.api_instance), std::move(root_keys.documents));
+
+  loop.start();
+  importer.begin();
+  rollout.start();
+  const auto stop_all = [&] {
+    server.stop(kGrace);  // nothing new comes in, what runs may end
+    workers.stop();
+    loop.stop();
+    importer.stop();
+    rollout.stop();
+    hub.stop();
+  };
+  Result<void> started = hub.start();
+  if (started) started = server.open(config.api_address, api_port);
+  if (started) started = write_ports(layout, hub.port(), server.port());
+  if (!started) {
+    stop_all();
+    return started;
+  }
+  log.info("godwitd.started", {{"version", GODWIT_VERSION}, {"hub_port", hub.port()}, {"api_port", server.port()}, {"api", base_url}, {"data", layout.data.string()}});
+  const int signal = wait_for_signal();
+  log.info("godwitd.stopping", {{"signal", signal}});
+  stop_all();
+  std::filesystem::remove(layout.ports(), ignored);
+  log.info("godwitd.stopped");
+  return {};
+}
+
+}  // namespace godwit::daemon
