@@ -2,11 +2,12 @@
 import json
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from stack import StackError, wait_until
+from stack import wait_until
 
 NODE = Path(__file__).parent / "node"
 
@@ -113,13 +114,19 @@ def mosquitto(program, scene, device, key, *words, timeout=30):
                           capture_output=True, text=True, timeout=timeout)
 
 
-def test_mosquitto_reads_a_twin_by_raw_topics(scene, identity):
+def test_mosquitto_receives_a_desired_patch_by_its_raw_topic(scene, identity):
     key = identity("raw-1")
-    done = mosquitto("mosquitto_rr", scene, "raw-1", key, "-t", "$iothub/twin/GET/?$rid=7", "-e", "$iothub/twin/res/#", "-m", " ", "-F", "%t %p", "-W", "10")
-    assert done.returncode == 0, done.stderr
-    topic, body = done.stdout.strip().split(" ", 1)
-    assert topic == "$iothub/twin/res/200/?$rid=7"
-    assert json.loads(body) == {"desired": {"$version": 1}, "reported": {"$version": 1}}
+    heard = []
+    listener = threading.Thread(target=lambda: heard.append(
+        mosquitto("mosquitto_sub", scene, "raw-1", key, "-t", "$iothub/twin/PATCH/properties/desired/#", "-C", "1", "-W", "20", "-F", "%t %p")))
+    listener.start()
+    wait_until("the peer is connected", lambda: scene.service.json("hub", "device-twin", "show", "-d", "raw-1")["connectionState"] == "Connected", 15)
+    desired(scene, "raw-1", 7)
+    listener.join(30)
+    assert heard and heard[0].returncode == 0, heard
+    topic, body = heard[0].stdout.strip().split(" ", 1)
+    assert topic.startswith("$iothub/twin/PATCH/properties/desired/?$version=")
+    assert json.loads(body) == {"ping": 7, "$version": int(topic.rsplit("=", 1)[1])}
 
 
 def test_mosquitto_with_a_foreign_topic_is_disconnected(scene, identity):

@@ -7,10 +7,11 @@ import itertools
 import json
 import shutil
 import ssl
+import urllib.error
 import urllib.request
 from pathlib import Path
 
-from stack import Device, Service, StackError, wait_until
+from stack import Device, Service, wait_until
 
 # A sanitizer report must fail the test: the process dies, and the test sees it die.
 SANITIZER_ENV = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
