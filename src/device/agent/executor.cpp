@@ -24,7 +24,10 @@ std::string workflow_of(const Record& record) { return record.goal ? record.goal
 
 EffectResult worn_out(const Record& record, std::string details) {
   const std::string where = name_of_step(record);
-  return {.event = Event::failed, .result_code = result::failure, .extended_codes = {erc::unexpected_state}, .details = (where.empty() ? "" : where + ": ") + std::move(details)};
+  return {.event = Event::failed,
+          .result_code = result::failure,
+          .extended_codes = {erc::unexpected_state},
+          .details = (where.empty() ? "" : where + ": ") + std::move(details)};
 }
 
 }  // namespace
@@ -34,9 +37,13 @@ void Executor::start(Record record) {
   Incident incident{.event = Event::woke_up};
   if (is_working(record_.state) && record_.wakes >= kWakeLimit) {
     incident.event = Event::failed;
-    incident.result = worn_out(record_, "the agent was started " + std::to_string(record_.wakes + 1) + " times without any headway while " + std::string(state_name(record_.state)));
+    incident.result =
+        worn_out(record_, "the agent was started " + std::to_string(record_.wakes + 1) +
+                              " times without any headway while " + std::string(state_name(record_.state)));
   }
-  ports_.log.info("workflow.woke_up", {{"state", state_name(record_.state)}, {"workflow", workflow_of(record_)}, {"attempt", record_.attempt}});
+  ports_.log.info(
+      "workflow.woke_up",
+      {{"state", state_name(record_.state)}, {"workflow", workflow_of(record_)}, {"attempt", record_.attempt}});
   waiting_.push_back(std::move(incident));
   work_off();
 }
@@ -68,27 +75,29 @@ void Executor::on_desired(const SessionDesired& message) {
   auto goal = twin::read_desired(message.desired);
   if (!goal) {
     ports_.log.error("goal.unreadable", {{"version", message.version}, {"reason", goal.error().message}});
-    ports_.reporter.acknowledge(json::print(twin::ack_patch(readable_part(message.desired), 400, goal.error().message, message.version)));
+    ports_.reporter.acknowledge(
+        json::print(twin::ack_patch(readable_part(message.desired), 400, goal.error().message, message.version)));
     return;
   }
   if (!*goal) return;
   newest_goal_ = **goal;
-  consider_goal();
+  is_goal_waiting_ = false;
   work_off();
   ports_.reporter.acknowledge(json::print(twin::ack_patch(**goal, 200, "", message.version)));
 }
 
 void Executor::consider_goal() {
-  if (!newest_goal_ || !waiting_.empty()) return;  // what waits for the journal comes first
   const auto event = judge(record_, *newest_goal_);
   if (!event) {
     newest_goal_.reset();
     return;
   }
-  ports_.log.info("goal.taken", {{"event", event_name(*event)}, {"workflow", newest_goal_->workflow_id}, {"retry", newest_goal_->retry_timestamp}});
+  ports_.log.info("goal.taken", {{"event", event_name(*event)},
+                                 {"workflow", newest_goal_->workflow_id},
+                                 {"retry", newest_goal_->retry_timestamp}});
   waiting_.push_back({.event = *event, .result = std::nullopt, .goal = newest_goal_});
-  const bool comes_later = is_working(record_.state) && (*event == Event::replaced || *event == Event::retry_asked);
-  if (!comes_later) newest_goal_.reset();
+  is_goal_waiting_ = is_working(record_.state) && (*event == Event::replaced || *event == Event::retry_asked);
+  if (!is_goal_waiting_) newest_goal_.reset();
 }
 
 void Executor::on_effect_ended(const EffectEnded& ended) {
@@ -96,7 +105,8 @@ void Executor::on_effect_ended(const EffectEnded& ended) {
   running_epoch_ = 0;
   Incident incident{.event = ended.result.event, .result = ended.result, .goal = std::nullopt};
   if (incident.event == Event::installer_lost && record_.losses >= kLossLimit) {
-    incident.result = worn_out(record_, "the installer went away " + std::to_string(record_.losses + 1) + " times in the middle of its work: " + ended.result.details);
+    incident.result = worn_out(record_, "the installer went away " + std::to_string(record_.losses + 1) +
+                                            " times in the middle of its work: " + ended.result.details);
     incident.result->extended_codes = {erc::installer_unreachable};
     incident.event = Event::failed;
   }
@@ -114,7 +124,7 @@ void Executor::work_off() {
       if (!take(waiting_.front())) return;
       waiting_.pop_front();
     }
-    if (is_working(record_.state) || !newest_goal_) return;
+    if (!newest_goal_ || (is_goal_waiting_ && is_working(record_.state))) return;
     consider_goal();
   }
 }
@@ -123,14 +133,16 @@ void Executor::work_off() {
 bool Executor::take(const Incident& incident) {
   const auto row = next(record_.state, incident.event);
   if (!row) {
-    ports_.log.warning("workflow.no_row", {{"state", state_name(record_.state)}, {"event", event_name(incident.event)}});
+    ports_.log.warning("workflow.no_row",
+                       {{"state", state_name(record_.state)}, {"event", event_name(incident.event)}});
     return true;
   }
   Record changed = advance(record_, *row, incident);
   if (changed != record_) {
     if (auto saved = ports_.journal.save(changed); !saved) {
       save_again_at_ = ports_.clock.monotonic() + kSavePause;
-      ports_.log.error("journal.not_written", {{"reason", saved.error().message}, {"remedy", "the update stands still until the journal can be written"}});
+      ports_.log.error("journal.not_written", {{"reason", saved.error().message},
+                                               {"remedy", "the update stands still until the journal can be written"}});
       return false;
     }
     record_ = std::move(changed);
@@ -138,7 +150,13 @@ bool Executor::take(const Incident& incident) {
   const std::string details = incident.result ? incident.result->details : "";
   const bool went_wrong = incident.event == Event::failed || incident.event == Event::installer_lost;
   ports_.log.write(went_wrong ? LogLevel::warning : LogLevel::info, "workflow.moved",
-                   {{"workflow", workflow_of(record_)}, {"from", state_name(row->from)}, {"on", event_name(row->on)}, {"to", state_name(row->to)}, {"effect", effect_name(row->effect)}, {"step", record_.step}, {"details", details}});
+                   {{"workflow", workflow_of(record_)},
+                    {"from", state_name(row->from)},
+                    {"on", event_name(row->on)},
+                    {"to", state_name(row->to)},
+                    {"effect", effect_name(row->effect)},
+                    {"step", record_.step},
+                    {"details", details}});
   carry_out(*row);
   return true;
 }
@@ -151,9 +169,7 @@ void Executor::carry_out(const Row& row) {
       ports_.effects.request_stop();
       if (running_epoch_ == 0) start_effect(Effect::stop);
       return;
-    case Effect::verify:
-      ports_.reporter.report(record_, false);
-      return start_effect(row.effect);
+    case Effect::verify: ports_.reporter.report(record_, false); return start_effect(row.effect);
     default: return start_effect(row.effect);
   }
 }
@@ -170,7 +186,12 @@ void Executor::report_end() {
   if (!has_ended_silently) ports_.reporter.report(record_, true);
   if (record_.outcome)
     ports_.log.write(record_.state == State::failed ? LogLevel::error : LogLevel::info, "update.ended",
-                     {{"workflow", workflow_of(record_)}, {"state", state_name(record_.state)}, {"result_code", record_.outcome->result_code}, {"update", record_.target ? record_.target->str() : ""}, {"details", record_.outcome->details}});
+                     {{"workflow", workflow_of(record_)},
+                      {"state", state_name(record_.state)},
+                      {"result_code", record_.outcome->result_code},
+                      {"extended_code", extended_code_hex(record_.outcome->extended_codes.empty() ? 0 : record_.outcome->extended_codes.front())},
+                      {"update", record_.target ? record_.target->str() : ""},
+                      {"details", record_.outcome->details}});
   ports_.effects.start({0, Effect::report, record_});
 }
 
