@@ -1,6 +1,6 @@
-// Durable reported patches: N connected devices, each sends a patch, waits for the hub's 204, sends the next. Prints one
-// JSON line with round trips per second and latency percentiles. Real MQTT over TLS with SAS, one thread.
-// Usage: bench_twin_patches HOST PORT HUB_NAME CA_FILE KEYS_FILE SECONDS    (KEYS_FILE: lines "device base64key")
+// Durable reported patches: N connected devices, each sends a patch, waits for the hub's 204, sends the next. Prints
+// one JSON line with round trips per second and latency percentiles. Real MQTT over TLS with SAS, one thread. Usage:
+// bench_twin_patches HOST PORT HUB_NAME CA_FILE KEYS_FILE SECONDS    (KEYS_FILE: lines "device base64key")
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -61,7 +61,8 @@ int connect_to(const char* host, const char* port) {
 }
 
 void send_all(Device& device, const std::string& bytes) {
-  if (SSL_write(device.ssl, bytes.data(), static_cast<int>(bytes.size())) != static_cast<int>(bytes.size())) give_up("a write failed");
+  if (SSL_write(device.ssl, bytes.data(), static_cast<int>(bytes.size())) != static_cast<int>(bytes.size()))
+    give_up("a write failed");
 }
 
 // Reads until one whole packet is there; nullopt when the socket has no more for now.
@@ -92,7 +93,8 @@ mqtt::Packet wait_packet(Device& device) {
   return *packet;
 }
 
-void log_in(Device& device, SSL_CTX* context, const char* host, const char* port, const std::string& hub, const std::string& id, const std::string& key) {
+void log_in(Device& device, SSL_CTX* context, const char* host, const char* port, const std::string& hub,
+            const std::string& id, const std::string& key) {
   device.fd = connect_to(host, port);
   device.ssl = SSL_new(context);
   SSL_set_fd(device.ssl, device.fd);
@@ -100,7 +102,9 @@ void log_in(Device& device, SSL_CTX* context, const char* host, const char* port
   if (SSL_connect(device.ssl) != 1) give_up("TLS handshake failed");
   const auto raw_key = base64_decode(key);
   if (!raw_key) give_up("bad key");
-  const std::int64_t expiry = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count() + 3600;
+  const std::int64_t expiry =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count() +
+      3600;
   mqtt::Connect connect;
   connect.client_id = id;
   connect.keep_alive_seconds = 240;
@@ -118,7 +122,9 @@ void log_in(Device& device, SSL_CTX* context, const char* host, const char* port
 void send_patch(Device& device) {
   mqtt::Publish patch;
   patch.topic = fmt::format("$iothub/twin/PATCH/properties/reported/?$rid={}", ++device.sequence);
-  patch.payload = fmt::format(R"({{"deviceUpdate":{{"__t":"c","agent":{{"state":6,"workflow":{{"action":3,"id":"6f8b2f1e-0d8b-4c1e-9d6f-1c3a54c0a001"}},"lastInstallResult":{{"resultCode":1,"extendedResultCodes":"00000000","resultDetails":"{}","stepResults":null}}}}}}}})", device.sequence);
+  patch.payload = fmt::format(
+      R"({{"deviceUpdate":{{"__t":"c","agent":{{"state":6,"workflow":{{"action":3,"id":"6f8b2f1e-0d8b-4c1e-9d6f-1c3a54c0a001"}},"lastInstallResult":{{"resultCode":1,"extendedResultCodes":"00000000","resultDetails":"{}","stepResults":null}}}}}}}})",
+      device.sequence);
   device.sent = Steady::now();
   send_all(device, mqtt::encode(patch));
 }
@@ -155,7 +161,8 @@ int main(int argc, char** argv) {
     epoll_ctl(epoll, EPOLL_CTL_ADD, device->fd, &event);
   }
   const auto begun = Steady::now();
-  const auto end = begun + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(std::atof(argv[6])));
+  const auto end =
+      begun + std::chrono::duration_cast<Steady::duration>(std::chrono::duration<double>(std::atof(argv[6])));
   for (auto& device : devices) send_patch(*device);
   std::vector<double> latencies;
   while (Steady::now() < end) {
@@ -166,7 +173,8 @@ int main(int argc, char** argv) {
       while (auto packet = next_packet(device)) {
         const auto* publish = std::get_if<mqtt::Publish>(&*packet);
         if (publish == nullptr) continue;
-        if (!publish->topic.starts_with("$iothub/twin/res/204/")) give_up("the hub answered " + publish->topic + " " + publish->payload);
+        if (!publish->topic.starts_with("$iothub/twin/res/204/"))
+          give_up("the hub answered " + publish->topic + " " + publish->payload);
         latencies.push_back(std::chrono::duration<double, std::milli>(Steady::now() - device.sent).count());
         send_patch(device);
       }
@@ -175,8 +183,13 @@ int main(int argc, char** argv) {
   const double seconds = std::chrono::duration<double>(Steady::now() - begun).count();
   if (latencies.empty()) give_up("no patch was acknowledged");
   std::sort(latencies.begin(), latencies.end());
-  const auto percentile = [&latencies](double share) { return latencies[static_cast<std::size_t>(share * static_cast<double>(latencies.size() - 1))]; };
-  fmt::print("{{\"devices\":{},\"patches_per_second\":{:.0f},\"p50_ms\":{:.1f},\"p99_ms\":{:.1f},\"connects_per_second\":{:.0f}}}\n", devices.size(),
-             static_cast<double>(latencies.size()) / seconds, percentile(0.5), percentile(0.99), static_cast<double>(devices.size()) / connect_seconds);
+  const auto percentile = [&latencies](double share) {
+    return latencies[static_cast<std::size_t>(share * static_cast<double>(latencies.size() - 1))];
+  };
+  fmt::print(
+      "{{\"devices\":{},\"patches_per_second\":{:.0f},\"p50_ms\":{:.1f},\"p99_ms\":{:.1f},\"connects_per_second\":{:."
+      "0f}}}\n",
+      devices.size(), static_cast<double>(latencies.size()) / seconds, percentile(0.5), percentile(0.99),
+      static_cast<double>(devices.size()) / connect_seconds);
   return 0;
 }

@@ -1,10 +1,10 @@
-// godwit-agent: the unprivileged half of a device, with network. This file is wiring: flags, configuration, signals; what the agent
-// consists of stands in device/agent/agent.cpp.
-#include <CLI/CLI.hpp>
+// godwit-agent: the unprivileged half of a device, with network. This file is wiring: flags, configuration, signals;
+// what the agent consists of stands in device/agent/agent.cpp.
 #include <malloc.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <iostream>
 #include <string>
@@ -63,7 +63,8 @@ Result<void> run(const Flags& flags) {
   GODWIT_TRY(const auto level, godwit::parse_log_level(config.log_level));
   ::mallopt(M_ARENA_MAX, 1);  // three threads that mostly sleep need no heap of their own
   GODWIT_TRY(const auto end_fd, end_signals());
-  godwit::FdLog log(STDERR_FILENO, level, config.log_format == "json" ? godwit::LogFormat::json : godwit::LogFormat::text);
+  godwit::FdLog log(STDERR_FILENO, level,
+                    config.log_format == "json" ? godwit::LogFormat::json : godwit::LogFormat::text);
   const godwit::SystemClock clock;
   godwit::SeededRandom random(seed());
   return godwit::agent::run_agent(config, end_fd.get(), clock, random, log);
@@ -81,7 +82,8 @@ Result<void> status(const Flags& flags) {
     record = *std::move(parsed);
   }
   const std::size_t waiting = godwit::agent::count_reports(config.outbox_folder());
-  std::cout << (flags.output == "json" ? godwit::agent::status_json(record, waiting) : godwit::agent::status_text(record, waiting));
+  std::cout << (flags.output == "json" ? godwit::agent::status_json(record, waiting)
+                                       : godwit::agent::status_text(record, waiting));
   return {};
 }
 
@@ -97,11 +99,13 @@ Result<void> extensions(const Flags& flags, const CLI::App& list, const CLI::App
   GODWIT_TRY(const AgentConfig config, godwit::agent::load_agent_config(flags.config));
   const Path file = config.extensions_file();
   if (list.parsed()) return godwit::extension::list_extensions(file, std::cout);
-  if (remove.parsed()) return godwit::extension::remove_extension(file, flags.registration.type, flags.registration.id, std::cout);
+  if (remove.parsed())
+    return godwit::extension::remove_extension(file, flags.registration.type, flags.registration.id, std::cout);
   GODWIT_TRY_VOID(godwit::make_folders(config.data));
   auto request = flags.registration;
   request.library = flags.library;
-  return godwit::extension::register_extension(file, {Type::content_downloader, Type::download_handler, Type::component_enumerator}, request, std::cout);
+  return godwit::extension::register_extension(
+      file, {Type::content_downloader, Type::download_handler, Type::component_enumerator}, request, std::cout);
 }
 
 int report(const Result<void>& done) {
@@ -116,7 +120,9 @@ int main(int argc, char** argv) {
   if (const int status = godwit::extension::run_if_extension_worker(argc, argv); status >= 0) return status;
 
   Flags flags;
-  CLI::App app{"The unprivileged half of a Godwit device: talks to the hub, downloads updates and leads them through their steps."};
+  CLI::App app{
+      "The unprivileged half of a Godwit device: talks to the hub, downloads updates and leads them through their "
+      "steps."};
   app.set_version_flag("--version", "godwit-agent " GODWIT_VERSION);
   const auto* config_flag = app.add_option("--config", flags.config, "Configuration file")->capture_default_str();
   app.add_flag("--print-config", flags.print_config, "Print the effective configuration and end");
@@ -126,14 +132,18 @@ int main(int argc, char** argv) {
 
   app.add_subcommand("run", "Keep the device up to date (the default)");
   auto* show = app.add_subcommand("status", "Say what the journal holds");
-  show->add_option("-o,--output", flags.output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  show->add_option("-o,--output", flags.output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
 
-  auto* extension = app.add_subcommand("extension", "Register, list and remove content downloaders, download handlers and component enumerators");
+  auto* extension = app.add_subcommand(
+      "extension", "Register, list and remove content downloaders, download handlers and component enumerators");
   extension->require_subcommand(1);
   extension->fallthrough();
   auto& request = flags.registration;
   constexpr const char* kTypes = "content-downloader, download-handler or component-enumerator";
-  auto* add = extension->add_subcommand("register", "Check a library and write it down; run it again after the library changed");
+  auto* add = extension->add_subcommand("register",
+                                        "Check a library and write it down; run it again after the library changed");
   add->add_option("--type", request.type, kTypes)->required();
   add->add_option("--id", request.id, "Such as microsoft/delta:1")->required();
   add->add_flag("--network", request.network, "Accepted for any type; the agent's extensions have the network anyway");

@@ -6,36 +6,72 @@ namespace godwit::daemon {
 
 config::Schema schema_of(Config& config) {
   config::Schema schema;
-  schema.add({.name = "hub.name", .target = &config.hub_name, .help = "Name of the hub in user names and token scopes of devices; it need not be resolvable."});
+  schema.add({.name = "hub.name",
+              .target = &config.hub_name,
+              .help = "Name of the hub in user names and token scopes of devices; it need not be resolvable."});
   schema.add({.name = "hub.address", .target = &config.hub_address, .help = "Address that listens for MQTT over TLS."});
-  schema.add({.name = "hub.port", .target = &config.hub_port, .help = "Port for MQTT over TLS; 0 takes a free one.", .minimum = 0, .maximum = 65535});
-  schema.add({.name = "api.host", .target = &config.api_host, .help = "Name or address by which devices and operators reach this machine; the server certificate must cover it."});
+  schema.add({.name = "hub.port",
+              .target = &config.hub_port,
+              .help = "Port for MQTT over TLS; 0 takes a free one.",
+              .minimum = 0,
+              .maximum = 65535});
+  schema.add(
+      {.name = "api.host",
+       .target = &config.api_host,
+       .help =
+           "Name or address by which devices and operators reach this machine; the server certificate must cover it."});
   schema.add({.name = "api.address", .target = &config.api_address, .help = "Address that listens for HTTPS."});
-  schema.add({.name = "api.port", .target = &config.api_port, .help = "Port for HTTPS; 0 takes a free one.", .minimum = 0, .maximum = 65535});
-  schema.add({.name = "api.public_url", .target = &config.api_public_url,
-              .help = "Base of download links when devices come through a proxy, e.g. https://updates.example.com; empty means https://HOST:PORT."});
-  schema.add({.name = "api.instance", .target = &config.api_instance, .help = "Instance id in paths of the REST interface."});
-  schema.add({.name = "api.workers", .target = &config.api_workers, .help = "Threads that run request handlers.", .minimum = 1, .maximum = 256});
-  schema.add({.name = "download.link_lifetime", .target = &config.link_lifetime,
-              .help = "How long a download link is valid; links of running deployments are renewed in time.", .minimum = 3'600'000, .maximum = 31'536'000'000});
-  schema.add({.name = "import.allow_private_addresses", .target = &config.import_allow_private_addresses,
+  schema.add({.name = "api.port",
+              .target = &config.api_port,
+              .help = "Port for HTTPS; 0 takes a free one.",
+              .minimum = 0,
+              .maximum = 65535});
+  schema.add({.name = "api.public_url",
+              .target = &config.api_public_url,
+              .help = "Base of download links when devices come through a proxy, e.g. https://updates.example.com; "
+                      "empty means https://HOST:PORT."});
+  schema.add(
+      {.name = "api.instance", .target = &config.api_instance, .help = "Instance id in paths of the REST interface."});
+  schema.add({.name = "api.workers",
+              .target = &config.api_workers,
+              .help = "Threads that run request handlers.",
+              .minimum = 1,
+              .maximum = 256});
+  schema.add({.name = "download.link_lifetime",
+              .target = &config.link_lifetime,
+              .help = "How long a download link is valid; links of running deployments are renewed in time.",
+              .minimum = 3'600'000,
+              .maximum = 31'536'000'000});
+  schema.add({.name = "import.allow_private_addresses",
+              .target = &config.import_allow_private_addresses,
               .help = "Lets imports by URL fetch from loopback and private networks."});
-  schema.add({.name = "import.ca_file", .target = &config.import_ca_file, .help = "PEM file of the authorities trusted for imports by URL; empty means the system's."});
-  schema.add({.name = "log.level", .target = &config.log_level, .help = "Least important events that are logged.", .choices = {"debug", "info", "warning", "error"}});
-  schema.add({.name = "log.format", .target = &config.log_format, .help = "Lines for people or JSON lines for programs.", .choices = {"text", "json"}});
+  schema.add({.name = "import.ca_file",
+              .target = &config.import_ca_file,
+              .help = "PEM file of the authorities trusted for imports by URL; empty means the system's."});
+  schema.add({.name = "log.level",
+              .target = &config.log_level,
+              .help = "Least important events that are logged.",
+              .choices = {"debug", "info", "warning", "error"}});
+  schema.add({.name = "log.format",
+              .target = &config.log_format,
+              .help = "Lines for people or JSON lines for programs.",
+              .choices = {"text", "json"}});
   return schema;
 }
 
 Result<void> check_config(const Config& config) {
   if (const std::string reason = check_instance_id(config.api_instance); !reason.empty())
     return fail(Code::invalid_argument, "api.instance '" + config.api_instance + "' " + reason);
-  if (config.hub_name.empty() || config.hub_name.size() > 255 || config.hub_name.find_first_of("/ ?") != std::string::npos)
+  if (config.hub_name.empty() || config.hub_name.size() > 255 ||
+      config.hub_name.find_first_of("/ ?") != std::string::npos)
     return fail(Code::invalid_argument, "hub.name is a host name of 1 to 255 characters without '/', '?' or spaces");
   if (config.api_host.empty() || config.api_host.find_first_of("/ :") != std::string::npos)
     return fail(Code::invalid_argument, "api.host is a host name or an IPv4 address, without scheme and port");
-  if (!config.api_public_url.empty() && (!config.api_public_url.starts_with("https://") || config.api_public_url.ends_with('/')))
+  if (!config.api_public_url.empty() &&
+      (!config.api_public_url.starts_with("https://") || config.api_public_url.ends_with('/')))
     return fail(Code::invalid_argument, "api.public_url begins with https:// and does not end with '/'");
-  if (config.hub_port != 0 && config.hub_port == config.api_port) return fail(Code::invalid_argument, "hub.port and api.port are the same port");
+  if (config.hub_port != 0 && config.hub_port == config.api_port)
+    return fail(Code::invalid_argument, "hub.port and api.port are the same port");
   return {};
 }
 

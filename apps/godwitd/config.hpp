@@ -17,14 +17,14 @@ struct Config {
   std::string api_host = "localhost";
   std::string api_address = "0.0.0.0";
   std::int64_t api_port = 8443;
-  std::string api_public_url;      // "": https://api_host:port
+  std::string api_public_url;  // "": https://api_host:port
   std::string api_instance = "default";
   std::int64_t api_workers = 4;
 
   Duration link_lifetime = std::chrono::hours(24 * 7);
 
   bool import_allow_private_addresses = false;
-  std::string import_ca_file;      // "": the system's
+  std::string import_ca_file;  // "": the system's
 
   std::string log_level = "info";
   std::string log_format = "text";

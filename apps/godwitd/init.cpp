@@ -32,7 +32,8 @@ constexpr std::size_t kUrlKeyBytes = 32;
   return names;
 }
 
-[[nodiscard]] Result<void> make_certificates(const Layout& layout, const std::vector<std::string>& hosts, const std::string& hub_name) {
+[[nodiscard]] Result<void> make_certificates(const Layout& layout, const std::vector<std::string>& hosts,
+                                             const std::string& hub_name) {
   GODWIT_TRY(const auto ca, trust::make_ca("Godwit CA of " + hub_name, kCertificateDays));
   GODWIT_TRY(const auto server, trust::issue_server_certificate(ca, certificate_names(hosts), kCertificateDays));
   GODWIT_TRY_VOID(write_file_durably(layout.ca_certificate(), ca.certificate_pem, 0644));
@@ -67,7 +68,9 @@ constexpr std::size_t kUrlKeyBytes = 32;
   anchors.keys.emplace(first_name, first.public_key());
   anchors.keys.emplace(second_name, second.public_key());
   GODWIT_TRY_VOID(trust::verify_root_key_package(package_text, anchors, 0));
-  GODWIT_TRY(const std::string signed_jwk, trust::make_signed_jwk(signing.public_key(), key_name("signing", signing.public_key()), first, first_name));
+  GODWIT_TRY(
+      const std::string signed_jwk,
+      trust::make_signed_jwk(signing.public_key(), key_name("signing", signing.public_key()), first, first_name));
 
   GODWIT_TRY_VOID(save_key(layout.root_key(1), first));
   GODWIT_TRY_VOID(save_key(layout.root_key(2), second));
@@ -105,7 +108,8 @@ class PrivateFiles {
 
 [[nodiscard]] Result<void> make_all(const Layout& layout, const std::vector<std::string>& hosts, Config config) {
   const PrivateFiles private_files;
-  for (const char* folder : {"tls", "keys", "secrets", "db", "run"}) GODWIT_TRY_VOID(make_folders(layout.data / folder));
+  for (const char* folder : {"tls", "keys", "secrets", "db", "run"})
+    GODWIT_TRY_VOID(make_folders(layout.data / folder));
   GODWIT_TRY_VOID(make_certificates(layout, hosts, config.hub_name));
   GODWIT_TRY_VOID(make_keys(layout, SystemClock().now()));
   GODWIT_TRY_VOID(write_file_durably(layout.url_key(), base64_encode(random_bytes(kUrlKeyBytes)) + "\n"));
@@ -120,9 +124,11 @@ class PrivateFiles {
 Result<void> init(const Path& data, const InitOptions& options) {
   std::error_code problem;
   const Path target = std::filesystem::absolute(data, problem).lexically_normal();
-  if (std::filesystem::exists(target, problem) && !(std::filesystem::is_directory(target, problem) && std::filesystem::is_empty(target, problem)))
+  if (std::filesystem::exists(target, problem) &&
+      !(std::filesystem::is_directory(target, problem) && std::filesystem::is_empty(target, problem)))
     return fail(Code::conflict, "'" + target.string() + "' is there already and not empty; nothing was changed");
-  const std::vector<std::string> hosts = options.hosts.empty() ? std::vector<std::string>{own_host_name()} : options.hosts;
+  const std::vector<std::string> hosts =
+      options.hosts.empty() ? std::vector<std::string>{own_host_name()} : options.hosts;
   Path folder = target;
   if (!folder.has_filename()) folder = folder.parent_path();
   const Path parent = folder.parent_path();

@@ -10,12 +10,13 @@
 namespace godwit::daemon {
 
 struct InitOptions {
-  std::vector<std::string> hosts{};  // names and addresses of this machine; the first goes into links. Empty: its host name
-  Config config{};                   // written to godwit.toml; api_host is set from hosts
+  std::vector<std::string>
+      hosts{};      // names and addresses of this machine; the first goes into links. Empty: its host name
+  Config config{};  // written to godwit.toml; api_host is set from hosts
 };
 
-/// All or nothing: the folder is made beside `data` and renamed into place. Errors: conflict when something is there already,
-/// invalid_argument, io_failed, crypto_failed.
+/// All or nothing: the folder is made beside `data` and renamed into place. Errors: conflict when something is there
+/// already, invalid_argument, io_failed, crypto_failed.
 [[nodiscard]] Result<void> init(const Path& data, const InitOptions& options);
 
 /// What was made, what belongs off-line, what to do next: for the terminal.

@@ -60,7 +60,8 @@ TEST(Init, secrets_are_for_the_owner_only) {
   const Layout layout{folder.path() / "data"};
   ASSERT_TRUE(init(layout.data, InitOptions{}));
   EXPECT_EQ(mode_of(layout.data), 0700U);
-  for (const Path& path : {layout.ca_key(), layout.server_key(), layout.root_key(1), layout.root_key(2), layout.signing_key(), layout.admin_token(), layout.url_key(), layout.database()})
+  for (const Path& path : {layout.ca_key(), layout.server_key(), layout.root_key(1), layout.root_key(2),
+                           layout.signing_key(), layout.admin_token(), layout.url_key(), layout.database()})
     EXPECT_EQ(mode_of(path) & 077U, 0U) << path;
 }
 

@@ -10,13 +10,15 @@ struct Layout {
 
   [[nodiscard]] Path config() const { return data / "godwit.toml"; }
   [[nodiscard]] Path ca_certificate() const { return data / "tls" / "ca.pem"; }
-  [[nodiscard]] Path ca_key() const { return data / "tls" / "ca-key.pem"; }            // off-line after init
+  [[nodiscard]] Path ca_key() const { return data / "tls" / "ca-key.pem"; }  // off-line after init
   [[nodiscard]] Path server_certificate() const { return data / "tls" / "server.pem"; }
   [[nodiscard]] Path server_key() const { return data / "tls" / "server-key.pem"; }
-  [[nodiscard]] Path root_key(int number) const { return data / "keys" / ("root-" + std::to_string(number) + ".pem"); }  // off-line after init
+  [[nodiscard]] Path root_key(int number) const {
+    return data / "keys" / ("root-" + std::to_string(number) + ".pem");
+  }  // off-line after init
   [[nodiscard]] Path signing_key() const { return data / "keys" / "signing.pem"; }
   [[nodiscard]] Path signed_jwk() const { return data / "keys" / "signing.sjwk"; }
-  [[nodiscard]] Path trust_anchors() const { return data / "trust-anchors.json"; }     // to copy to devices
+  [[nodiscard]] Path trust_anchors() const { return data / "trust-anchors.json"; }  // to copy to devices
   [[nodiscard]] Path root_key_package() const { return data / "rootkeypackage.json"; }
   [[nodiscard]] Path admin_token() const { return data / "admin.token"; }
   [[nodiscard]] Path url_key() const { return data / "secrets" / "url.key"; }

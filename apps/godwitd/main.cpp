@@ -27,7 +27,11 @@ int run_service(const Path& data, const Path& config_file, bool only_print) {
   const Path file = config_file.empty() ? layout.config() : config_file;
   std::error_code ignored;
   if (config_file.empty() && !std::filesystem::exists(file, ignored))
-    return fail_with({Code::not_found, "'" + layout.data.string() + "' is not a data folder of godwitd (it has no godwit.toml); make one with: godwitd init --data " + layout.data.string()});
+    return fail_with(
+        {Code::not_found,
+         "'" + layout.data.string() +
+             "' is not a data folder of godwitd (it has no godwit.toml); make one with: godwitd init --data " +
+             layout.data.string()});
   const auto config = daemon::load_config(file);
   if (!config) return fail_with(config.error());
   if (only_print) {
@@ -35,7 +39,8 @@ int run_service(const Path& data, const Path& config_file, bool only_print) {
     return 0;
   }
   daemon::block_signals();
-  FdLog log(STDERR_FILENO, parse_log_level(config->log_level).value_or(LogLevel::info), config->log_format == "json" ? LogFormat::json : LogFormat::text);
+  FdLog log(STDERR_FILENO, parse_log_level(config->log_level).value_or(LogLevel::info),
+            config->log_format == "json" ? LogFormat::json : LogFormat::text);
   const auto ended = daemon::run(*config, layout, log);
   return ended ? 0 : fail_with(ended.error());
 }
@@ -52,10 +57,16 @@ int main(int argc, char** argv) {
   daemon::InitOptions options;
   CLI::App* init = app.add_subcommand("init", "Make a data folder: certificates, keys, database, administrator token");
   init->add_option("--data", data, "Folder to make")->required();
-  init->add_option("--host", options.hosts, "Name or address of this machine, first the one devices use; may be repeated");
-  init->add_option("--hub-name", options.config.hub_name, "Name of the hub in user names and token scopes")->capture_default_str();
-  init->add_option("--hub-port", options.config.hub_port, "Port for MQTT over TLS; 0: any free one")->check(CLI::Range(0, 65535))->capture_default_str();
-  init->add_option("--api-port", options.config.api_port, "Port for HTTPS; 0: any free one")->check(CLI::Range(0, 65535))->capture_default_str();
+  init->add_option("--host", options.hosts,
+                   "Name or address of this machine, first the one devices use; may be repeated");
+  init->add_option("--hub-name", options.config.hub_name, "Name of the hub in user names and token scopes")
+      ->capture_default_str();
+  init->add_option("--hub-port", options.config.hub_port, "Port for MQTT over TLS; 0: any free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  init->add_option("--api-port", options.config.api_port, "Port for HTTPS; 0: any free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
 
   std::string config_file;
   bool print_config = false;

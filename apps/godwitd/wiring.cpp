@@ -36,7 +36,8 @@ constexpr ByteCount kSmallFile = 64 * 1024;
 [[nodiscard]] int wait_for_signal() {
   const sigset_t set = stop_signals();
   int number = 0;
-  while (sigwait(&set, &number) != 0) {}
+  while (sigwait(&set, &number) != 0) {
+  }
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return number;
 }
@@ -68,7 +69,9 @@ void raise_descriptor_limit() {
   GODWIT_TRY(std::string text, read_file(layout.url_key(), kSmallFile));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   auto key = base64_decode(text);
-  if (!key || key->size() < 32) return fail(Code::invalid_argument, "'" + layout.url_key().string() + "' does not hold a key of 32 bytes in base64");
+  if (!key || key->size() < 32)
+    return fail(Code::invalid_argument,
+                "'" + layout.url_key().string() + "' does not hold a key of 32 bytes in base64");
   return Secret(*std::move(key));
 }
 
@@ -84,7 +87,8 @@ struct PublishedRootKeys {
   std::int64_t version = 1;
   api::RootKeyDocuments documents;
 };
-/// The package is checked against the anchors that devices got: a wrong one would make every device refuse every update.
+/// The package is checked against the anchors that devices got: a wrong one would make every device refuse every
+/// update.
 [[nodiscard]] Result<PublishedRootKeys> load_root_keys(const Layout& layout) {
   GODWIT_TRY(const std::string anchors_text, read_file(layout.trust_anchors(), kSmallFile));
   auto anchors = trust::TrustAnchors::parse(anchors_text);
@@ -134,33 +138,51 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
 
   // The hub tells the rollout what devices are; the rollout tells the hub's registry what they should be.
   RolloutObserver observer;
-  hub::Hub hub(hub::Options{.address = config.hub_address, .port = static_cast<std::uint16_t>(config.hub_port), .names = {config.hub_name, config.api_host}}, *store, observer,
-               tls, clock, log);
-  const service::SetDesired set_desired = [&hub](store::Records& records, const DeviceId& id, const json::Object& patch) -> Result<void> {
+  hub::Hub hub(hub::Options{.address = config.hub_address,
+                            .port = static_cast<std::uint16_t>(config.hub_port),
+                            .names = {config.hub_name, config.api_host}},
+               *store, observer, tls, clock, log);
+  const service::SetDesired set_desired = [&hub](store::Records& records, const DeviceId& id,
+                                                 const json::Object& patch) -> Result<void> {
     GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
     return {};
   };
 
   // The service.
-  const std::string base_url = config.api_public_url.empty() ? "https://" + config.api_host + ":" + std::to_string(api_port) : config.api_public_url;
+  const std::string base_url = config.api_public_url.empty()
+                                   ? "https://" + config.api_host + ":" + std::to_string(api_port)
+                                   : config.api_public_url;
   service::DownloadUrls urls(base_url, std::move(url_key), config.link_lifetime);
-  service::CurlFetcher fetcher(service::FetchLimits{.allow_private_addresses = config.import_allow_private_addresses, .ca_file = config.import_ca_file});
+  service::CurlFetcher fetcher(service::FetchLimits{.allow_private_addresses = config.import_allow_private_addresses,
+                                                    .ca_file = config.import_ca_file});
   service::Catalog catalog(*store, clock);
   service::Inventory inventory(*store, clock);
   service::Importer importer(*store, *blobs, fetcher, clock, log, std::move(identity));
-  service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired, service::RolloutOptions{.root_key_package_version = root_keys.version});
+  service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired,
+                           service::RolloutOptions{.root_key_package_version = root_keys.version});
   observer.set_rollout(rollout);
   catalog.set_in_use(service::Rollout::is_update_in_use);
   catalog.set_wake([&importer] { importer.wake(); });
   inventory.set_wake([&rollout] { rollout.wake(); });
 
   // The rim.
-  api::Services services{.clock = clock, .log = log, .store = *store, .blobs = *blobs, .registry = hub.registry(), .importer = importer, .catalog = catalog,
-                         .inventory = inventory, .rollout = rollout, .urls = urls, .hub_name = config.hub_name, .instance_id = config.api_instance};
+  api::Services services{.clock = clock,
+                         .log = log,
+                         .store = *store,
+                         .blobs = *blobs,
+                         .registry = hub.registry(),
+                         .importer = importer,
+                         .catalog = catalog,
+                         .inventory = inventory,
+                         .rollout = rollout,
+                         .urls = urls,
+                         .hub_name = config.hub_name,
+                         .instance_id = config.api_instance};
   api::Access access(clock, *store);
   net::Loop loop("api");
   api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
-  api::Server server(loop, tls, services, access, workers, api::make_router(config.api_instance), std::move(root_keys.documents));
+  api::Server server(loop, tls, services, access, workers, api::make_router(config.api_instance),
+                     std::move(root_keys.documents));
 
   loop.start();
   importer.begin();
@@ -180,7 +202,11 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
     stop_all();
     return started;
   }
-  log.info("godwitd.started", {{"version", GODWIT_VERSION}, {"hub_port", hub.port()}, {"api_port", server.port()}, {"api", base_url}, {"data", layout.data.string()}});
+  log.info("godwitd.started", {{"version", GODWIT_VERSION},
+                               {"hub_port", hub.port()},
+                               {"api_port", server.port()},
+                               {"api", base_url},
+                               {"data", layout.data.string()}});
   const int signal = wait_for_signal();
   log.info("godwitd.stopping", {{"signal", signal}});
   stop_all();

@@ -1,4 +1,5 @@
-// Builds the service out of its rooms and runs it until a signal comes. Reading wiring.cpp tells what the service consists of.
+// Builds the service out of its rooms and runs it until a signal comes. Reading wiring.cpp tells what the service
+// consists of.
 #pragma once
 
 #include "apps/godwitd/config.hpp"

@@ -9,8 +9,20 @@ namespace {
 
 // Section 2.2.1: control packet types.
 enum class Type : std::uint8_t {
-  connect = 1, connect_ack = 2, publish = 3, publish_ack = 4, publish_received = 5, publish_release = 6, publish_complete = 7,
-  subscribe = 8, subscribe_ack = 9, unsubscribe = 10, unsubscribe_ack = 11, ping_request = 12, ping_response = 13, disconnect = 14
+  connect = 1,
+  connect_ack = 2,
+  publish = 3,
+  publish_ack = 4,
+  publish_received = 5,
+  publish_release = 6,
+  publish_complete = 7,
+  subscribe = 8,
+  subscribe_ack = 9,
+  unsubscribe = 10,
+  unsubscribe_ack = 11,
+  ping_request = 12,
+  ping_response = 13,
+  disconnect = 14
 };
 
 constexpr std::size_t kLargestRemainingLength = 268435455;  // section 2.2.3
@@ -245,7 +257,8 @@ Result<Packet> decode_subscribe_ack(Reader in) {  // section 3.9
   GODWIT_TRY(p.packet_id, in.packet_id());
   while (!in.is_at_end()) {
     GODWIT_TRY(const std::uint8_t code, in.u8("a return code"));
-    if (code > 2 && code != kSubscribeFailure) return bad("the return code " + std::to_string(code) + " is not defined");
+    if (code > 2 && code != kSubscribeFailure)
+      return bad("the return code " + std::to_string(code) + " is not defined");
     p.codes.push_back(code);
   }
   if (p.codes.empty()) return bad("a SUBACK holds no return code");
@@ -279,7 +292,8 @@ Result<Packet> decode_empty(const Reader& in) {
 
 /// Table 2.2. Looked at before the length is believed, so that a foreign protocol is known by its first byte.
 Result<void> check_flags(Type type, unsigned flags) {
-  const unsigned wanted = type == Type::subscribe || type == Type::unsubscribe || type == Type::publish_release ? 2U : 0U;
+  const unsigned wanted =
+      type == Type::subscribe || type == Type::unsubscribe || type == Type::publish_release ? 2U : 0U;
   if (type == Type::publish || flags == wanted) return {};
   return bad("reserved flags of packet type " + std::to_string(static_cast<unsigned>(type)) + " are wrong");
 }
@@ -305,7 +319,10 @@ Result<Packet> decode_body(Type type, unsigned flags, std::string_view body) {
   return bad("packet type " + std::to_string(static_cast<unsigned>(type)) + " is reserved");
 }
 
-struct FixedHeader { std::size_t header_size = 0; std::size_t body_size = 0; };
+struct FixedHeader {
+  std::size_t header_size = 0;
+  std::size_t body_size = 0;
+};
 
 /// Section 2.2.3. nullopt: the length is not whole yet.
 Result<std::optional<FixedHeader>> read_fixed_header(std::string_view bytes) {
@@ -332,15 +349,18 @@ Result<std::optional<Decoded>> decode(std::string_view bytes, std::size_t limit)
   GODWIT_TRY(const std::optional<FixedHeader> header, read_fixed_header(bytes));
   if (!header) return std::optional<Decoded>{};
   if (header->body_size > limit)
-    return fail(Code::too_large, "a packet of " + std::to_string(header->body_size) + " bytes is above the limit of " + std::to_string(limit));
+    return fail(Code::too_large, "a packet of " + std::to_string(header->body_size) + " bytes is above the limit of " +
+                                     std::to_string(limit));
   if (bytes.size() - header->header_size < header->body_size) return std::optional<Decoded>{};
-  GODWIT_TRY(Packet packet, decode_body(static_cast<Type>(type), first & 0x0FU, bytes.substr(header->header_size, header->body_size)));
+  GODWIT_TRY(Packet packet,
+             decode_body(static_cast<Type>(type), first & 0x0FU, bytes.substr(header->header_size, header->body_size)));
   return std::optional{Decoded{.packet = std::move(packet), .used = header->header_size + header->body_size}};
 }
 
 bool topic_matches(std::string_view filter, std::string_view topic) {
   // Section 4.7.2: a wildcard at the front does not match topics that begin with '$'.
-  if (!topic.empty() && topic.front() == '$' && !filter.empty() && (filter.front() == '+' || filter.front() == '#')) return false;
+  if (!topic.empty() && topic.front() == '$' && !filter.empty() && (filter.front() == '+' || filter.front() == '#'))
+    return false;
   for (;;) {
     const std::size_t filter_end = filter.find('/');
     const std::string_view level = filter.substr(0, filter_end);

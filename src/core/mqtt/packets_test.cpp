@@ -35,7 +35,12 @@ Code refusal(std::string_view raw) {
 
 TEST(Packets, connect_is_written_byte_for_byte_as_the_standard_draws_it) {
   // Section 3.1: name MQTT, level 4, flags user name + password + clean session, keep alive 60.
-  const Connect connect{.clean_session = true, .keep_alive_seconds = 60, .client_id = "dev1", .will = {}, .user_name = "u", .password = "pw"};
+  const Connect connect{.clean_session = true,
+                        .keep_alive_seconds = 60,
+                        .client_id = "dev1",
+                        .will = {},
+                        .user_name = "u",
+                        .password = "pw"};
   const std::string raw = encode(connect);
   EXPECT_EQ(hex_encode(raw), hex_encode(bytes("10 17 0004 4d515454 04 c2 003c 0004 64657631 0001 75 0002 7077")));
   const auto back = decoded_as<Connect>(raw);
@@ -49,7 +54,8 @@ TEST(Packets, connect_is_written_byte_for_byte_as_the_standard_draws_it) {
 
 TEST(Packets, a_will_survives_the_round_trip) {
   Connect connect{.client_id = "d"};
-  connect.will = Will{.topic = "devices/d/messages/events/", .payload = std::string("\0\xFF", 2), .qos = 1, .retain = true};
+  connect.will =
+      Will{.topic = "devices/d/messages/events/", .payload = std::string("\0\xFF", 2), .qos = 1, .retain = true};
   const auto back = decoded_as<Connect>(encode(connect));
   ASSERT_TRUE(back.will);
   EXPECT_EQ(back.will->topic, "devices/d/messages/events/");
@@ -65,20 +71,26 @@ TEST(Packets, a_connect_of_another_protocol_level_is_readable_enough_to_be_answe
 
 TEST(Packets, every_other_packet_survives_the_round_trip) {
   EXPECT_EQ(hex_encode(encode(ConnectAck{.session_present = true, .code = ConnectReturn::accepted})), "20020100");
-  EXPECT_EQ(decoded_as<ConnectAck>(encode(ConnectAck{.session_present = false, .code = ConnectReturn::not_authorized})).code, ConnectReturn::not_authorized);
-  const auto publish = decoded_as<Publish>(encode(Publish{.topic = "a/b", .payload = "body", .qos = 1, .retain = true, .duplicate = true, .packet_id = 513}));
+  EXPECT_EQ(
+      decoded_as<ConnectAck>(encode(ConnectAck{.session_present = false, .code = ConnectReturn::not_authorized})).code,
+      ConnectReturn::not_authorized);
+  const auto publish = decoded_as<Publish>(encode(
+      Publish{.topic = "a/b", .payload = "body", .qos = 1, .retain = true, .duplicate = true, .packet_id = 513}));
   EXPECT_EQ(publish.topic, "a/b");
   EXPECT_EQ(publish.payload, "body");
   EXPECT_EQ(publish.packet_id, 513);
   EXPECT_TRUE(publish.retain && publish.duplicate);
   EXPECT_EQ(hex_encode(encode(Publish{.topic = "t", .payload = ""})), "3003000174");
   EXPECT_EQ(decoded_as<PublishAck>(encode(PublishAck{.packet_id = 7})).packet_id, 7);
-  const auto subscribe = decoded_as<Subscribe>(encode(Subscribe{.packet_id = 2, .topics = {{.filter = "a/#", .qos = 1}, {.filter = "b", .qos = 0}}}));
+  const auto subscribe = decoded_as<Subscribe>(
+      encode(Subscribe{.packet_id = 2, .topics = {{.filter = "a/#", .qos = 1}, {.filter = "b", .qos = 0}}}));
   ASSERT_EQ(subscribe.topics.size(), 2U);
   EXPECT_EQ(subscribe.topics[0].filter, "a/#");
   EXPECT_EQ(subscribe.topics[0].qos, 1);
-  EXPECT_EQ(decoded_as<SubscribeAck>(encode(SubscribeAck{.packet_id = 2, .codes = {0, 1, 0x80}})).codes, (std::vector<std::uint8_t>{0, 1, 0x80}));
-  EXPECT_EQ(decoded_as<Unsubscribe>(encode(Unsubscribe{.packet_id = 3, .filters = {"x", "y"}})).filters, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(decoded_as<SubscribeAck>(encode(SubscribeAck{.packet_id = 2, .codes = {0, 1, 0x80}})).codes,
+            (std::vector<std::uint8_t>{0, 1, 0x80}));
+  EXPECT_EQ(decoded_as<Unsubscribe>(encode(Unsubscribe{.packet_id = 3, .filters = {"x", "y"}})).filters,
+            (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(decoded_as<UnsubscribeAck>(encode(UnsubscribeAck{.packet_id = 3})).packet_id, 3);
   decoded_as<PingRequest>(encode(PingRequest{}));
   decoded_as<PingResponse>(encode(PingResponse{}));
@@ -86,7 +98,8 @@ TEST(Packets, every_other_packet_survives_the_round_trip) {
 }
 
 TEST(Packets, a_packet_that_is_cut_anywhere_asks_for_more) {
-  const std::string whole = encode(Publish{.topic = "some/topic", .payload = std::string(300, 'x'), .qos = 1, .packet_id = 9});
+  const std::string whole =
+      encode(Publish{.topic = "some/topic", .payload = std::string(300, 'x'), .qos = 1, .packet_id = 9});
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const auto result = decode(std::string_view(whole).substr(0, size), kLimit);
     ASSERT_TRUE(result) << size;
@@ -102,7 +115,8 @@ TEST(Packets, only_the_first_of_two_packets_is_taken) {
 }
 
 TEST(Packets, remaining_length_uses_one_to_four_bytes) {
-  for (const std::size_t payload : {std::size_t{0}, std::size_t{124}, std::size_t{125}, std::size_t{16380}, std::size_t{16381}, std::size_t{2097148}, std::size_t{2097149}}) {
+  for (const std::size_t payload : {std::size_t{0}, std::size_t{124}, std::size_t{125}, std::size_t{16380},
+                                    std::size_t{16381}, std::size_t{2097148}, std::size_t{2097149}}) {
     const std::string raw = encode(Publish{.topic = "t", .payload = std::string(payload, 'p')});
     const auto result = decode(raw, 4 * 1024 * 1024);
     ASSERT_TRUE(result && *result) << payload;
@@ -137,11 +151,12 @@ TEST(Packets, packets_of_qos_2_are_unsupported) {
 }
 
 TEST(Packets, connect_flags_that_contradict_are_refused) {
-  EXPECT_EQ(refusal(bytes("10 0d 0004 4d515454 04 03 003c 0001 61")), Code::bad_packet);                 // reserved bit
-  EXPECT_EQ(refusal(bytes("10 0d 0004 4d515454 04 22 003c 0001 61")), Code::bad_packet);                 // will retain without will
-  EXPECT_EQ(refusal(bytes("10 13 0004 4d515454 04 1e 003c 0001 61 0001 74 0001 6d")), Code::bad_packet); // will QoS 3
-  EXPECT_EQ(refusal(bytes("10 10 0004 4d515454 04 42 003c 0001 61 0001 70")), Code::bad_packet);         // password without user name
-  EXPECT_EQ(refusal(bytes("10 0e 0004 4d515454 04 02 003c 0001 61 00")), Code::bad_packet);              // trailing byte
+  EXPECT_EQ(refusal(bytes("10 0d 0004 4d515454 04 03 003c 0001 61")), Code::bad_packet);  // reserved bit
+  EXPECT_EQ(refusal(bytes("10 0d 0004 4d515454 04 22 003c 0001 61")), Code::bad_packet);  // will retain without will
+  EXPECT_EQ(refusal(bytes("10 13 0004 4d515454 04 1e 003c 0001 61 0001 74 0001 6d")), Code::bad_packet);  // will QoS 3
+  EXPECT_EQ(refusal(bytes("10 10 0004 4d515454 04 42 003c 0001 61 0001 70")),
+            Code::bad_packet);  // password without user name
+  EXPECT_EQ(refusal(bytes("10 0e 0004 4d515454 04 02 003c 0001 61 00")), Code::bad_packet);  // trailing byte
 }
 
 TEST(Packets, texts_must_be_whole_utf8_without_nul) {
@@ -170,7 +185,11 @@ TEST(Packets, publish_and_subscribe_refuse_what_the_standard_forbids) {
 }
 
 TEST(Packets, filters_match_as_section_4_7_says) {
-  const struct { const char* filter; const char* topic; bool matches; } cases[] = {
+  const struct {
+    const char* filter;
+    const char* topic;
+    bool matches;
+  } cases[] = {
       {"sport/tennis/player1/#", "sport/tennis/player1", true},
       {"sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true},
       {"sport/#", "sport", true},

@@ -33,7 +33,8 @@ std::string check_key(std::string_view key, const Limits& limits) {
   if (key.front() == '$') return "begins with '$', which only the hub may write";
   for (std::size_t at = 0; at < key.size(); ++at) {
     if (is_control(key, at)) return "holds a control character";
-    if (key[at] == '.' || key[at] == '$' || key[at] == ' ') return std::string("holds '") + key[at] + "', which is not allowed in a key";
+    if (key[at] == '.' || key[at] == '$' || key[at] == ' ')
+      return std::string("holds '") + key[at] + "', which is not allowed in a key";
   }
   return {};
 }
@@ -46,13 +47,15 @@ std::string join(const std::string& path, std::string_view key) {
 
 Result<void> check_value(const json::Value& value, const Limits& limits, std::size_t depth, const std::string& path);
 
-Result<void> check_members(const json::Object& object, const Limits& limits, std::size_t depth, const std::string& path) {
+Result<void> check_members(const json::Object& object, const Limits& limits, std::size_t depth,
+                           const std::string& path) {
   for (const auto& member : object) {
     const std::string_view key = view(member.key());
     if (depth == 0 && is_root_stamp(key)) continue;
     const std::string where = join(path, key);
     if (const std::string reason = check_key(key, limits); !reason.empty())
-      return fail(reason.starts_with("has more than") ? Code::too_large : Code::invalid_argument, "key '" + where + "' " + reason);
+      return fail(reason.starts_with("has more than") ? Code::too_large : Code::invalid_argument,
+                  "key '" + where + "' " + reason);
     GODWIT_TRY_VOID(check_value(member.value(), limits, depth, where));
   }
   return {};
@@ -60,16 +63,20 @@ Result<void> check_members(const json::Object& object, const Limits& limits, std
 
 Result<void> check_value(const json::Value& value, const Limits& limits, std::size_t depth, const std::string& path) {
   if (value.is_object() || value.is_array()) {
-    if (depth + 1 > limits.depth) return fail(Code::too_large, "'" + path + "' is nested deeper than " + std::to_string(limits.depth) + " levels");
+    if (depth + 1 > limits.depth)
+      return fail(Code::too_large, "'" + path + "' is nested deeper than " + std::to_string(limits.depth) + " levels");
     if (value.is_object()) return check_members(value.get_object(), limits, depth + 1, path);
     for (const json::Value& element : value.get_array()) GODWIT_TRY_VOID(check_value(element, limits, depth + 1, path));
     return {};
   }
   if (value.is_string() && value.get_string().size() > limits.string_bytes)
-    return fail(Code::too_large, "the text at '" + path + "' has more than " + std::to_string(limits.string_bytes) + " bytes");
-  const bool is_too_large = (value.is_int64() && (value.get_int64() < kSmallestInteger || value.get_int64() > kLargestInteger)) ||
-                            (value.is_uint64() && value.get_uint64() > static_cast<std::uint64_t>(kLargestInteger));
-  if (is_too_large) return fail(Code::invalid_argument, "the number at '" + path + "' is outside -4503599627370496..4503599627370495");
+    return fail(Code::too_large,
+                "the text at '" + path + "' has more than " + std::to_string(limits.string_bytes) + " bytes");
+  const bool is_too_large =
+      (value.is_int64() && (value.get_int64() < kSmallestInteger || value.get_int64() > kLargestInteger)) ||
+      (value.is_uint64() && value.get_uint64() > static_cast<std::uint64_t>(kLargestInteger));
+  if (is_too_large)
+    return fail(Code::invalid_argument, "the number at '" + path + "' is outside -4503599627370496..4503599627370495");
   return {};
 }
 
@@ -97,8 +104,10 @@ std::size_t value_size(const json::Value& value) {
   return 0;
 }
 
-/// RFC 7396 on values and, when `metadata` is given, the same shape on the mirror tree with stamps at each touched level.
-void merge_object(json::Object& target, const json::Object& patch, json::Object* metadata, const boost::json::string& stamp, bool is_root) {
+/// RFC 7396 on values and, when `metadata` is given, the same shape on the mirror tree with stamps at each touched
+/// level.
+void merge_object(json::Object& target, const json::Object& patch, json::Object* metadata,
+                  const boost::json::string& stamp, bool is_root) {
   if (metadata != nullptr) (*metadata)[kLastUpdated] = stamp;
   for (const auto& member : patch) {
     if (is_root && is_root_stamp(view(member.key()))) continue;
@@ -125,10 +134,12 @@ void merge_object(json::Object& target, const json::Object& patch, json::Object*
   }
 }
 
-Result<void> check_growth(const json::Object& before, const json::Object& after, std::size_t limit, std::string_view what) {
+Result<void> check_growth(const json::Object& before, const json::Object& after, std::size_t limit,
+                          std::string_view what) {
   const std::size_t size = counted_size(after);
   if (size <= limit || size <= counted_size(before)) return {};
-  return fail(Code::too_large, std::string(what) + " would grow to " + std::to_string(size) + " bytes, above the limit of " + std::to_string(limit));
+  return fail(Code::too_large, std::string(what) + " would grow to " + std::to_string(size) +
+                                   " bytes, above the limit of " + std::to_string(limit));
 }
 
 boost::json::string stamp_of(WallTime now) { return boost::json::string(format_time_7(now)); }
@@ -148,7 +159,9 @@ json::Object Section::with_metadata() const {
   return out;
 }
 
-Result<void> check_patch(const json::Object& patch, const Limits& limits) { return check_members(patch, limits, 0, {}); }
+Result<void> check_patch(const json::Object& patch, const Limits& limits) {
+  return check_members(patch, limits, 0, {});
+}
 
 Result<void> merge(Section& section, const json::Object& patch, WallTime now, const Limits& limits) {
   Section merged = section;

@@ -22,8 +22,8 @@ struct Limits {
 /// One section: its members without $version and $metadata, which are kept beside it.
 struct Section {
   json::Object values;
-  json::Object metadata;        // mirror tree, every level has $lastUpdated
-  std::uint64_t version = 1;    // a fresh twin starts at 1
+  json::Object metadata;      // mirror tree, every level has $lastUpdated
+  std::uint64_t version = 1;  // a fresh twin starts at 1
 
   /// values plus "$version" (as devices see it).
   [[nodiscard]] json::Object with_version() const;
@@ -40,11 +40,12 @@ struct Twin {
 enum class Kind : std::uint8_t { desired, reported, tags };
 
 /// Checks a patch before it is merged: key and string rules, depth, integers in +-4503599627370495; keys that begin
-/// with '$' are refused, except $version and $metadata at the root, which are ignored. Errors: invalid_argument, too_large.
+/// with '$' are refused, except $version and $metadata at the root, which are ignored. Errors: invalid_argument,
+/// too_large.
 [[nodiscard]] Result<void> check_patch(const json::Object& patch, const Limits& limits);
 
-/// RFC 7396 merge of a checked `patch` into `section`; version + 1, metadata stamped. Refuses to grow over the size limit (too_large);
-/// the section is unchanged on error.
+/// RFC 7396 merge of a checked `patch` into `section`; version + 1, metadata stamped. Refuses to grow over the size
+/// limit (too_large); the section is unchanged on error.
 [[nodiscard]] Result<void> merge(Section& section, const json::Object& patch, WallTime now, const Limits& limits);
 /// Replaces all values (service PUT).
 [[nodiscard]] Result<void> replace(Section& section, const json::Object& values, WallTime now, const Limits& limits);

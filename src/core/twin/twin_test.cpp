@@ -25,7 +25,11 @@ Section section_of(std::string_view text, WallTime when = kThen) {
 
 TEST(Twin, merge_agrees_with_every_example_of_rfc_7396_that_has_object_roots) {
   // RFC 7396 appendix A: original, patch, result.
-  const struct { const char* original; const char* patch; const char* result; } cases[] = {
+  const struct {
+    const char* original;
+    const char* patch;
+    const char* result;
+  } cases[] = {
       {R"({"a":"b"})", R"({"a":"c"})", R"({"a":"c"})"},
       {R"({"a":"b"})", R"({"b":"c"})", R"({"a":"b","b":"c"})"},
       {R"({"a":"b"})", R"({"a":null})", R"({})"},
@@ -75,8 +79,10 @@ TEST(Twin, metadata_mirrors_the_values_and_keeps_old_stamps_of_untouched_members
   ASSERT_TRUE(merge(section, parsed(R"({"a":{"b":3}})"), kThen + 1h, {}));
   const std::string old = R"({"$lastUpdated":"2026-03-01T00:00:00.0000000Z"})";
   const std::string fresh = R"({"$lastUpdated":"2026-03-01T01:00:00.0000000Z"})";
-  EXPECT_EQ(json::print(section.metadata), R"({"$lastUpdated":"2026-03-01T01:00:00.0000000Z","a":{"$lastUpdated":"2026-03-01T01:00:00.0000000Z","b":)" + fresh +
-                                               R"(,"c":)" + old + R"(},"list":)" + old + "}");
+  EXPECT_EQ(
+      json::print(section.metadata),
+      R"({"$lastUpdated":"2026-03-01T01:00:00.0000000Z","a":{"$lastUpdated":"2026-03-01T01:00:00.0000000Z","b":)" +
+          fresh + R"(,"c":)" + old + R"(},"list":)" + old + "}");
 }
 
 TEST(Twin, removing_a_member_stamps_the_level_it_stood_in) {
@@ -106,13 +112,14 @@ TEST(Twin, replace_drops_what_is_not_given_and_ignores_nulls) {
 TEST(Twin, devices_see_the_version_and_the_service_sees_the_metadata_too) {
   const Section section = section_of(R"({"a":1})");
   EXPECT_EQ(json::print(section.with_version()), R"({"a":1,"$version":2})");
-  EXPECT_EQ(json::print(section.with_metadata()),
-            R"({"a":1,"$metadata":{"$lastUpdated":"2026-03-01T00:00:00.0000000Z","a":{"$lastUpdated":"2026-03-01T00:00:00.0000000Z"}},"$version":2})");
+  EXPECT_EQ(
+      json::print(section.with_metadata()),
+      R"({"a":1,"$metadata":{"$lastUpdated":"2026-03-01T00:00:00.0000000Z","a":{"$lastUpdated":"2026-03-01T00:00:00.0000000Z"}},"$version":2})");
 }
 
 TEST(Twin, keys_that_would_break_queries_are_refused_with_their_place) {
-  for (const char* text : {R"({"a":{"b.c":1}})", R"({"a":{"b c":1}})", R"({"a":{"b$c":1}})", R"({"a":{"":1}})", R"({"a":{"b\u0007":1}})", "{\"a\":{\"b\xC2\x85\":1}}",
-                           R"({"a":[{"b.c":1}]})"}) {
+  for (const char* text : {R"({"a":{"b.c":1}})", R"({"a":{"b c":1}})", R"({"a":{"b$c":1}})", R"({"a":{"":1}})",
+                           R"({"a":{"b\u0007":1}})", "{\"a\":{\"b\xC2\x85\":1}}", R"({"a":[{"b.c":1}]})"}) {
     const auto checked = check_patch(parsed(text), {});
     ASSERT_FALSE(checked) << text;
     EXPECT_EQ(checked.error().code, Code::invalid_argument);
@@ -158,7 +165,8 @@ TEST(Twin, size_counts_keys_characters_numbers_and_booleans) {
   EXPECT_EQ(counted_size(parsed(R"({"ab":"xyz"})")), 5U);
   EXPECT_EQ(counted_size(parsed(R"({"ab":"x\ny\u0085"})")), 4U);  // controls do not count
   EXPECT_EQ(counted_size(parsed(R"({"ab":"ü"})")), 3U);           // one character
-  EXPECT_EQ(counted_size(parsed(R"({"a":1,"b":2.5,"c":true,"d":{"e":[1,"x"]}})")), 1 + 8 + 1 + 8 + 1 + 4 + 1 + 1 + 8 + 1U);
+  EXPECT_EQ(counted_size(parsed(R"({"a":1,"b":2.5,"c":true,"d":{"e":[1,"x"]}})")),
+            1 + 8 + 1 + 8 + 1 + 4 + 1 + 1 + 8 + 1U);
 }
 
 TEST(Twin, a_patch_that_would_grow_over_the_limit_changes_nothing) {

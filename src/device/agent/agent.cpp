@@ -1,7 +1,6 @@
 #include "device/agent/agent.hpp"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/file.h>
 
@@ -14,6 +13,7 @@
 #include "core/twin/dialect.hpp"
 #include "device/agent/effects.hpp"
 #include "device/agent/executor.hpp"
+#include "device/agent/idle_memory.hpp"
 #include "device/agent/inbox.hpp"
 #include "device/agent/installer_client.hpp"
 #include "device/agent/journal.hpp"
@@ -44,14 +44,18 @@ Result<UniqueFd> lock_folder(const Path& data) {
   GODWIT_TRY_VOID(make_folders(data));
   GODWIT_TRY(auto fd, open_file(data / "agent.lock", O_RDWR | O_CREAT, 0600));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno == EWOULDBLOCK) return fail(Code::conflict, "another agent uses " + data.string() + "; end it first, or give this one a folder of its own (agent.data)");
+  if (errno == EWOULDBLOCK)
+    return fail(Code::conflict, "another agent uses " + data.string() +
+                                    "; end it first, or give this one a folder of its own (agent.data)");
   return tl::unexpected<Error>{error_from_errno("lock " + data.string(), errno)};
 }
 
 EffectSettings effect_settings(const AgentConfig& config) {
   EffectSettings settings;
   settings.downloads = config.downloads_folder();
-  settings.verify = {.trust_anchors = config.trust_anchors, .root_keys_file = config.root_keys_file(), .device_properties = config.device_properties()};
+  settings.verify = {.trust_anchors = config.trust_anchors,
+                     .root_keys_file = config.root_keys_file(),
+                     .device_properties = config.device_properties()};
   settings.installer_patience = config.installer_patience;
   return settings;
 }
@@ -82,7 +86,7 @@ Result<void> turn(Executor& executor, Inbox& inbox, int end_fd, const Clock& clo
     }
     executor.tick();
     if (trim_at && clock.monotonic() >= *trim_at) {
-      ::malloc_trim(0);
+      release_idle_memory();
       trim_at.reset();
     }
   }
@@ -96,7 +100,10 @@ LinkSettings link_settings(const AgentConfig& config) {
   identity.compat_property_names = config.compat_property_names;
   identity.agent_version = "godwit-agent/" GODWIT_VERSION;
   LinkSettings settings;
-  settings.target = {.host = config.hub_host, .port = std::to_string(config.hub_port), .tls_name = config.hub_tls_name, .ca_file = config.ca_file};
+  settings.target = {.host = config.hub_host,
+                     .port = std::to_string(config.hub_port),
+                     .tls_name = config.hub_tls_name,
+                     .ca_file = config.ca_file};
   settings.session.hub_name = config.hub_name;
   settings.session.device_id = config.device_id;
   settings.session.identity_patch = json::print(twin::identity_patch(identity));
@@ -123,24 +130,40 @@ Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock
   SharedRandom shared_random(random);
   FileJournal journal(config.journal_file());
   GODWIT_TRY(auto loaded, journal.load());
-  if (!loaded.problem.empty()) log.error("journal.unreadable", {{"reason", loaded.problem}, {"remedy", "the agent starts idle and the hub offers the goal again"}});
+  if (!loaded.problem.empty())
+    log.error("journal.unreadable",
+              {{"reason", loaded.problem}, {"remedy", "the agent starts idle and the hub offers the goal again"}});
   GODWIT_TRY(auto outbox, Outbox::open(config.outbox_folder(), log));
   Inbox inbox;
   GODWIT_TRY_VOID(inbox.open());
 
   RealPauses pauses;
-  SocketInstaller installer({.socket = config.installer_socket, .act_time_limit = config.act_time_limit}, clock, pauses, log);
+  SocketInstaller installer({.socket = config.installer_socket, .act_time_limit = config.act_time_limit}, clock, pauses,
+                            log);
   ExtensionDownloader downloader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
-  Payloads payloads({.give_up_after = config.download_give_up_after, .reserve = config.download_reserve.value}, downloader, clock, shared_random, pauses, log);
-  DeviceEffects effects(effect_settings(config), {.installer = installer, .payloads = payloads, .clock = clock, .log = log});
-  Worker worker(effects, {.ended = [&inbox](std::uint64_t epoch, EffectResult result) { inbox.push(EffectEnded{epoch, std::move(result)}); },
-                          .progressed = [&inbox](std::uint64_t epoch, const twin::Progress& progress) { inbox.push(EffectProgress{epoch, progress}); }});
-  const auto to_inbox = [&inbox](LinkEvent event) { std::visit([&inbox](auto&& one) { inbox.push(Input{std::forward<decltype(one)>(one)}); }, std::move(event)); };
+  Payloads payloads({.give_up_after = config.download_give_up_after, .reserve = config.download_reserve.value},
+                    downloader, clock, shared_random, pauses, log);
+  DeviceEffects effects(effect_settings(config),
+                        {.installer = installer, .payloads = payloads, .clock = clock, .log = log});
+  Worker worker(effects, {.ended =
+                              [&inbox](std::uint64_t epoch, EffectResult result) {
+                                inbox.push(EffectEnded{epoch, std::move(result)});
+                              },
+                          .progressed =
+                              [&inbox](std::uint64_t epoch, const twin::Progress& progress) {
+                                inbox.push(EffectProgress{epoch, progress});
+                              }});
+  const auto to_inbox = [&inbox](LinkEvent event) {
+    std::visit([&inbox](auto&& one) { inbox.push(Input{std::forward<decltype(one)>(one)}); }, std::move(event));
+  };
   Link link(link_settings(config), to_inbox, clock, shared_random, log);
   Reporter reporter(outbox, link, clock, shared_random, log);
   Executor executor({.journal = journal, .effects = worker, .reporter = reporter, .clock = clock, .log = log});
 
-  log.info("agent.started", {{"version", GODWIT_VERSION}, {"device", config.device_id}, {"hub", config.hub_host}, {"data", config.data.string()}});
+  log.info("agent.started", {{"version", GODWIT_VERSION},
+                             {"device", config.device_id},
+                             {"hub", config.hub_host},
+                             {"data", config.data.string()}});
   worker.begin();
   executor.start(std::move(loaded.record));
   GODWIT_TRY_VOID(link.start());

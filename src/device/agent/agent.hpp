@@ -12,9 +12,10 @@
 
 namespace godwit::agent {
 
-/// Runs until `end_fd` becomes readable (a signalfd in main). Ending at any time is safe: the journal takes the work up again.
-/// Errors: conflict (another agent uses the data folder), io_failed, what the first read of the files says.
-[[nodiscard]] Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random, Log& log);
+/// Runs until `end_fd` becomes readable (a signalfd in main). Ending at any time is safe: the journal takes the work up
+/// again. Errors: conflict (another agent uses the data folder), io_failed, what the first read of the files says.
+[[nodiscard]] Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random,
+                                     Log& log);
 
 /// How the parts are set up from the configuration; also for tests.
 [[nodiscard]] LinkSettings link_settings(const AgentConfig& config);

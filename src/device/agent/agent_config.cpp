@@ -25,58 +25,147 @@ Result<void> check_properties(const AgentConfig& config) {
     if (equals == std::string::npos || equals == 0 || equals + 1 == line.size())
       return fail(Code::invalid_argument, "device.properties: '" + line + "' must look like \"location=plant7\"");
     if (!names.insert(line.substr(0, equals)).second)
-      return fail(Code::invalid_argument, "device.properties: '" + line.substr(0, equals) + "' is given twice or belongs to device.manufacturer or device.model");
+      return fail(Code::invalid_argument, "device.properties: '" + line.substr(0, equals) +
+                                              "' is given twice or belongs to device.manufacturer or device.model");
   }
   if (config.compat_property_names.empty() || config.compat_property_names.size() > 5)
     return fail(Code::invalid_argument, "device.compat_property_names must hold 1 to 5 names");
   for (const auto& name : config.compat_property_names) {
     if (!names.contains(name))
-      return fail(Code::invalid_argument, "device.compat_property_names names '" + name + "', but device.properties has no such property");
+      return fail(Code::invalid_argument,
+                  "device.compat_property_names names '" + name + "', but device.properties has no such property");
   }
   return {};
 }
 
 }  // namespace
 
-config::Schema AgentConfig::schema() {
-  config::Schema keys;
+void AgentConfig::add_hub_keys(config::Schema& keys) {
   keys.add({.name = "hub.host", .target = &hub_host, .help = "Name or address of the hub to connect to; needed."});
-  keys.add({.name = "hub.port", .target = &hub_port, .help = "Port of the hub (MQTT over TLS).", .minimum = 1, .maximum = 65535});
-  keys.add({.name = "hub.name", .target = &hub_name, .help = "Name of the hub in user names and tokens; empty: the same as hub.host."});
-  keys.add({.name = "hub.tls_name", .target = &hub_tls_name, .help = "Name or address that the hub's certificate must carry; empty: the same as hub.host."});
-  keys.add({.name = "hub.device_id", .target = &device_id, .help = "Id under which this device is registered; needed."});
-  keys.add({.name = "hub.key_file", .target = &key_file, .help = "File with the device's key in base64, readable by the agent only; needed."});
-  keys.add({.name = "hub.ca_file", .target = &ca_file, .help = "PEM file with the authorities that the hub's certificate may come from; needed."});
-  keys.add({.name = "hub.keep_alive", .target = &keep_alive, .help = "Longest silence before the agent asks whether the hub is still there.", .minimum = 5 * kSecond, .maximum = 1177 * kSecond});
-  keys.add({.name = "hub.token_lifetime", .target = &token_lifetime, .help = "How long an access token is good; the agent reconnects with a new one before.", .minimum = 10 * kSecond, .maximum = 30 * kDay});
-  keys.add({.name = "hub.connect_timeout", .target = &connect_timeout, .help = "Time for name, connection, TLS and welcome together.", .minimum = kSecond, .maximum = 10 * kMinute});
-  keys.add({.name = "hub.reconnect_limit", .target = &reconnect_limit, .help = "Longest wait between two attempts to connect; waits double from one second, with jitter.", .minimum = kSecond, .maximum = kDay});
+  keys.add({.name = "hub.port",
+            .target = &hub_port,
+            .help = "Port of the hub (MQTT over TLS).",
+            .minimum = 1,
+            .maximum = 65535});
+  keys.add({.name = "hub.name",
+            .target = &hub_name,
+            .help = "Name of the hub in user names and tokens; empty: the same as hub.host."});
+  keys.add({.name = "hub.tls_name",
+            .target = &hub_tls_name,
+            .help = "Name or address that the hub's certificate must carry; empty: the same as hub.host."});
+  keys.add(
+      {.name = "hub.device_id", .target = &device_id, .help = "Id under which this device is registered; needed."});
+  keys.add({.name = "hub.key_file",
+            .target = &key_file,
+            .help = "File with the device's key in base64, readable by the agent only; needed."});
+  keys.add({.name = "hub.ca_file",
+            .target = &ca_file,
+            .help = "PEM file with the authorities that the hub's certificate may come from; needed."});
+  keys.add({.name = "hub.keep_alive",
+            .target = &keep_alive,
+            .help = "Longest silence before the agent asks whether the hub is still there.",
+            .minimum = 5 * kSecond,
+            .maximum = 1177 * kSecond});
+  keys.add({.name = "hub.token_lifetime",
+            .target = &token_lifetime,
+            .help = "How long an access token is good; the agent reconnects with a new one before.",
+            .minimum = 10 * kSecond,
+            .maximum = 30 * kDay});
+  keys.add({.name = "hub.connect_timeout",
+            .target = &connect_timeout,
+            .help = "Time for name, connection, TLS and welcome together.",
+            .minimum = kSecond,
+            .maximum = 10 * kMinute});
+  keys.add({.name = "hub.reconnect_limit",
+            .target = &reconnect_limit,
+            .help = "Longest wait between two attempts to connect; waits double from one second, with jitter.",
+            .minimum = kSecond,
+            .maximum = kDay});
+}
 
+void AgentConfig::add_device_keys(config::Schema& keys) {
   keys.add({.name = "device.manufacturer", .target = &manufacturer, .help = "Manufacturer of the device; needed."});
   keys.add({.name = "device.model", .target = &model, .help = "Model of the device; needed."});
-  keys.add({.name = "device.properties", .target = &properties, .help = "More properties of the device, as \"name=value\"."});
-  keys.add({.name = "device.compat_property_names", .target = &compat_property_names, .help = "Which properties make the device's class: 1 to 5 names."});
+  keys.add({.name = "device.properties",
+            .target = &properties,
+            .help = "More properties of the device, as \"name=value\"."});
+  keys.add({.name = "device.compat_property_names",
+            .target = &compat_property_names,
+            .help = "Which properties make the device's class: 1 to 5 names."});
+}
 
-  keys.add({.name = "agent.data", .target = &data, .help = "Folder for journal, outbox, downloads and extensions.json; only the agent may write it."});
-  keys.add({.name = "agent.trust_anchors", .target = &trust_anchors, .help = "Root keys that this device believes; must not be writable by the agent."});
+void AgentConfig::add_local_keys(config::Schema& keys) {
+  keys.add({.name = "agent.data",
+            .target = &data,
+            .help = "Folder for journal, outbox, downloads and extensions.json; only the agent may write it."});
+  keys.add({.name = "agent.trust_anchors",
+            .target = &trust_anchors,
+            .help = "Root keys that this device believes; must not be writable by the agent."});
 
   keys.add({.name = "installer.socket", .target = &installer_socket, .help = "Socket of godwit-installer."});
-  keys.add({.name = "installer.patience", .target = &installer_patience, .help = "How long to wait for an installer that is not there before the update fails.", .minimum = 0, .maximum = kDay});
-  keys.add({.name = "installer.act_time_limit", .target = &act_time_limit, .help = "Longest time for one act of the installer, its own limits included.", .minimum = kSecond, .maximum = 7 * kDay});
+  keys.add({.name = "installer.patience",
+            .target = &installer_patience,
+            .help = "How long to wait for an installer that is not there before the update fails.",
+            .minimum = 0,
+            .maximum = kDay});
+  keys.add({.name = "installer.act_time_limit",
+            .target = &act_time_limit,
+            .help = "Longest time for one act of the installer, its own limits included.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+}
 
-  keys.add({.name = "download.ca_file", .target = &download_ca_file, .help = "PEM file with the authorities for download servers; empty: the same as hub.ca_file."});
-  keys.add({.name = "download.proxy", .target = &download_proxy, .help = "Proxy for downloads, \"http://host:port\"; empty: as the environment says."});
-  keys.add({.name = "download.allow_http", .target = &allow_http, .help = "Admit URLs without TLS; content is checked by hash either way."});
-  keys.add({.name = "download.give_up_after", .target = &download_give_up_after, .help = "A download fails when no byte came for so long, however often it was tried.", .minimum = 0, .maximum = 7 * kDay});
-  keys.add({.name = "download.time_limit", .target = &download_time_limit, .help = "Longest time for one try of one file.", .minimum = kSecond, .maximum = 7 * kDay});
-  keys.add({.name = "download.max_rate", .target = &download_max_rate, .help = "Bytes per second at most; 0: no limit."});
-  keys.add({.name = "download.reserve", .target = &download_reserve, .help = "Space that a download leaves free on the disk."});
+void AgentConfig::add_download_keys(config::Schema& keys) {
+  keys.add({.name = "download.ca_file",
+            .target = &download_ca_file,
+            .help = "PEM file with the authorities for download servers; empty: the same as hub.ca_file."});
+  keys.add({.name = "download.proxy",
+            .target = &download_proxy,
+            .help = "Proxy for downloads, \"http://host:port\"; empty: as the environment says."});
+  keys.add({.name = "download.allow_http",
+            .target = &allow_http,
+            .help = "Admit URLs without TLS; content is checked by hash either way."});
+  keys.add({.name = "download.give_up_after",
+            .target = &download_give_up_after,
+            .help = "A download fails when no byte came for so long, however often it was tried.",
+            .minimum = 0,
+            .maximum = 7 * kDay});
+  keys.add({.name = "download.time_limit",
+            .target = &download_time_limit,
+            .help = "Longest time for one try of one file.",
+            .minimum = kSecond,
+            .maximum = 7 * kDay});
+  keys.add(
+      {.name = "download.max_rate", .target = &download_max_rate, .help = "Bytes per second at most; 0: no limit."});
+  keys.add({.name = "download.reserve",
+            .target = &download_reserve,
+            .help = "Space that a download leaves free on the disk."});
+}
 
-  keys.add({.name = "extension.cancel_grace", .target = &extension_cancel_grace, .help = "Time for an extension to end after it was asked to, before it is killed.", .minimum = 0, .maximum = kHour});
-  keys.add({.name = "extension.memory", .target = &extension_memory, .help = "Address space of an extension process at most; 0: no limit."});
+void AgentConfig::add_extension_and_log_keys(config::Schema& keys) {
+  keys.add({.name = "extension.cancel_grace",
+            .target = &extension_cancel_grace,
+            .help = "Time for an extension to end after it was asked to, before it is killed.",
+            .minimum = 0,
+            .maximum = kHour});
+  keys.add({.name = "extension.memory",
+            .target = &extension_memory,
+            .help = "Address space of an extension process at most; 0: no limit."});
 
-  keys.add({.name = "log.level", .target = &log_level, .help = "Least level that is written.", .choices = {"debug", "info", "warning", "error"}});
+  keys.add({.name = "log.level",
+            .target = &log_level,
+            .help = "Least level that is written.",
+            .choices = {"debug", "info", "warning", "error"}});
   keys.add({.name = "log.format", .target = &log_format, .help = "Form of a log line.", .choices = {"text", "json"}});
+}
+
+config::Schema AgentConfig::schema() {
+  config::Schema keys;
+  add_hub_keys(keys);
+  add_device_keys(keys);
+  add_local_keys(keys);
+  add_download_keys(keys);
+  add_extension_and_log_keys(keys);
   return keys;
 }
 
@@ -90,18 +179,23 @@ CompatibilitySet AgentConfig::device_properties() const {
 }
 
 Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
-  GODWIT_TRY_VOID(need(!config.hub_host.empty(), "hub.host", "write the name of the hub, e.g. \"updates.example.org\""));
-  GODWIT_TRY_VOID(need(!config.device_id.empty(), "hub.device_id", "write the id under which this device is registered"));
-  if (const std::string reason = check_device_id(config.device_id); !reason.empty()) return fail(Code::invalid_argument, "hub.device_id " + reason);
+  GODWIT_TRY_VOID(
+      need(!config.hub_host.empty(), "hub.host", "write the name of the hub, e.g. \"updates.example.org\""));
+  GODWIT_TRY_VOID(
+      need(!config.device_id.empty(), "hub.device_id", "write the id under which this device is registered"));
+  if (const std::string reason = check_device_id(config.device_id); !reason.empty())
+    return fail(Code::invalid_argument, "hub.device_id " + reason);
   GODWIT_TRY_VOID(need(!config.key_file.empty(), "hub.key_file", "write the path of the file with the device's key"));
-  GODWIT_TRY_VOID(need(!config.ca_file.empty(), "hub.ca_file", "write the path of the PEM file of the hub's authority"));
+  GODWIT_TRY_VOID(
+      need(!config.ca_file.empty(), "hub.ca_file", "write the path of the PEM file of the hub's authority"));
   GODWIT_TRY_VOID(need(!config.manufacturer.empty(), "device.manufacturer", "updates are chosen by it"));
   GODWIT_TRY_VOID(need(!config.model.empty(), "device.model", "updates are chosen by it"));
   GODWIT_TRY_VOID(check_properties(config));
   if (config.hub_name.empty()) config.hub_name = config.hub_host;
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;
-  for (Path* path : {&config.key_file, &config.ca_file, &config.data, &config.trust_anchors, &config.installer_socket, &config.download_ca_file}) {
+  for (Path* path : {&config.key_file, &config.ca_file, &config.data, &config.trust_anchors, &config.installer_socket,
+                     &config.download_ca_file}) {
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();
   }
@@ -114,7 +208,8 @@ Result<AgentConfig> load_agent_config(const Path& file) {
   GODWIT_TRY_VOID(keys.load_file(file));
   std::error_code problem;
   const Path absolute = std::filesystem::absolute(file, problem);
-  if (auto complete = complete_agent_config(config, absolute.parent_path()); !complete) return with_context(file.string(), std::move(complete).error());
+  if (auto complete = complete_agent_config(config, absolute.parent_path()); !complete)
+    return with_context(file.string(), std::move(complete).error());
   return config;
 }
 

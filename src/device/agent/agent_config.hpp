@@ -19,8 +19,8 @@ struct AgentConfig {
   // hub
   std::string hub_host;
   std::int64_t hub_port = 8883;
-  std::string hub_name;         // "": hub_host
-  std::string hub_tls_name;     // "": hub_host
+  std::string hub_name;      // "": hub_host
+  std::string hub_tls_name;  // "": hub_host
   std::string device_id;
   Path key_file;
   Path ca_file;
@@ -70,10 +70,17 @@ struct AgentConfig {
   [[nodiscard]] Path journal_file() const { return data / "journal.json"; }
   [[nodiscard]] Path extensions_file() const { return data / "extensions.json"; }
   [[nodiscard]] Path root_keys_file() const { return data / "rootkeys.json"; }
+
+ private:
+  void add_hub_keys(config::Schema& keys);
+  void add_device_keys(config::Schema& keys);
+  void add_local_keys(config::Schema& keys);
+  void add_download_keys(config::Schema& keys);
+  void add_extension_and_log_keys(config::Schema& keys);
 };
 
-/// Reads `file`, fills what is empty by default, makes relative paths absolute (against the file's folder) and checks what a
-/// device cannot do without. Errors: invalid_argument naming file and key with what to write there; not_found.
+/// Reads `file`, fills what is empty by default, makes relative paths absolute (against the file's folder) and checks
+/// what a device cannot do without. Errors: invalid_argument naming file and key with what to write there; not_found.
 [[nodiscard]] Result<AgentConfig> load_agent_config(const Path& file);
 /// The part of load_agent_config() that looks at values only. `folder` is where relative paths start.
 [[nodiscard]] Result<void> complete_agent_config(AgentConfig& config, const Path& folder);

@@ -40,10 +40,12 @@ TEST(AgentConfig, needs_little_and_fills_the_rest) {
 }
 
 TEST(AgentConfig, more_properties_may_be_part_of_the_class) {
-  const auto config = load(std::string(kSmallest) + "[installer]\npatience = \"5s\"\n" );
+  const auto config = load(std::string(kSmallest) + "[installer]\npatience = \"5s\"\n");
   ASSERT_TRUE(config);
   std::string text{kSmallest};
-  text.insert(text.find("[agent]"), "properties = [\"location=plant7\", \"note=a=b\"]\ncompat_property_names = [\"manufacturer\", \"model\", \"location\"]\n");
+  text.insert(text.find("[agent]"),
+              "properties = [\"location=plant7\", \"note=a=b\"]\ncompat_property_names = [\"manufacturer\", \"model\", "
+              "\"location\"]\n");
   const auto wide = load(text);
   ASSERT_TRUE(wide) << wide.error().message;
   EXPECT_EQ(wide->device_properties().at("location"), "plant7");

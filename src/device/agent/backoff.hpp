@@ -9,8 +9,8 @@
 
 namespace godwit::agent {
 
-/// `first` doubled `attempt` times (0: first), at most `limit`; of that, between one half and the whole, by chance, so that a fleet
-/// does not come back all at once.
+/// `first` doubled `attempt` times (0: first), at most `limit`; of that, between one half and the whole, by chance, so
+/// that a fleet does not come back all at once.
 [[nodiscard]] inline Duration backoff(std::uint32_t attempt, Duration first, Duration limit, Random& random) {
   Duration wait = std::min(first, limit);
   for (std::uint32_t i = 0; i < attempt && wait < limit; ++i) wait = std::min(wait * 2, limit);

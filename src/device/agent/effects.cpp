@@ -22,24 +22,42 @@ std::string step_name(const Record& record, std::size_t index, std::string_view 
 }
 
 EffectResult failed(Trouble trouble) {
-  return {.event = Event::failed, .result_code = trouble.result_code, .extended_codes = {trouble.extended_code}, .details = cut_details(std::move(trouble.details))};
+  return {.event = Event::failed,
+          .result_code = trouble.result_code,
+          .extended_codes = {trouble.extended_code},
+          .details = cut_details(std::move(trouble.details))};
 }
-EffectResult failed(ExtendedCode code, std::string details) { return failed(Trouble{result::failure, code, std::move(details)}); }
+EffectResult failed(ExtendedCode code, std::string details) {
+  return failed(Trouble{result::failure, code, std::move(details)});
+}
 
-Trouble sandbox_trouble(const Error& error) { return {result::failure, error.code == Code::disk_full ? erc::disk_full : erc::download_failed, "make the sandbox: " + error.message}; }
+Trouble sandbox_trouble(const Error& error) {
+  return {result::failure, error.code == Code::disk_full ? erc::disk_full : erc::download_failed,
+          "make the sandbox: " + error.message};
+}
 
 /// A failure that a handler reports; an empty sentence gets one from the code.
 EffectResult refused(const std::string& where, const ActOutcome& outcome) {
   std::string details = outcome.details;
-  if (details.empty() && !outcome.extended_codes.empty()) details = std::string(extended_code_text(outcome.extended_codes.front()));
+  if (details.empty() && !outcome.extended_codes.empty())
+    details = std::string(extended_code_text(outcome.extended_codes.front()));
   if (details.empty()) details = fmt::format("ended with result code {} and no explanation", outcome.result_code);
-  return {.event = Event::failed, .result_code = outcome.result_code, .extended_codes = outcome.extended_codes, .details = cut_details(where + ": " + details)};
+  return {.event = Event::failed,
+          .result_code = outcome.result_code,
+          .extended_codes = outcome.extended_codes,
+          .details = cut_details(where + ": " + details)};
 }
 
 std::string note_of(const ActOutcome& outcome) {
   switch (outcome.result_code) {
-    case result::install_reboot: case 606: case result::apply_reboot: case 706: return "the handler asks for a reboot of the device";
-    case result::install_restart_agent: case 608: case result::apply_restart_agent: case 708: return "the handler asks for a restart of the agent";
+    case result::install_reboot:
+    case 606:
+    case result::apply_reboot:
+    case 706: return "the handler asks for a reboot of the device";
+    case result::install_restart_agent:
+    case 608:
+    case result::apply_restart_agent:
+    case 708: return "the handler asks for a restart of the agent";
     default: return outcome.details;
   }
 }
@@ -51,13 +69,15 @@ Result<std::vector<PlannedStep>> steps_of(const installer::Plan& plan) {
     PlannedStep step{.path = planned.path, .handler = planned.handler};
     for (const auto& file : planned.files) {
       GODWIT_TRY(auto digest, hex_decode(file.sha256));
-      if (digest.size() != 32 || !is_plain_file_name(file.id)) return fail(Code::bad_packet, "the installer's plan describes a file badly");
+      if (digest.size() != 32 || !is_plain_file_name(file.id))
+        return fail(Code::bad_packet, "the installer's plan describes a file badly");
       step.files.push_back({.id = file.id, .name = file.name, .size = file.size, .sha256 = std::move(digest)});
     }
     count += step.files.size();
     steps.push_back(std::move(step));
   }
-  if (steps.empty() || count > kFilesLimit) return fail(Code::bad_packet, "the installer's plan has no step or too many files");
+  if (steps.empty() || count > kFilesLimit)
+    return fail(Code::bad_packet, "the installer's plan has no step or too many files");
   return steps;
 }
 
@@ -84,17 +104,25 @@ EffectResult DeviceEffects::run(const EffectRequest& request, std::stop_token st
 Path DeviceEffects::sandbox(const Record& record) const { return settings_.downloads / record.goal->workflow_id; }
 
 DeviceEffects::Reply DeviceEffects::ask(const Turn& turn, const installer::Request& request) {
-  InstallerCall call{.workflow_id = turn.record.goal->workflow_id, .stop = turn.stop, .on_progress = {}, .patience = settings_.installer_patience};
+  InstallerCall call{.workflow_id = turn.record.goal->workflow_id,
+                     .stop = turn.stop,
+                     .on_progress = {},
+                     .patience = settings_.installer_patience};
   Duration next = ports_.clock.monotonic();
   call.on_progress = [this, &turn, &next](std::uint64_t done, std::uint64_t total) {
     if (ports_.clock.monotonic() < next) return;
     next = ports_.clock.monotonic() + kProgressPause;
-    turn.progress({.phase = std::string(state_name(turn.record.state)), .step = turn.record.step, .steps = std::ssize(turn.record.steps), .done_bytes = static_cast<std::int64_t>(done), .total_bytes = static_cast<std::int64_t>(total)});
+    turn.progress({.phase = std::string(state_name(turn.record.state)),
+                   .step = turn.record.step,
+                   .steps = std::ssize(turn.record.steps),
+                   .done_bytes = static_cast<std::int64_t>(done),
+                   .total_bytes = static_cast<std::int64_t>(total)});
   };
   return ports_.installer.ask(request, call);
 }
 
-DeviceEffects::Reply DeviceEffects::open(const Turn& turn, std::string root_key_package, std::string detached_manifest) {
+DeviceEffects::Reply DeviceEffects::open(const Turn& turn, std::string root_key_package,
+                                         std::string detached_manifest) {
   const auto& goal = *turn.record.goal;
   installer::OpenRequest request;
   request.workflow_id = goal.workflow_id;
@@ -106,15 +134,23 @@ DeviceEffects::Reply DeviceEffects::open(const Turn& turn, std::string root_key_
   return ask(turn, request);
 }
 
-/// An installer that does not know the workflow or this attempt (its folder was emptied) is told again, by the agent's own check
-/// from the beginning: nothing of what is handed over is kept for this rare case.
+/// An installer that does not know the workflow or this attempt (its folder was emptied) is told again, by the agent's
+/// own check from the beginning: nothing of what is handed over is kept for this rare case.
 DeviceEffects::Reply DeviceEffects::act(const Turn& turn, std::uint32_t step, Verb verb) {
-  const installer::ActRequest request{.workflow_id = turn.record.goal->workflow_id, .attempt = turn.record.attempt, .step = step, .verb = verb, .files_folder = sandbox(turn.record).string()};
+  const installer::ActRequest request{.workflow_id = turn.record.goal->workflow_id,
+                                      .attempt = turn.record.attempt,
+                                      .step = step,
+                                      .verb = verb,
+                                      .files_folder = sandbox(turn.record).string()};
   auto reply = ask(turn, request);
   if (reply || (reply.error().code != Code::not_found && reply.error().code != Code::conflict)) return reply;
   ports_.log.warning("installer.opened_again", {{"workflow", request.workflow_id}, {"reason", reply.error().message}});
-  auto verified = verify_goal(*turn.record.goal, settings_.verify, ports_.payloads, sandbox(turn.record), turn.stop, ports_.log);
-  if (!verified) return ActOutcome{.result_code = verified.error().result_code, .extended_codes = {verified.error().extended_code}, .details = verified.error().details};
+  auto verified =
+      verify_goal(*turn.record.goal, settings_.verify, ports_.payloads, sandbox(turn.record), turn.stop, ports_.log);
+  if (!verified)
+    return ActOutcome{.result_code = verified.error().result_code,
+                      .extended_codes = {verified.error().extended_code},
+                      .details = verified.error().details};
   auto opened = open(turn, std::move(verified->root_key_package), std::move(verified->detached_manifest));
   if (!opened || opened->result_code <= 0) return opened;
   return ask(turn, request);
@@ -122,8 +158,13 @@ DeviceEffects::Reply DeviceEffects::act(const Turn& turn, std::uint32_t step, Ve
 
 EffectResult DeviceEffects::lost_or_failed(const Turn& turn, const std::string& where, const Error& error) const {
   const std::string details = where + ": " + error.message;
-  if (error.code == Code::cancelled || (turn.stop.stop_requested() && error.code != Code::unavailable)) return failed(Trouble{result::cancelled, 0, details});
-  if (error.code == Code::unavailable) return {.event = Event::installer_lost, .result_code = result::failure, .extended_codes = {erc::installer_unreachable}, .details = cut_details(details)};
+  if (error.code == Code::cancelled || (turn.stop.stop_requested() && error.code != Code::unavailable))
+    return failed(Trouble{result::cancelled, 0, details});
+  if (error.code == Code::unavailable)
+    return {.event = Event::installer_lost,
+            .result_code = result::failure,
+            .extended_codes = {erc::installer_unreachable},
+            .details = cut_details(details)};
   const bool is_time = error.code == Code::timed_out;
   return failed(is_time ? erc::installer_unreachable : erc::unexpected_state, details);
 }
@@ -143,7 +184,12 @@ EffectResult DeviceEffects::verify(const Turn& turn) {
   if (!opened->plan) return failed(erc::unexpected_state, std::string(kWhere) + ": it gave no plan");
   auto steps = steps_of(*opened->plan);
   if (!steps) return failed(erc::unexpected_state, std::string(kWhere) + ": " + steps.error().message);
-  return {.event = Event::passed, .result_code = result::success, .extended_codes = {}, .details = "", .target = verified->manifest.update_id, .steps = *std::move(steps)};
+  return {.event = Event::passed,
+          .result_code = result::success,
+          .extended_codes = {},
+          .details = "",
+          .target = verified->manifest.update_id,
+          .steps = *std::move(steps)};
 }
 
 EffectResult DeviceEffects::download(const Turn& turn) {
@@ -157,14 +203,25 @@ EffectResult DeviceEffects::download(const Turn& turn) {
     steps[i].result = is_in_place ? std::optional(StepResult{result::install_skipped, 0, ""}) : std::nullopt;
     if (!is_in_place) missing.push_back(i);
   }
-  if (missing.empty()) return {.event = Event::in_place, .result_code = result::is_installed, .extended_codes = {}, .details = "", .target = std::nullopt, .steps = std::move(steps)};
+  if (missing.empty())
+    return {.event = Event::in_place,
+            .result_code = result::is_installed,
+            .extended_codes = {},
+            .details = "",
+            .target = std::nullopt,
+            .steps = std::move(steps)};
   if (EffectResult fetched = fetch_all(turn, missing); fetched.event != Event::passed) return fetched;
   for (const auto i : missing) {
     const auto reply = act(turn, static_cast<std::uint32_t>(i), Verb::download);
     if (!reply) return lost_or_failed(turn, step_name(turn.record, i, "download"), reply.error());
     if (reply->result_code <= 0) return refused(step_name(turn.record, i, "download"), *reply);
   }
-  return {.event = Event::passed, .result_code = result::download_ok, .extended_codes = {}, .details = "", .target = std::nullopt, .steps = std::move(steps)};
+  return {.event = Event::passed,
+          .result_code = result::download_ok,
+          .extended_codes = {},
+          .details = "",
+          .target = std::nullopt,
+          .steps = std::move(steps)};
 }
 
 EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::size_t>& steps) {
@@ -186,10 +243,15 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
     const auto progressed = [&](ByteCount done) {
       if (ports_.clock.monotonic() < next && done < file->size) return;
       next = ports_.clock.monotonic() + kProgressPause;
-      turn.progress({.phase = std::string(state_name(turn.record.state)), .step = turn.record.step, .steps = std::ssize(turn.record.steps), .done_bytes = static_cast<std::int64_t>(before + done), .total_bytes = static_cast<std::int64_t>(total)});
+      turn.progress({.phase = std::string(state_name(turn.record.state)),
+                     .step = turn.record.step,
+                     .steps = std::ssize(turn.record.steps),
+                     .done_bytes = static_cast<std::int64_t>(before + done),
+                     .total_bytes = static_cast<std::int64_t>(total)});
     };
     const auto url = turn.record.goal->file_urls.find(file->id);
-    const auto fetched = ports_.payloads.fetch(*file, url == turn.record.goal->file_urls.end() ? "" : url->second, folder, turn.stop, progressed);
+    const auto fetched = ports_.payloads.fetch(*file, url == turn.record.goal->file_urls.end() ? "" : url->second,
+                                               folder, turn.stop, progressed);
     if (!fetched) return failed(fetched.error());
     before += file->size;
   }
@@ -198,7 +260,10 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
 
 EffectResult DeviceEffects::step_ended(const Turn& turn, const ActOutcome& outcome, std::int32_t code) const {
   const bool is_last = turn.record.step + 1 >= turn.record.steps.size();
-  return {.event = is_last ? Event::all_done : Event::step_done, .result_code = code, .extended_codes = outcome.extended_codes, .details = code == result::install_skipped ? "" : note_of(outcome)};
+  return {.event = is_last ? Event::all_done : Event::step_done,
+          .result_code = code,
+          .extended_codes = outcome.extended_codes,
+          .details = code == result::install_skipped ? "" : note_of(outcome)};
 }
 
 EffectResult DeviceEffects::check_step(const Turn& turn) {
@@ -210,7 +275,8 @@ EffectResult DeviceEffects::check_step(const Turn& turn) {
   return {.event = Event::not_in_place, .result_code = reply->result_code, .extended_codes = {}, .details = ""};
 }
 
-/// The files are made sure of here once more: an earlier step, or a hand, may have undone what was in place before the download.
+/// The files are made sure of here once more: an earlier step, or a hand, may have undone what was in place before the
+/// download.
 EffectResult DeviceEffects::back_up(const Turn& turn) {
   if (EffectResult fetched = fetch_all(turn, {turn.record.step}); fetched.event != Event::passed) return fetched;
   return plain_act(turn, Verb::backup, Event::passed);
@@ -221,7 +287,10 @@ EffectResult DeviceEffects::plain_act(const Turn& turn, Verb verb, Event on_succ
   const std::string where = step_name(turn.record, turn.record.step, installer::verb_name(verb));
   if (!reply) return lost_or_failed(turn, where, reply.error());
   if (reply->result_code <= 0) return refused(where, *reply);
-  return {.event = on_success, .result_code = reply->result_code, .extended_codes = reply->extended_codes, .details = note_of(*reply)};
+  return {.event = on_success,
+          .result_code = reply->result_code,
+          .extended_codes = reply->extended_codes,
+          .details = note_of(*reply)};
 }
 
 EffectResult DeviceEffects::apply(const Turn& turn) {
@@ -232,13 +301,18 @@ EffectResult DeviceEffects::apply(const Turn& turn) {
   return step_ended(turn, *reply, reply->result_code);
 }
 
-/// After a start of the process an act of the installer may still run: it is cancelled, and the note waits until it has ended.
+/// After a start of the process an act of the installer may still run: it is cancelled, and the note waits until it has
+/// ended.
 EffectResult DeviceEffects::stop(const Turn& turn) {
   const installer::CancelRequest cancel{turn.record.goal->workflow_id};
   const auto cancelled = ask(turn, cancel);
   if (!cancelled && cancelled.error().code == Code::unavailable) return lost_or_failed(turn, "stop", cancelled.error());
   if (!turn.record.steps.empty()) {
-    const installer::ActRequest note{.workflow_id = turn.record.goal->workflow_id, .attempt = turn.record.attempt, .step = turn.record.step, .verb = Verb::cancel_note, .files_folder = ""};
+    const installer::ActRequest note{.workflow_id = turn.record.goal->workflow_id,
+                                     .attempt = turn.record.attempt,
+                                     .step = turn.record.step,
+                                     .verb = Verb::cancel_note,
+                                     .files_folder = ""};
     const auto noted = ask(turn, note);
     if (!noted && noted.error().code == Code::unavailable) return lost_or_failed(turn, "stop", noted.error());
   }
@@ -261,7 +335,8 @@ void DeviceEffects::remove_other_sandboxes(const std::string& kept) const {
   for (const auto& entry : std::filesystem::directory_iterator(settings_.downloads, problem)) {
     if (entry.path().filename() == kept) continue;
     std::filesystem::remove_all(entry.path(), problem);
-    if (problem) ports_.log.warning("sandbox.not_removed", {{"path", entry.path().string()}, {"reason", problem.message()}});
+    if (problem)
+      ports_.log.warning("sandbox.not_removed", {{"path", entry.path().string()}, {"reason", problem.message()}});
   }
 }
 

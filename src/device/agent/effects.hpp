@@ -1,6 +1,5 @@
-// The effects of the table as the device carries them out: verification, downloads into the sandbox, acts of the installer.
-// Each may come again after a cut at any instruction and ends the same way.
-// Belongs to the worker thread.
+// The effects of the table as the device carries them out: verification, downloads into the sandbox, acts of the
+// installer. Each may come again after a cut at any instruction and ends the same way. Belongs to the worker thread.
 #pragma once
 
 #include <functional>
@@ -18,7 +17,7 @@
 namespace godwit::agent {
 
 struct EffectSettings {
-  Path downloads;               // one sandbox per workflow
+  Path downloads;  // one sandbox per workflow
   VerifySettings verify;
   Duration installer_patience = std::chrono::minutes(2);
 };
@@ -57,7 +56,8 @@ class DeviceEffects final : public EffectRunner {
   [[nodiscard]] Reply open(const Turn& turn, std::string root_key_package, std::string detached_manifest);
   [[nodiscard]] EffectResult lost_or_failed(const Turn& turn, const std::string& where, const Error& error) const;
   [[nodiscard]] EffectResult fetch_all(const Turn& turn, const std::vector<std::size_t>& steps);
-  [[nodiscard]] EffectResult step_ended(const Turn& turn, const installer::ActOutcome& outcome, std::int32_t code) const;
+  [[nodiscard]] EffectResult step_ended(const Turn& turn, const installer::ActOutcome& outcome,
+                                        std::int32_t code) const;
   void remove_other_sandboxes(const std::string& kept) const;
   [[nodiscard]] Path sandbox(const Record& record) const;
 

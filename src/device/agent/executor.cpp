@@ -185,13 +185,15 @@ void Executor::report_end() {
   const bool has_ended_silently = record_.is_superseded && record_.state != State::succeeded;
   if (!has_ended_silently) ports_.reporter.report(record_, true);
   if (record_.outcome)
-    ports_.log.write(record_.state == State::failed ? LogLevel::error : LogLevel::info, "update.ended",
-                     {{"workflow", workflow_of(record_)},
-                      {"state", state_name(record_.state)},
-                      {"result_code", record_.outcome->result_code},
-                      {"extended_code", extended_code_hex(record_.outcome->extended_codes.empty() ? 0 : record_.outcome->extended_codes.front())},
-                      {"update", record_.target ? record_.target->str() : ""},
-                      {"details", record_.outcome->details}});
+    ports_.log.write(
+        record_.state == State::failed ? LogLevel::error : LogLevel::info, "update.ended",
+        {{"workflow", workflow_of(record_)},
+         {"state", state_name(record_.state)},
+         {"result_code", record_.outcome->result_code},
+         {"extended_code",
+          extended_code_hex(record_.outcome->extended_codes.empty() ? 0 : record_.outcome->extended_codes.front())},
+         {"update", record_.target ? record_.target->str() : ""},
+         {"details", record_.outcome->details}});
   ports_.effects.start({0, Effect::report, record_});
 }
 

@@ -1,6 +1,5 @@
-// The deciding part of the agent: an event meets the table, the next state goes into the journal, then the effect goes to
-// the worker. Nothing here waits for the network, the installer or a download.
-// Belongs to the deciding thread.
+// The deciding part of the agent: an event meets the table, the next state goes into the journal, then the effect goes
+// to the worker. Nothing here waits for the network, the installer or a download. Belongs to the deciding thread.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +53,7 @@ class Executor {
   Record record_;
   std::deque<Incident> waiting_;
   std::optional<twin::DesiredUpdate> newest_goal_;  // not yet dealt with completely
+  bool is_goal_waiting_ = false;                    // the end of the present run was asked for because of it
   std::uint64_t running_epoch_ = 0;                 // 0: no effect runs that somebody waits for
   std::uint64_t next_epoch_ = 1;
   Duration save_again_at_{};

@@ -42,9 +42,13 @@ Result<void> refusal(mqtt::ConnectReturn code) {
     case mqtt::ConnectReturn::unavailable: return fail(Code::unavailable, "the hub is not available now (code 3)");
     case mqtt::ConnectReturn::bad_credentials:
     case mqtt::ConnectReturn::not_authorized:
-      return fail(Code::unauthorized, "the hub refuses this device (code " + std::to_string(static_cast<int>(code)) + "): check hub.name, hub.device_id, hub.key_file, the clock, and that the device is registered and enabled");
-    case mqtt::ConnectReturn::bad_protocol: return fail(Code::unsupported, "the hub does not speak MQTT 3.1.1 (code 1)");
-    case mqtt::ConnectReturn::bad_identifier: return fail(Code::unauthorized, "the hub does not take the device id (code 2): check hub.device_id");
+      return fail(Code::unauthorized, "the hub refuses this device (code " + std::to_string(static_cast<int>(code)) +
+                                          "): check hub.name, hub.device_id, hub.key_file, the clock, and that the "
+                                          "device is registered and enabled");
+    case mqtt::ConnectReturn::bad_protocol:
+      return fail(Code::unsupported, "the hub does not speak MQTT 3.1.1 (code 1)");
+    case mqtt::ConnectReturn::bad_identifier:
+      return fail(Code::unauthorized, "the hub does not take the device id (code 2): check hub.device_id");
   }
   return fail(Code::bad_packet, "the hub refuses with an unknown code");
 }
@@ -61,13 +65,15 @@ std::optional<std::uint64_t> take_version(json::Object& section) {
 }  // namespace
 
 std::string HubSession::user_name(const SessionSettings& settings) {
-  return settings.hub_name + "/" + settings.device_id + "/?api-version=" + settings.api_version + "&model-id=" + percent_encode(settings.model_id);
+  return settings.hub_name + "/" + settings.device_id + "/?api-version=" + settings.api_version +
+         "&model-id=" + percent_encode(settings.model_id);
 }
 
 void HubSession::start(const Secret& password, Duration now) {
   mqtt::Connect connect;
   connect.clean_session = false;
-  const auto seconds = std::clamp<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(settings_.keep_alive).count(), 1, 1177);
+  const auto seconds =
+      std::clamp<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(settings_.keep_alive).count(), 1, 1177);
   connect.keep_alive_seconds = static_cast<std::uint16_t>(seconds);
   connect.client_id = settings_.device_id;
   connect.user_name = user_name(settings_);
@@ -112,7 +118,8 @@ Result<void> HubSession::handle(const mqtt::Packet& packet, Duration now) {
     ping_sent_at_.reset();
     return {};
   }
-  if (std::holds_alternative<mqtt::PublishAck>(packet) || std::holds_alternative<mqtt::UnsubscribeAck>(packet)) return {};
+  if (std::holds_alternative<mqtt::PublishAck>(packet) || std::holds_alternative<mqtt::UnsubscribeAck>(packet))
+    return {};
   return fail(Code::bad_packet, "the hub sent a packet that only a client sends");
 }
 
@@ -131,7 +138,8 @@ Result<void> HubSession::on_connect_ack(const mqtt::ConnectAck& ack, Duration no
 }
 
 Result<void> HubSession::on_subscribe_ack(const mqtt::SubscribeAck& ack, Duration now) {
-  if (stage_ != Stage::subscribing || ack.packet_id != kSubscribeId) return fail(Code::bad_packet, "the hub acknowledged a subscription that was not asked for");
+  if (stage_ != Stage::subscribing || ack.packet_id != kSubscribeId)
+    return fail(Code::bad_packet, "the hub acknowledged a subscription that was not asked for");
   if (ack.codes.size() != 2 || std::ranges::any_of(ack.codes, [](std::uint8_t code) { return code > 2; }))
     return fail(Code::refused, "the hub refuses the twin subscriptions");
   stage_ = Stage::ready;
@@ -188,9 +196,11 @@ Result<void> HubSession::on_answer(std::string_view rest, const std::string& bod
   requests_.erase(found);
   if (request.asked == Asked::patch) events_.push_back(SessionAnswer{request.token, *status});
   if (request.asked == Asked::identity && (*status < 200 || *status > 299))
-    return fail(Code::refused, "the hub does not take this device's properties (status " + std::to_string(*status) + "): check the device section of the configuration");
+    return fail(Code::refused, "the hub does not take this device's properties (status " + std::to_string(*status) +
+                                   "): check the device section of the configuration");
   if (request.asked != Asked::twin) return {};
-  if (*status != 200) return fail(Code::unavailable, "the hub does not give the twin (status " + std::to_string(*status) + ")");
+  if (*status != 200)
+    return fail(Code::unavailable, "the hub does not give the twin (status " + std::to_string(*status) + ")");
   return on_twin(body);
 }
 
@@ -233,18 +243,22 @@ Result<void> HubSession::on_desired_patch(std::string_view rest, const std::stri
 
 Result<void> HubSession::tick(Duration now) {
   if (stage_ == Stage::fresh) return {};
-  if (stage_ != Stage::ready && now >= stage_expires_at_) return fail(Code::timed_out, stage_ == Stage::connecting ? "the hub did not answer CONNECT in time" : "the hub did not answer SUBSCRIBE in time");
+  if (stage_ != Stage::ready && now >= stage_expires_at_)
+    return fail(Code::timed_out, stage_ == Stage::connecting ? "the hub did not answer CONNECT in time"
+                                                             : "the hub did not answer SUBSCRIBE in time");
   if (must_get_again_ && !is_getting_twin()) get_twin(now);
   for (auto request = requests_.begin(); request != requests_.end();) {
     if (now < request->second.expires_at) {
       ++request;
       continue;
     }
-    if (request->second.asked != Asked::patch) return fail(Code::timed_out, "the hub did not answer a twin request in time");
+    if (request->second.asked != Asked::patch)
+      return fail(Code::timed_out, "the hub did not answer a twin request in time");
     events_.push_back(SessionAnswer{request->second.token, 0});
     request = requests_.erase(request);
   }
-  if (ping_sent_at_ && now >= *ping_sent_at_ + settings_.answer_limit) return fail(Code::timed_out, "the hub did not answer a ping in time");
+  if (ping_sent_at_ && now >= *ping_sent_at_ + settings_.answer_limit)
+    return fail(Code::timed_out, "the hub did not answer a ping in time");
   if (stage_ == Stage::ready && !ping_sent_at_ && now >= last_sent_at_ + settings_.keep_alive * 3 / 4) {
     ping_sent_at_ = now;
     send(mqtt::PingRequest{}, now);
@@ -257,7 +271,8 @@ Duration HubSession::deadline() const {
   if (stage_ == Stage::connecting || stage_ == Stage::subscribing) earliest = stage_expires_at_;
   for (const auto& [id, request] : requests_) earliest = std::min(earliest, request.expires_at);
   if (ping_sent_at_) earliest = std::min(earliest, *ping_sent_at_ + settings_.answer_limit);
-  if (stage_ == Stage::ready && !ping_sent_at_) earliest = std::min(earliest, last_sent_at_ + settings_.keep_alive * 3 / 4);
+  if (stage_ == Stage::ready && !ping_sent_at_)
+    earliest = std::min(earliest, last_sent_at_ + settings_.keep_alive * 3 / 4);
   if (must_get_again_ && !is_getting_twin()) earliest = Duration{0};
   return earliest;
 }

@@ -1,6 +1,6 @@
-// One connection to the hub as a protocol without I/O: bytes and time go in, bytes and events come out. Speaks the device's
-// side of MQTT 3.1.1 as an IoT hub expects it: CONNECT, the two twin subscriptions, who the device is, twin GET, reported
-// patches with their answers, pings. Small enough to have thousands of them in one process (tools/fleet).
+// One connection to the hub as a protocol without I/O: bytes and time go in, bytes and events come out. Speaks the
+// device's side of MQTT 3.1.1 as an IoT hub expects it: CONNECT, the two twin subscriptions, who the device is, twin
+// GET, reported patches with their answers, pings. Small enough to have thousands of them in one process (tools/fleet).
 // A value-like object for one thread; one per connection, made anew for the next.
 #pragma once
 
@@ -34,11 +34,19 @@ struct SessionSettings {
 };
 
 /// The hub has taken us in: subscriptions stand. Identity and twin GET are under way.
-struct SessionReady { bool session_present = false; };
+struct SessionReady {
+  bool session_present = false;
+};
 /// The whole desired section (without $version) after the GET or a patch.
-struct SessionDesired { json::Object desired; std::uint64_t version = 0; };
+struct SessionDesired {
+  json::Object desired;
+  std::uint64_t version = 0;
+};
 /// What the hub said to a reported patch; status 0: nothing, in time.
-struct SessionAnswer { std::uint64_t token = 0; int status = 0; };
+struct SessionAnswer {
+  std::uint64_t token = 0;
+  int status = 0;
+};
 using SessionEvent = std::variant<SessionReady, SessionDesired, SessionAnswer>;
 
 class HubSession {
@@ -73,7 +81,11 @@ class HubSession {
  private:
   enum class Stage : std::uint8_t { fresh, connecting, subscribing, ready };
   enum class Asked : std::uint8_t { identity, twin, patch };
-  struct Request { Asked asked; std::uint64_t token; Duration expires_at; };
+  struct Request {
+    Asked asked;
+    std::uint64_t token;
+    Duration expires_at;
+  };
 
   void send(const mqtt::Packet& packet, Duration now);
   void publish(std::string topic, std::string payload, Duration now);
@@ -97,7 +109,7 @@ class HubSession {
   std::uint64_t next_request_ = 1;
   std::optional<json::Object> desired_;  // nullopt until the GET was answered
   std::uint64_t desired_version_ = 0;
-  bool must_get_again_ = false;          // a patch came while the GET was under way
+  bool must_get_again_ = false;  // a patch came while the GET was under way
   Duration last_sent_at_{};
   std::optional<Duration> ping_sent_at_;
   Duration stage_expires_at_{};

@@ -48,7 +48,9 @@ class HubSessionTest : public ::testing::Test {
   }
   void take_twin(int version) {
     (void)sent();
-    ASSERT_TRUE(hub_publishes("$iothub/twin/res/200/?$rid=2", "{\"desired\":{\"a\":1,\"$version\":" + std::to_string(version) + "},\"reported\":{\"$version\":1}}"));
+    ASSERT_TRUE(hub_publishes(
+        "$iothub/twin/res/200/?$rid=2",
+        "{\"desired\":{\"a\":1,\"$version\":" + std::to_string(version) + "},\"reported\":{\"$version\":1}}"));
   }
   std::vector<SessionDesired> desired_events() {
     std::vector<SessionDesired> found;
@@ -67,7 +69,8 @@ TEST_F(HubSessionTest, says_who_it_is_as_the_hub_wants_it) {
   ASSERT_EQ(packets.size(), 1U);
   const auto& connect = std::get<mqtt::Connect>(packets[0]);
   EXPECT_EQ(connect.client_id, "dev-1");
-  EXPECT_EQ(connect.user_name, "hub.example/dev-1/?api-version=2021-04-12&model-id=dtmi%3Aazure%3Aiot%3AdeviceUpdateModel%3B3");
+  EXPECT_EQ(connect.user_name,
+            "hub.example/dev-1/?api-version=2021-04-12&model-id=dtmi%3Aazure%3Aiot%3AdeviceUpdateModel%3B3");
   EXPECT_EQ(connect.password, "SharedAccessSignature sr=x");
   EXPECT_FALSE(connect.clean_session);
   EXPECT_EQ(connect.keep_alive_seconds, 240);
@@ -96,7 +99,8 @@ TEST_F(HubSessionTest, subscribes_tells_its_identity_and_reads_the_twin) {
 }
 
 TEST_F(HubSessionTest, refusals_name_what_to_check) {
-  for (const auto& [code, expected] : {std::pair{mqtt::ConnectReturn::not_authorized, Code::unauthorized}, {mqtt::ConnectReturn::unavailable, Code::unavailable}}) {
+  for (const auto& [code, expected] : {std::pair{mqtt::ConnectReturn::not_authorized, Code::unauthorized},
+                                       {mqtt::ConnectReturn::unavailable, Code::unavailable}}) {
     HubSession session(settings());
     session.start(Secret("t"), now_);
     const auto refused = session.receive(mqtt::encode(mqtt::ConnectAck{false, code}), now_);
@@ -121,7 +125,8 @@ TEST_F(HubSessionTest, takes_bytes_in_any_portions) {
 TEST_F(HubSessionTest, merges_desired_patches) {
   become_ready();
   take_twin(7);
-  ASSERT_TRUE(hub_publishes("$iothub/twin/PATCH/properties/desired/?$version=8", "{\"a\":null,\"b\":{\"c\":2},\"$version\":8}"));
+  ASSERT_TRUE(hub_publishes("$iothub/twin/PATCH/properties/desired/?$version=8",
+                            "{\"a\":null,\"b\":{\"c\":2},\"$version\":8}"));
   const auto events = desired_events();
   ASSERT_EQ(events.size(), 2U);
   EXPECT_EQ(json::print(events[0].desired), "{\"a\":1}");
@@ -149,7 +154,8 @@ TEST_F(HubSessionTest, a_missed_patch_makes_it_read_the_whole_twin_again) {
   auto packets = sent();
   ASSERT_EQ(packets.size(), 1U) << "one GET, however many patches were missed";
   EXPECT_EQ(std::get<mqtt::Publish>(packets[0]).topic, "$iothub/twin/GET/?$rid=3");
-  ASSERT_TRUE(hub_publishes("$iothub/twin/res/200/?$rid=3", "{\"desired\":{\"a\":10,\"$version\":11},\"reported\":{}}"));
+  ASSERT_TRUE(
+      hub_publishes("$iothub/twin/res/200/?$rid=3", "{\"desired\":{\"a\":10,\"$version\":11},\"reported\":{}}"));
   EXPECT_EQ(desired_events().size(), 1U);
 }
 
@@ -236,7 +242,8 @@ TEST_F(HubSessionTest, ends_on_what_no_hub_sends) {
   }
   HubSession deaf(settings());
   deaf.start(Secret("t"), now_);
-  const auto refused = deaf.receive(mqtt::encode(mqtt::ConnectAck{}) + mqtt::encode(mqtt::SubscribeAck{1, {0, 0x80}}), now_);
+  const auto refused =
+      deaf.receive(mqtt::encode(mqtt::ConnectAck{}) + mqtt::encode(mqtt::SubscribeAck{1, {0, 0x80}}), now_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::refused);
 }

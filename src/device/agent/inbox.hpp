@@ -15,8 +15,14 @@
 
 namespace godwit::agent {
 
-struct EffectEnded { std::uint64_t epoch = 0; EffectResult result{}; };
-struct EffectProgress { std::uint64_t epoch = 0; twin::Progress progress{}; };
+struct EffectEnded {
+  std::uint64_t epoch = 0;
+  EffectResult result{};
+};
+struct EffectProgress {
+  std::uint64_t epoch = 0;
+  twin::Progress progress{};
+};
 using Input = std::variant<LinkOnline, LinkOffline, SessionDesired, SessionAnswer, EffectEnded, EffectProgress>;
 
 class Inbox {

@@ -174,9 +174,13 @@ Result<std::vector<PastWorkflow>> read_past(const json::Object& object) {
 Result<void> check_whole(const Record& record) {
   const State state = record.state;
   if (state != State::idle && !record.goal) return fail(Code::invalid_argument, "there is a state but no goal");
-  const bool needs_step = state == State::checking || state == State::backing_up || state == State::installing || state == State::applying || state == State::restoring || state == State::stopping || state == State::undoing;
-  if (needs_step && record.step >= record.steps.size()) return fail(Code::invalid_argument, "the current step is not in the plan");
-  if ((state == State::failed || state == State::cancelled) && !record.outcome) return fail(Code::invalid_argument, "there is an end but no outcome");
+  const bool needs_step = state == State::checking || state == State::backing_up || state == State::installing ||
+                          state == State::applying || state == State::restoring || state == State::stopping ||
+                          state == State::undoing;
+  if (needs_step && record.step >= record.steps.size())
+    return fail(Code::invalid_argument, "the current step is not in the plan");
+  if ((state == State::failed || state == State::cancelled) && !record.outcome)
+    return fail(Code::invalid_argument, "there is an end but no outcome");
   return {};
 }
 
@@ -199,7 +203,8 @@ std::string print_record(const Record& record) {
   if (record.outcome) out["outcome"] = outcome_to_json(*record.outcome);
   if (record.installed) out["installed"] = record.installed->to_json();
   json::Array past;
-  for (const auto& [workflow, attempt] : record.past) past.push_back(json::Object{{"workflow_id", workflow}, {"attempt", attempt}});
+  for (const auto& [workflow, attempt] : record.past)
+    past.push_back(json::Object{{"workflow_id", workflow}, {"attempt", attempt}});
   out["past"] = std::move(past);
   return json::print(out) + "\n";
 }
@@ -208,7 +213,8 @@ Result<Record> parse_record(std::string_view text) {
   GODWIT_TRY(const auto object, json::parse_object(text, {.bytes = kJournalLimit, .depth = 12}));
   GODWIT_TRY(const auto version, json::integer(object, "version", kHere));
   if (version != kJournalVersion)
-    return fail(Code::unsupported, "the journal has version " + std::to_string(version) + ", this agent writes version " + std::to_string(kJournalVersion));
+    return fail(Code::unsupported, "the journal has version " + std::to_string(version) +
+                                       ", this agent writes version " + std::to_string(kJournalVersion));
   Record record;
   GODWIT_TRY(const auto name, json::text(object, "state", kHere));
   const auto state = parse_state(name);

@@ -1,6 +1,6 @@
-// The journal: one file with one record, replaced durably before each effect. A file that cannot be read never stops the
-// agent: it is moved aside, the agent starts idle, and the twin offers the goal again.
-// Blocking; belongs to the deciding thread.
+// The journal: one file with one record, replaced durably before each effect. A file that cannot be read never stops
+// the agent: it is moved aside, the agent starts idle, and the twin offers the goal again. Blocking; belongs to the
+// deciding thread.
 #pragma once
 
 #include <string>

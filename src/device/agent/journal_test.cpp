@@ -20,10 +20,16 @@ Record full_record() {
   record.attempt = 3;
   record.target = UpdateId::parse("Contoso", "Toaster", "1.2.0").value();
   record.installed = UpdateId::parse("Contoso", "Toaster", "1.1.0").value();
-  record.steps = {PlannedStep{.path = "step_0", .handler = "microsoft/script:1", .files = {{"f1", "a.sh", 12, sha256("a")}}, .result = StepResult{603, 0, "in place"}},
-                  PlannedStep{.path = "step_1", .handler = "microsoft/script:1", .files = {{"f2", "b.bin", 5'000'000'000, sha256("b")}}}};
+  record.steps = {
+      PlannedStep{.path = "step_0",
+                  .handler = "microsoft/script:1",
+                  .files = {{"f1", "a.sh", 12, sha256("a")}},
+                  .result = StepResult{603, 0, "in place"}},
+      PlannedStep{
+          .path = "step_1", .handler = "microsoft/script:1", .files = {{"f2", "b.bin", 5'000'000'000, sha256("b")}}}};
   record.step = 1;
-  record.outcome = InstallResult{.result_code = 0, .extended_codes = {0x30500205, 0xA0000FFF}, .details = "broke", .steps = {}};
+  record.outcome =
+      InstallResult{.result_code = 0, .extended_codes = {0x30500205, 0xA0000FFF}, .details = "broke", .steps = {}};
   record.past = {{"w1", 2}, {"w2", 1}};
   record.is_superseded = true;
   record.wakes = 2;
@@ -56,7 +62,9 @@ TEST(Journal, what_cannot_be_read_is_moved_aside_and_the_agent_starts_idle) {
   newer.replace(newer.find("\"version\":1"), 11, "\"version\":2");
   std::string impossible = good;
   impossible.replace(impossible.find("\"step\":1"), 8, "\"step\":7");
-  for (const std::string& text : {std::string(), good.substr(0, good.size() / 2), newer, impossible, std::string("[1,2]"), std::string("\0\0\0\0", 4), std::string(5 * 1024 * 1024, 'x')}) {
+  for (const std::string& text :
+       {std::string(), good.substr(0, good.size() / 2), newer, impossible, std::string("[1,2]"),
+        std::string("\0\0\0\0", 4), std::string(5 * 1024 * 1024, 'x')}) {
     const TempFolder folder;
     const FileJournal journal(folder.path() / "journal.json");
     ASSERT_TRUE(write_file_durably(folder.path() / "journal.json", text));
@@ -73,7 +81,8 @@ TEST(Journal, what_cannot_be_read_is_moved_aside_and_the_agent_starts_idle) {
 
 TEST(Journal, every_cut_of_the_text_is_refused) {
   const std::string good = print_record(full_record());
-  for (std::size_t size = 0; size + 2 < good.size(); size += 3) EXPECT_FALSE(parse_record(good.substr(0, size))) << size;
+  for (std::size_t size = 0; size + 2 < good.size(); size += 3)
+    EXPECT_FALSE(parse_record(good.substr(0, size))) << size;
   EXPECT_TRUE(parse_record(good));
 }
 

@@ -118,10 +118,12 @@ void Link::run(std::stop_token stop) {
 Result<Secret> Link::make_token() const {
   GODWIT_TRY(const auto text, read_file(settings_.key_file, kKeyFileLimit));
   auto key = base64_decode(trimmed(text));
-  if (!key || key->empty()) return fail(Code::invalid_argument, settings_.key_file.string() + " does not hold a key in base64");
+  if (!key || key->empty())
+    return fail(Code::invalid_argument, settings_.key_file.string() + " does not hold a key in base64");
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.now().time_since_epoch());
   const auto lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings_.token_lifetime);
-  return Secret(trust::make_sas(settings_.session.hub_name + "/devices/" + settings_.session.device_id, *key, (now + lifetime).count()));
+  return Secret(trust::make_sas(settings_.session.hub_name + "/devices/" + settings_.session.device_id, *key,
+                                (now + lifetime).count()));
 }
 
 Result<Link::Ended> Link::one_connection(const std::stop_token& stop) {
@@ -133,7 +135,8 @@ Result<Link::Ended> Link::one_connection(const std::stop_token& stop) {
   session.start(token, clock_.monotonic());
   // A little earlier than needed and by chance, so that a fleet that started together does not renew together.
   const auto spread = static_cast<std::uint64_t>(settings_.token_lifetime.count() / 10);
-  const Duration renew_at = begun + settings_.token_lifetime * 8 / 10 - Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
+  const Duration renew_at =
+      begun + settings_.token_lifetime * 8 / 10 - Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
   auto ended = converse(*connection, session, renew_at, stop);
   connection->close();
   return ended;
@@ -144,7 +147,8 @@ Result<void> Link::handshake(TlsConnection& connection, Duration deadline, const
     GODWIT_TRY(const bool is_open, connection.proceed());
     if (is_open) return {};
     if (stop.stop_requested()) return fail(Code::cancelled, "stopped");
-    if (clock_.monotonic() >= deadline) return fail(Code::timed_out, "connect to " + settings_.target.host + ": no answer in time");
+    if (clock_.monotonic() >= deadline)
+      return fail(Code::timed_out, "connect to " + settings_.target.host + ": no answer in time");
     (void)wait(connection.fd(), connection.wanted(), deadline);
   }
 }
@@ -179,7 +183,8 @@ Result<void> Link::move_bytes(TlsConnection& connection, HubSession& session, st
   return {};
 }
 
-Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& session, Duration renew_at, const std::stop_token& stop) {
+Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& session, Duration renew_at,
+                                   const std::stop_token& stop) {
   std::string pending;
   const Duration renew_anyway_at = renew_at + settings_.token_lifetime / 10;
   for (;;) {

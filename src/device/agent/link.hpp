@@ -1,6 +1,6 @@
-// The link: a thread that keeps one connection to the hub, makes and renews its access token, waits and comes back when the
-// connection breaks. It carries values; it decides nothing about updates.
-// start() and stop() from one thread; send_patch() from any thread. Events come on the link's own thread.
+// The link: a thread that keeps one connection to the hub, makes and renews its access token, waits and comes back when
+// the connection breaks. It carries values; it decides nothing about updates. start() and stop() from one thread;
+// send_patch() from any thread. Events come on the link's own thread.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,9 @@ struct LinkSettings {
 };
 
 struct LinkOnline {};
-struct LinkOffline { std::string reason; };
+struct LinkOffline {
+  std::string reason;
+};
 using LinkEvent = std::variant<LinkOnline, LinkOffline, SessionDesired, SessionAnswer>;
 
 class Link final : public PatchSender {
@@ -51,13 +53,17 @@ class Link final : public PatchSender {
   void send_patch(std::uint64_t token, std::string patch) override;
 
  private:
-  struct Command { std::uint64_t token; std::string patch; };
+  struct Command {
+    std::uint64_t token;
+    std::string patch;
+  };
   enum class Ended : std::uint8_t { renew, stop };
 
   void run(std::stop_token stop);
   [[nodiscard]] Result<Ended> one_connection(const std::stop_token& stop);
   [[nodiscard]] Result<void> handshake(TlsConnection& connection, Duration deadline, const std::stop_token& stop);
-  [[nodiscard]] Result<Ended> converse(TlsConnection& connection, HubSession& session, Duration renew_at, const std::stop_token& stop);
+  [[nodiscard]] Result<Ended> converse(TlsConnection& connection, HubSession& session, Duration renew_at,
+                                       const std::stop_token& stop);
   [[nodiscard]] Result<void> move_bytes(TlsConnection& connection, HubSession& session, std::string& pending);
   void deliver(HubSession& session);
   [[nodiscard]] Result<Secret> make_token() const;
@@ -75,8 +81,8 @@ class Link final : public PatchSender {
   UniqueFd wake_fd_;
   std::mutex mutex_;
   std::deque<Command> commands_;
-  bool was_online_ = false;     // link thread only
-  Duration online_since_{};     // link thread only
+  bool was_online_ = false;  // link thread only
+  Duration online_since_{};  // link thread only
   std::jthread thread_;
 };
 

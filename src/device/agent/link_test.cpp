@@ -21,7 +21,8 @@ class LinkTest : public ::testing::Test {
  protected:
   explicit LinkTest(const std::string& name = "127.0.0.1") : hub_(folder_.path(), name, kKey) {
     GODWIT_CHECK(write_file_durably(folder_.path() / "device.key", base64_encode(kKey) + "\n").has_value());
-    settings_.target = {.host = "127.0.0.1", .port = std::to_string(hub_.port()), .tls_name = name, .ca_file = hub_.ca_file()};
+    settings_.target = {
+        .host = "127.0.0.1", .port = std::to_string(hub_.port()), .tls_name = name, .ca_file = hub_.ca_file()};
     settings_.session.hub_name = "hub.example";
     settings_.session.device_id = "dev-1";
     settings_.session.identity_patch = "{\"identity\":true}";
@@ -31,7 +32,8 @@ class LinkTest : public ::testing::Test {
   }
 
   void connect() {
-    link_ = std::make_unique<Link>(settings_, [this](LinkEvent event) { take(std::move(event)); }, clock_, random_, log_);
+    link_ = std::make_unique<Link>(
+        settings_, [this](LinkEvent event) { take(std::move(event)); }, clock_, random_, log_);
     ASSERT_TRUE(link_->start());
   }
   void take(LinkEvent event) {
@@ -42,7 +44,8 @@ class LinkTest : public ::testing::Test {
     changed_.notify_all();
   }
   template <class T>
-  bool wait_for(const std::function<bool(const T&)>& wanted = [](const T&) { return true; }, std::size_t count = 1) {
+  bool wait_for(
+      const std::function<bool(const T&)>& wanted = [](const T&) { return true; }, std::size_t count = 1) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, seconds(10), [&] {
       std::size_t found = 0;
@@ -71,7 +74,8 @@ TEST_F(LinkTest, brings_the_twin_and_takes_reports) {
   connect();
   ASSERT_TRUE(wait_for<SessionDesired>([](const SessionDesired& desired) { return desired.version == 5; }));
   link_->send_patch(42, "{\"state\":0}");
-  ASSERT_TRUE(wait_for<SessionAnswer>([](const SessionAnswer& answer) { return answer.token == 42 && answer.status == 204; }));
+  ASSERT_TRUE(
+      wait_for<SessionAnswer>([](const SessionAnswer& answer) { return answer.token == 42 && answer.status == 204; }));
   const auto seen = hub_.seen();
   ASSERT_EQ(seen.reported.size(), 2U);
   EXPECT_EQ(seen.reported[0], "{\"identity\":true}");
@@ -162,10 +166,13 @@ TEST(TlsConnection, names_what_is_wrong) {
   };
   const std::string port = std::to_string(hub.port());
   EXPECT_EQ(problem_of({"127.0.0.1", port, "hub.example", hub.ca_file()}), "");
-  EXPECT_NE(problem_of({"127.0.0.1", port, "other.example", hub.ca_file()}).find("hostname mismatch"), std::string::npos);
+  EXPECT_NE(problem_of({"127.0.0.1", port, "other.example", hub.ca_file()}).find("hostname mismatch"),
+            std::string::npos);
   EXPECT_NE(problem_of({"127.0.0.1", port, "127.0.0.1", hub.ca_file()}).find("IP address mismatch"), std::string::npos);
-  EXPECT_NE(problem_of({"127.0.0.1", "1", "hub.example", hub.ca_file()}).find("connect to 127.0.0.1:1"), std::string::npos);
-  EXPECT_NE(problem_of({"127.0.0.1", port, "hub.example", folder.path() / "missing.pem"}).find("missing.pem"), std::string::npos);
+  EXPECT_NE(problem_of({"127.0.0.1", "1", "hub.example", hub.ca_file()}).find("connect to 127.0.0.1:1"),
+            std::string::npos);
+  EXPECT_NE(problem_of({"127.0.0.1", port, "hub.example", folder.path() / "missing.pem"}).find("missing.pem"),
+            std::string::npos);
 }
 
 }  // namespace

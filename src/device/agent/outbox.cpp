@@ -62,7 +62,8 @@ Result<Outbox> Outbox::open(const Path& folder, Log& log, Limits limits) {
   if (problem) return tl::unexpected<Error>{error_from_errno("read folder " + folder.string(), problem.value())};
   for (const auto& file : files) {
     const auto number = number_of(file.path().filename().string());
-    auto entry = number ? read_entry(file.path(), limits.entry_bytes * 2 + 4096) : Result<OutboxEntry>{fail(Code::invalid_argument, "not a report")};
+    auto entry = number ? read_entry(file.path(), limits.entry_bytes * 2 + 4096)
+                        : Result<OutboxEntry>{fail(Code::invalid_argument, "not a report")};
     if (!entry) {
       log.warning("outbox.unreadable", {{"file", file.path().string()}, {"reason", entry.error().message}});
       std::filesystem::remove_all(file.path(), problem);
@@ -85,24 +86,31 @@ std::optional<std::uint64_t> Outbox::superfluous(const OutboxEntry& incoming) co
   }
   if (other) return other;
   for (auto old = entries_.begin(); old != entries_.end(); ++old) {
-    const auto is_overtaken = [&old](const OutboxEntry& later) { return later.workflow_id == old->workflow_id && later.attempt > old->attempt; };
-    if (std::any_of(old + 1, entries_.end(), is_overtaken) || (incoming.is_final && is_overtaken(incoming))) return old->number;
+    const auto is_overtaken = [&old](const OutboxEntry& later) {
+      return later.workflow_id == old->workflow_id && later.attempt > old->attempt;
+    };
+    if (std::any_of(old + 1, entries_.end(), is_overtaken) || (incoming.is_final && is_overtaken(incoming)))
+      return old->number;
   }
   return std::nullopt;
 }
 
 Result<void> Outbox::put(OutboxEntry entry) {
   if (entry.patch.size() > limits_.entry_bytes)
-    return fail(Code::too_large, fmt::format("a report of {} bytes is above the limit of {}", entry.patch.size(), limits_.entry_bytes));
+    return fail(Code::too_large,
+                fmt::format("a report of {} bytes is above the limit of {}", entry.patch.size(), limits_.entry_bytes));
   std::optional<std::uint64_t> replaced;
   for (const auto& old : entries_)
-    if (old.workflow_id == entry.workflow_id && old.attempt == entry.attempt && old.is_final == entry.is_final) replaced = old.number;
+    if (old.workflow_id == entry.workflow_id && old.attempt == entry.attempt && old.is_final == entry.is_final)
+      replaced = old.number;
   if (!replaced && entries_.size() >= limits_.entries) {
     replaced = superfluous(entry);
-    if (!replaced) return fail(Code::too_many, fmt::format("{} final reports wait for the hub already", entries_.size()));
+    if (!replaced)
+      return fail(Code::too_many, fmt::format("{} final reports wait for the hub already", entries_.size()));
   }
   entry.number = next_number_;
-  if (auto written = write_file_durably(path_of(entry.number), print(entry)); !written) return with_context("write report", std::move(written).error());
+  if (auto written = write_file_durably(path_of(entry.number), print(entry)); !written)
+    return with_context("write report", std::move(written).error());
   ++next_number_;
   entries_.push_back(std::move(entry));
   if (replaced) GODWIT_TRY_VOID(remove(*replaced));
@@ -113,7 +121,8 @@ Result<void> Outbox::remove(std::uint64_t number) {
   const auto found = std::ranges::find(entries_, number, &OutboxEntry::number);
   if (found == entries_.end()) return {};
   auto removed = remove_file_durably(path_of(number));
-  if (!removed && removed.error().code != Code::not_found) return with_context("remove sent report", std::move(removed).error());
+  if (!removed && removed.error().code != Code::not_found)
+    return with_context("remove sent report", std::move(removed).error());
   entries_.erase(found);
   return {};
 }
@@ -121,7 +130,8 @@ Result<void> Outbox::remove(std::uint64_t number) {
 std::size_t count_reports(const Path& folder) {
   std::error_code problem;
   std::size_t count = 0;
-  for (const auto& file : std::filesystem::directory_iterator(folder, problem)) count += number_of(file.path().filename().string()) ? 1 : 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder, problem))
+    count += number_of(file.path().filename().string()) ? 1 : 0;
   return count;
 }
 

@@ -1,5 +1,5 @@
-// Reports that must arrive: numbered files in a folder, written durably, sent in order, removed when the hub has said 204.
-// Blocking; belongs to the deciding thread.
+// Reports that must arrive: numbered files in a folder, written durably, sent in order, removed when the hub has said
+// 204. Blocking; belongs to the deciding thread.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@
 namespace godwit::agent {
 
 struct OutboxEntry {
-  std::uint64_t number = 0;   // given by put()
+  std::uint64_t number = 0;  // given by put()
   std::string workflow_id{};
   std::uint32_t attempt = 0;
   bool is_final = false;
-  std::string patch{};        // JSON text of a reported patch
+  std::string patch{};  // JSON text of a reported patch
 };
 
 class Outbox {
@@ -32,9 +32,10 @@ class Outbox {
   [[nodiscard]] static Result<Outbox> open(const Path& folder, Log& log) { return open(folder, log, Limits{}); }
   [[nodiscard]] static Result<Outbox> open(const Path& folder, Log& log, Limits limits);
 
-  /// Adds an entry behind all others. One that says the same (workflow, attempt, is_final) is replaced. Above the limit the oldest entry
-  /// that is not final goes, of the same workflow first; a final one goes only when a later attempt of its workflow has ended.
-  /// Errors: too_many (nothing may go), too_large, disk_full, io_failed; the folder is then as before.
+  /// Adds an entry behind all others. One that says the same (workflow, attempt, is_final) is replaced. Above the limit
+  /// the oldest entry that is not final goes, of the same workflow first; a final one goes only when a later attempt of
+  /// its workflow has ended. Errors: too_many (nothing may go), too_large, disk_full, io_failed; the folder is then as
+  /// before.
   [[nodiscard]] Result<void> put(OutboxEntry entry);
   /// The oldest entry, null when there is none.
   [[nodiscard]] const OutboxEntry* front() const { return entries_.empty() ? nullptr : &entries_.front(); }

@@ -8,7 +8,11 @@ namespace godwit::agent {
 namespace {
 
 OutboxEntry entry(std::string workflow, std::uint32_t attempt, bool is_final, std::string mark = "") {
-  return {.number = 0, .workflow_id = std::move(workflow), .attempt = attempt, .is_final = is_final, .patch = "{\"mark\":\"" + mark + "\"}"};
+  return {.number = 0,
+          .workflow_id = std::move(workflow),
+          .attempt = attempt,
+          .is_final = is_final,
+          .patch = "{\"mark\":\"" + mark + "\"}"};
 }
 
 std::string marks(Outbox& outbox) {
@@ -59,7 +63,8 @@ TEST_F(OutboxTest, above_the_limit_the_same_workflows_start_goes_first_and_no_fi
   const auto refused = outbox.put(entry("d", 1, true, "d-end"));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::too_many);
-  ASSERT_TRUE(outbox.put(entry("b", 2, true, "b-end-2"))) << "a later end of the same workflow takes the place of the earlier";
+  ASSERT_TRUE(outbox.put(entry("b", 2, true, "b-end-2")))
+      << "a later end of the same workflow takes the place of the earlier";
   EXPECT_EQ(marks(outbox), "a-end c-end b-end-2 ");
 }
 

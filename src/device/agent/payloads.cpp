@@ -34,7 +34,9 @@ Path partial(const Path& target) {
   return path;
 }
 
-ExtendedCode code_of(const Error& error) { return error.code == Code::disk_full ? erc::disk_full : erc::download_failed; }
+ExtendedCode code_of(const Error& error) {
+  return error.code == Code::disk_full ? erc::disk_full : erc::download_failed;
+}
 
 void remove_quietly(const Path& path) {
   std::error_code ignored;
@@ -52,7 +54,8 @@ std::string readable_size(ByteCount bytes) {
   return fmt::format("{:.1f} {}", size, kUnits[unit]);
 }
 
-FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::stop_token& stop, const Progress& progress) {
+FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::stop_token& stop,
+                                       const Progress& progress) {
   const auto registry = extension::Registry::load(extensions_file_);
   if (!registry) return {.extended_code = erc::downloader_missing, .details = registry.error().message};
   const auto registration = registry->find_only(extension::Type::content_downloader);
@@ -69,13 +72,18 @@ FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::s
   call["options"] = std::move(options);
   extension::Callbacks callbacks;
   callbacks.on_progress = [&progress](std::uint64_t done, std::uint64_t) { progress(done); };
-  callbacks.on_log = [this](LogLevel level, std::string_view line) { log_.write(level, "downloader.says", {{"line", line}}); };
+  callbacks.on_log = [this](LogLevel level, std::string_view line) {
+    log_.write(level, "downloader.says", {{"line", line}});
+  };
   const auto outcome = extension::run_extension(*registration, call, limits_, stop, callbacks);
   if (!outcome) {
     const bool is_retryable = outcome.error().code == Code::timed_out;
-    return {.extended_code = extension::extended_code_of(extension::Type::content_downloader, outcome.error().code), .details = outcome.error().message, .is_retryable = is_retryable};
+    return {.extended_code = extension::extended_code_of(extension::Type::content_downloader, outcome.error().code),
+            .details = outcome.error().message,
+            .is_retryable = is_retryable};
   }
-  FetchAnswer answer{.result_code = outcome->result_code, .extended_code = outcome->extended_code, .details = outcome->details};
+  FetchAnswer answer{
+      .result_code = outcome->result_code, .extended_code = outcome->extended_code, .details = outcome->details};
   const auto* retryable = json::find(outcome->answer, "retryable");
   answer.is_retryable = retryable != nullptr && retryable->is_bool() && retryable->as_bool();
   if (const auto seconds = json::integer_or_nothing(outcome->answer, "retryAfterSeconds"); seconds && *seconds >= 0)
@@ -83,7 +91,8 @@ FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::s
   return answer;
 }
 
-Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop, const Progress& progress) {
+Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop,
+                                        const Progress& progress) {
   Duration last_headway = clock_.monotonic();
   std::uint32_t failures = 0;
   for (bool is_first = true;; is_first = false) {
@@ -100,7 +109,10 @@ Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string&
     const ByteCount here = size_of(request.target);
     const ByteCount missing = request.size && here < *request.size ? *request.size - here : 0;
     if (space && *space <= std::min<ByteCount>(missing, 1024 * 1024) && missing > 0)
-      return trouble(erc::disk_full, fmt::format("download {}: the disk is full, {} are missing and {} are free; free some space and retry", name, readable_size(missing), readable_size(*space)));
+      return trouble(
+          erc::disk_full,
+          fmt::format("download {}: the disk is full, {} are missing and {} are free; free some space and retry", name,
+                      readable_size(missing), readable_size(*space)));
     const ExtendedCode code = answer.extended_code != 0 ? answer.extended_code : erc::download_failed;
     if (!answer.is_retryable) return trouble(code, fmt::format("download {}: {}", name, answer.details));
     if (here > request.resume_offset) {
@@ -109,32 +121,43 @@ Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string&
     }
     const Duration idle = clock_.monotonic() - last_headway;
     if (idle >= settings_.give_up_after)
-      return trouble(code, fmt::format("download {}: gave up, no byte came for {} s: {}", name, idle.count() / 1000, answer.details));
+      return trouble(code, fmt::format("download {}: gave up, no byte came for {} s: {}", name, idle.count() / 1000,
+                                       answer.details));
     Duration pause = backoff(failures++, settings_.first_pause, settings_.longest_pause, random_);
     if (answer.retry_after) pause = std::max(pause, std::min(*answer.retry_after, kLongestRetryAfter));
-    log_.warning("download.again", {{"file", name}, {"reason", answer.details}, {"have_bytes", here}, {"again_in_ms", pause.count()}});
+    log_.warning("download.again",
+                 {{"file", name}, {"reason", answer.details}, {"have_bytes", here}, {"again_in_ms", pause.count()}});
     if (!pauses_.wait(pause, stop)) return stopped();
   }
 }
 
 Attempt<void> Payloads::check(const PlannedFile& file, const Path& path) const {
   const ByteCount size = size_of(path);
-  if (size != file.size) return trouble(erc::download_size, fmt::format("download {}: {} bytes came, the manifest says {}", file.name, size, file.size));
+  if (size != file.size)
+    return trouble(erc::download_size,
+                   fmt::format("download {}: {} bytes came, the manifest says {}", file.name, size, file.size));
   const auto digest = sha256_of_file(path);
   if (!digest) return trouble(code_of(digest.error()), fmt::format("check {}: {}", file.name, digest.error().message));
   if (*digest != file.sha256)
-    return trouble(erc::download_hash, fmt::format("download {}: its SHA-256 is {}, the manifest says {}; the server holds another file than was signed", file.name, hex_encode(*digest), hex_encode(file.sha256)));
+    return trouble(
+        erc::download_hash,
+        fmt::format(
+            "download {}: its SHA-256 is {}, the manifest says {}; the server holds another file than was signed",
+            file.name, hex_encode(*digest), hex_encode(file.sha256)));
   return {};
 }
 
-Attempt<void> Payloads::fetch(const PlannedFile& file, const std::string& url, const Path& folder, const std::stop_token& stop, const Progress& progress) {
+Attempt<void> Payloads::fetch(const PlannedFile& file, const std::string& url, const Path& folder,
+                              const std::stop_token& stop, const Progress& progress) {
   const Path whole = folder / file.id;
   if (size_of(whole) == file.size && check(file, whole)) {
     progress(file.size);
     return {};
   }
   remove_quietly(whole);
-  if (url.empty()) return trouble(erc::download_bad_url, fmt::format("download {}: the service gave no URL for file {}", file.name, file.id));
+  if (url.empty())
+    return trouble(erc::download_bad_url,
+                   fmt::format("download {}: the service gave no URL for file {}", file.name, file.id));
   FetchRequest request{.url = url, .target = partial(whole), .size = file.size, .size_limit = file.size};
   for (bool may_start_over = true;; may_start_over = false) {
     const auto fetched = fetch_patiently(request, file.name, stop, progress);
@@ -153,8 +176,10 @@ Attempt<void> Payloads::fetch(const PlannedFile& file, const std::string& url, c
   return {};
 }
 
-Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& target, ByteCount limit, const std::stop_token& stop) {
-  const auto fetched = fetch_patiently({.url = url, .target = target, .size = std::nullopt, .size_limit = limit}, target.filename().string(), stop, [](ByteCount) {});
+Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& target, ByteCount limit,
+                                          const std::stop_token& stop) {
+  const auto fetched = fetch_patiently({.url = url, .target = target, .size = std::nullopt, .size_limit = limit},
+                                       target.filename().string(), stop, [](ByteCount) {});
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
   auto text = read_file(target, limit);
   remove_quietly(target);
@@ -170,7 +195,10 @@ Attempt<void> Payloads::check_space(const std::vector<const PlannedFile*>& files
   }
   const auto space = free_space(folder);
   if (missing == 0 || !space || *space >= missing + settings_.reserve) return {};
-  return trouble(erc::disk_full, fmt::format("download: {} are needed and {} must stay free, but {} has only {}; free some space and retry", readable_size(missing), readable_size(settings_.reserve), folder.string(), readable_size(*space)));
+  return trouble(
+      erc::disk_full,
+      fmt::format("download: {} are needed and {} must stay free, but {} has only {}; free some space and retry",
+                  readable_size(missing), readable_size(settings_.reserve), folder.string(), readable_size(*space)));
 }
 
 }  // namespace godwit::agent

@@ -1,5 +1,5 @@
-// How the bytes behind a URL come into the sandbox: fetched by the registered content downloader, continued where a partial
-// file ends, tried again while there is headway, and checked by size and SHA-256 before the file gets its name.
+// How the bytes behind a URL come into the sandbox: fetched by the registered content downloader, continued where a
+// partial file ends, tried again while there is headway, and checked by size and SHA-256 before the file gets its name.
 // Blocking; belongs to the worker thread.
 #pragma once
 
@@ -22,8 +22,8 @@ namespace godwit::agent {
 
 struct FetchRequest {
   std::string url;
-  Path target;                       // continued from its present size
-  std::optional<ByteCount> size{};   // nothing: unknown, then `size_limit` bounds it
+  Path target;                      // continued from its present size
+  std::optional<ByteCount> size{};  // nothing: unknown, then `size_limit` bounds it
   ByteCount size_limit = 0;
   ByteCount resume_offset = 0;
 };
@@ -40,7 +40,8 @@ class ContentDownloader {
  public:
   using Progress = std::function<void(ByteCount done)>;
   virtual ~ContentDownloader() = default;
-  [[nodiscard]] virtual FetchAnswer fetch(const FetchRequest& request, const std::stop_token& stop, const Progress& progress) = 0;
+  [[nodiscard]] virtual FetchAnswer fetch(const FetchRequest& request, const std::stop_token& stop,
+                                          const Progress& progress) = 0;
 };
 
 /// The registered content-downloader extension, in a process of its own for every try.
@@ -48,7 +49,8 @@ class ExtensionDownloader final : public ContentDownloader {
  public:
   ExtensionDownloader(Path extensions_file, extension::Limits limits, json::Object options, Log& log)
       : extensions_file_(std::move(extensions_file)), limits_(limits), options_(std::move(options)), log_(log) {}
-  [[nodiscard]] FetchAnswer fetch(const FetchRequest& request, const std::stop_token& stop, const Progress& progress) override;
+  [[nodiscard]] FetchAnswer fetch(const FetchRequest& request, const std::stop_token& stop,
+                                  const Progress& progress) override;
 
  private:
   Path extensions_file_;
@@ -61,25 +63,29 @@ struct PayloadSettings {
   Duration give_up_after = std::chrono::minutes(30);  // without a byte
   Duration first_pause = std::chrono::seconds(1);
   Duration longest_pause = std::chrono::minutes(1);
-  ByteCount reserve = 32ULL * 1024 * 1024;            // left free on the disk
+  ByteCount reserve = 32ULL * 1024 * 1024;  // left free on the disk
 };
 
 class Payloads {
  public:
   using Progress = std::function<void(ByteCount done)>;  // bytes of this file that are here
-  Payloads(PayloadSettings settings, ContentDownloader& downloader, const Clock& clock, Random& random, Pauses& pauses, Log& log)
+  Payloads(PayloadSettings settings, ContentDownloader& downloader, const Clock& clock, Random& random, Pauses& pauses,
+           Log& log)
       : settings_(settings), downloader_(downloader), clock_(clock), random_(random), pauses_(pauses), log_(log) {}
 
   /// Makes `folder / file.id` hold the file, whole and checked. A whole one is only checked, a partial one continued.
-  Attempt<void> fetch(const PlannedFile& file, const std::string& url, const Path& folder, const std::stop_token& stop, const Progress& progress);
+  Attempt<void> fetch(const PlannedFile& file, const std::string& url, const Path& folder, const std::stop_token& stop,
+                      const Progress& progress);
   /// Fetches a small document whose size and hash nobody knows before, e.g. the root key package.
-  Attempt<std::string> fetch_text(const std::string& url, const Path& target, ByteCount limit, const std::stop_token& stop);
+  Attempt<std::string> fetch_text(const std::string& url, const Path& target, ByteCount limit,
+                                  const std::stop_token& stop);
   /// Refuses with disk_full when `files` do not fit into `folder` beside the reserve.
   Attempt<void> check_space(const std::vector<const PlannedFile*>& files, const Path& folder) const;
 
  private:
   /// Tries until the file is there, or nothing came for too long. True: it came in one try from the first byte.
-  Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop, const Progress& progress);
+  Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop,
+                                const Progress& progress);
   Attempt<void> check(const PlannedFile& file, const Path& path) const;
 
   PayloadSettings settings_;

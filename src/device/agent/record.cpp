@@ -16,7 +16,8 @@ void begin(Record& record, const Incident& incident) {
   fresh.installed = record.installed;
   fresh.past = std::move(record.past);
   if (record.goal) fresh.past.push_back({record.goal->workflow_id, record.attempt});
-  const auto known = std::ranges::find(fresh.past, incident.goal ? incident.goal->workflow_id : "", &PastWorkflow::workflow_id);
+  const auto known =
+      std::ranges::find(fresh.past, incident.goal ? incident.goal->workflow_id : "", &PastWorkflow::workflow_id);
   if (known != fresh.past.end()) {  // a retry, or an older goal that came back
     fresh.attempt = known->attempt + 1;
     fresh.past.erase(known);
@@ -28,18 +29,25 @@ void begin(Record& record, const Incident& incident) {
 void never_began(Record& record, const Incident& incident) {
   begin(record, incident);
   record.state = State::cancelled;
-  record.outcome = InstallResult{.result_code = result::cancelled, .extended_codes = {}, .details = "cancelled before this device began", .steps = {}};
+  record.outcome = InstallResult{.result_code = result::cancelled,
+                                 .extended_codes = {},
+                                 .details = "cancelled before this device began",
+                                 .steps = {}};
 }
 
 bool is_in_a_step(State state) {
-  return state == State::checking || state == State::backing_up || state == State::installing || state == State::applying || state == State::stopping;
+  return state == State::checking || state == State::backing_up || state == State::installing ||
+         state == State::applying || state == State::stopping;
 }
 
 void mark_step(Record& record, std::int32_t code, ExtendedCode extended, std::string details) {
-  if (record.step < record.steps.size()) record.steps[record.step].result = StepResult{code, extended, cut_details(std::move(details))};
+  if (record.step < record.steps.size())
+    record.steps[record.step].result = StepResult{code, extended, cut_details(std::move(details))};
 }
 
-ExtendedCode first_code(const EffectResult& ended) { return ended.extended_codes.empty() ? 0 : ended.extended_codes.front(); }
+ExtendedCode first_code(const EffectResult& ended) {
+  return ended.extended_codes.empty() ? 0 : ended.extended_codes.front();
+}
 
 /// The first cause stays; what follows (a failed restore) is added to its sentence.
 void remember_failure(Record& record, State from, const EffectResult& ended) {
@@ -49,14 +57,19 @@ void remember_failure(Record& record, State from, const EffectResult& ended) {
     return;
   }
   if (is_in_a_step(from)) mark_step(record, ended.result_code, first_code(ended), ended.details);
-  record.outcome = InstallResult{.result_code = ended.result_code, .extended_codes = ended.extended_codes, .details = cut_details(ended.details), .steps = {}};
+  record.outcome = InstallResult{.result_code = ended.result_code,
+                                 .extended_codes = ended.extended_codes,
+                                 .details = cut_details(ended.details),
+                                 .steps = {}};
 }
 
 void succeed(Record& record) {
   record.outcome = InstallResult{.result_code = result::apply_ok, .extended_codes = {}, .details = "", .steps = {}};
-  for (const auto& step : record.steps)  // a note of a handler, e.g. that it wants a restart of the device, is for the operator
+  for (const auto& step :
+       record.steps)  // a note of a handler, e.g. that it wants a restart of the device, is for the operator
     if (step.result && !step.result->details.empty() && step.result->result_code != result::install_skipped)
-      record.outcome->details = cut_details(record.outcome->details + (record.outcome->details.empty() ? "" : "; ") + step.result->details);
+      record.outcome->details =
+          cut_details(record.outcome->details + (record.outcome->details.empty() ? "" : "; ") + step.result->details);
   record.installed = record.target;
 }
 
@@ -66,11 +79,14 @@ void end_cancelled(Record& record, State from, const Incident& incident) {
   if (from == State::undoing) details += " in " + name_of_step(record);
   if (from == State::undoing) {
     const bool is_restored = incident.event == Event::passed;
-    if (is_restored && incident.result && incident.result->result_code != result::restore_unsupported) details += "; the step was restored";
-    if (is_restored && incident.result && incident.result->result_code == result::restore_unsupported) details += "; its handler cannot restore what it changed";
+    if (is_restored && incident.result && incident.result->result_code != result::restore_unsupported)
+      details += "; the step was restored";
+    if (is_restored && incident.result && incident.result->result_code == result::restore_unsupported)
+      details += "; its handler cannot restore what it changed";
     if (!is_restored && incident.result) details += "; " + incident.result->details;
   }
-  record.outcome = InstallResult{.result_code = result::cancelled, .extended_codes = {}, .details = cut_details(std::move(details)), .steps = {}};
+  record.outcome = InstallResult{
+      .result_code = result::cancelled, .extended_codes = {}, .details = cut_details(std::move(details)), .steps = {}};
 }
 
 /// What the end of an effect leaves behind, whatever the next state is.
@@ -83,16 +99,18 @@ void take_result(Record& record, State from, const Incident& incident) {
     mark_step(record, ended.result_code, first_code(ended), ended.details);
     if (ended.event == Event::step_done) ++record.step;
   }
-  const bool is_headway = ended.event == Event::step_done || (ended.event == Event::passed && (from == State::verifying || from == State::downloading));
+  const bool is_headway = ended.event == Event::step_done ||
+                          (ended.event == Event::passed && (from == State::verifying || from == State::downloading));
   if (is_headway) record.wakes = record.losses = 0;
   if (ended.event == Event::passed && from == State::verifying) record.step = 0;
 }
 
 void describe_restore(Record& record, const Incident& incident) {
   if (!record.outcome || !incident.result) return;
-  record.outcome->details = cut_details(record.outcome->details + (incident.result->result_code == result::restore_unsupported
-                                                                       ? "; its handler cannot restore what it changed"
-                                                                       : "; the step was restored"));
+  record.outcome->details =
+      cut_details(record.outcome->details + (incident.result->result_code == result::restore_unsupported
+                                                 ? "; its handler cannot restore what it changed"
+                                                 : "; the step was restored"));
 }
 
 std::size_t top_level_index(std::string_view path) {
@@ -136,7 +154,8 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
     default: break;
   }
   take_result(changed, from, incident);
-  if (incident.event == Event::failed && incident.result && !is_ending(from)) remember_failure(changed, from, *incident.result);
+  if (incident.event == Event::failed && incident.result && !is_ending(from))
+    remember_failure(changed, from, *incident.result);
   if (from == State::restoring && incident.event == Event::passed) describe_restore(changed, incident);
   if (row.to == State::succeeded) succeed(changed);
   if (row.to == State::cancelled) end_cancelled(changed, from, incident);
@@ -145,16 +164,18 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
 
 std::optional<Event> judge(const Record& record, const twin::DesiredUpdate& goal) {
   const bool is_same = record.goal && record.goal->workflow_id == goal.workflow_id;
+  const bool is_cancel = goal.action == twin::Action::cancel;
+  // A run that ends, or ended, without a report because another goal came: the service has not heard of its end.
+  const bool is_left_open = record.is_superseded && record.state != State::succeeded;
   if (is_working(record.state)) {
     if (!is_same) return Event::replaced;
-    if (goal.action == twin::Action::cancel) return is_ending(record.state) && !record.is_superseded ? std::nullopt : std::optional{Event::cancel_asked};
-    const bool is_new_stamp = !goal.retry_timestamp.empty() && goal.retry_timestamp != record.goal->retry_timestamp;
-    return is_new_stamp ? std::optional{Event::retry_asked} : std::nullopt;
+    if (is_cancel) return is_ending(record.state) && !is_left_open ? std::nullopt : std::optional{Event::cancel_asked};
+  } else {
+    if (!is_same) return is_cancel ? Event::cancel_asked : Event::offered;
+    if (is_cancel) return is_left_open ? std::optional{Event::cancel_asked} : std::nullopt;
   }
-  if (goal.action == twin::Action::cancel) return is_same ? std::nullopt : std::optional{Event::cancel_asked};
-  if (!is_same) return Event::offered;
   const bool is_new_stamp = !goal.retry_timestamp.empty() && goal.retry_timestamp != record.goal->retry_timestamp;
-  return is_new_stamp ? std::optional{Event::retry_asked} : std::nullopt;
+  return is_new_stamp || is_left_open ? std::optional{Event::retry_asked} : std::nullopt;
 }
 
 std::vector<StepResult> top_level_results(const Record& record) {

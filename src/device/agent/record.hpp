@@ -1,5 +1,5 @@
-// What the agent knows of its one update: the record that the journal holds, how a row of the table changes it, and what
-// a new goal means for it. Pure values and functions; safe from any thread.
+// What the agent knows of its one update: the record that the journal holds, how a row of the table changes it, and
+// what a new goal means for it. Pure values and functions; safe from any thread.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +27,15 @@ struct PlannedFile {
 
 /// One leaf step of the installer's plan, with what became of it.
 struct PlannedStep {
-  std::string path;     // "step_0", "step_1/step_0"
+  std::string path;  // "step_0", "step_1/step_0"
   std::string handler;
   std::vector<PlannedFile> files{};
   std::optional<StepResult> result{};
   friend bool operator==(const PlannedStep&, const PlannedStep&) = default;
 };
 
-/// A workflow that another one followed. Should it come back, its attempts go on counting, so that the installer's notes of then
-/// (finished, cancelled) do not answer for now.
+/// A workflow that another one followed. Should it come back, its attempts go on counting, so that the installer's
+/// notes of then (finished, cancelled) do not answer for now.
 struct PastWorkflow {
   std::string workflow_id;
   std::uint32_t attempt = 1;
@@ -68,15 +68,15 @@ struct EffectResult {
   std::int32_t result_code = 0;
   std::vector<ExtendedCode> extended_codes{};
   std::string details{};
-  std::optional<UpdateId> target{};                // verify, passed
-  std::vector<PlannedStep> steps{};                // verify: the plan; download: the same steps, those in place marked
+  std::optional<UpdateId> target{};  // verify, passed
+  std::vector<PlannedStep> steps{};  // verify: the plan; download: the same steps, those in place marked
 };
 
 /// One event with what came along.
 struct Incident {
   Event event = Event::woke_up;
-  std::optional<EffectResult> result{};        // of the effect that ended
-  std::optional<twin::DesiredUpdate> goal{};   // offered, retry_asked, cancel_asked, replaced
+  std::optional<EffectResult> result{};       // of the effect that ended
+  std::optional<twin::DesiredUpdate> goal{};  // offered, retry_asked, cancel_asked, replaced
 };
 
 /// The record after `row` was taken because of `incident`. Does not write anything.

@@ -5,7 +5,8 @@
 namespace godwit::agent {
 namespace {
 
-twin::DesiredUpdate goal(std::string id, std::string stamp = "", twin::Action action = twin::Action::process_deployment) {
+twin::DesiredUpdate goal(std::string id, std::string stamp = "",
+                         twin::Action action = twin::Action::process_deployment) {
   twin::DesiredUpdate value;
   value.action = action;
   value.workflow_id = std::move(id);
@@ -19,11 +20,14 @@ Record in_state(State state, std::string id = "w1", std::string stamp = "") {
   record.goal = goal(std::move(id), std::move(stamp));
   record.attempt = 1;
   record.target = UpdateId::parse("Contoso", "Toaster", "1.1").value();
-  record.steps = {PlannedStep{.path = "step_0", .handler = "microsoft/script:1"}, PlannedStep{.path = "step_1", .handler = "microsoft/apt:1"}};
+  record.steps = {PlannedStep{.path = "step_0", .handler = "microsoft/script:1"},
+                  PlannedStep{.path = "step_1", .handler = "microsoft/apt:1"}};
   return record;
 }
 
-PlannedStep leaf(std::string path, StepResult result) { return {.path = std::move(path), .handler = "microsoft/script:1", .files = {}, .result = std::move(result)}; }
+PlannedStep leaf(std::string path, StepResult result) {
+  return {.path = std::move(path), .handler = "microsoft/script:1", .files = {}, .result = std::move(result)};
+}
 
 Record after(const Record& record, const Incident& incident) {
   const auto row = next(record.state, incident.event);
@@ -31,7 +35,9 @@ Record after(const Record& record, const Incident& incident) {
   return advance(record, *row, incident);
 }
 
-EffectResult ended(Event event, std::int32_t code, std::string details = "") { return {.event = event, .result_code = code, .extended_codes = {}, .details = std::move(details)}; }
+EffectResult ended(Event event, std::int32_t code, std::string details = "") {
+  return {.event = event, .result_code = code, .extended_codes = {}, .details = std::move(details)};
+}
 
 struct Judgement {
   const char* name;
@@ -111,7 +117,9 @@ TEST(Record, steps_collect_results_and_success_names_the_update) {
   record = after(record, {.event = Event::step_done, .result = ended(Event::step_done, result::install_skipped)});
   EXPECT_EQ(record.step, 1U);
   record.state = State::applying;
-  record = after(record, {.event = Event::all_done, .result = ended(Event::all_done, result::apply_reboot, "the handler asks for a reboot of the device")});
+  record = after(
+      record, {.event = Event::all_done,
+               .result = ended(Event::all_done, result::apply_reboot, "the handler asks for a reboot of the device")});
   EXPECT_EQ(record.state, State::succeeded);
   EXPECT_EQ(record.installed, record.target);
   const auto report = report_of_end(record);
@@ -141,7 +149,8 @@ TEST(Record, a_failure_keeps_its_cause_through_the_restore) {
 }
 
 TEST(Record, a_cancel_ends_idle_with_minus_one) {
-  Record record = after(in_state(State::installing), {.event = Event::cancel_asked, .goal = goal("w1", "", twin::Action::cancel)});
+  Record record =
+      after(in_state(State::installing), {.event = Event::cancel_asked, .goal = goal("w1", "", twin::Action::cancel)});
   record = after(record, {.event = Event::failed, .result = ended(Event::failed, result::cancelled, "stopped")});
   EXPECT_EQ(record.state, State::undoing);
   record = after(record, {.event = Event::passed, .result = ended(Event::passed, result::restore_ok)});

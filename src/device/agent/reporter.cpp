@@ -31,7 +31,8 @@ void Reporter::put(const Record& record, bool is_final) {
   entry.patch = json::print(twin::report_patch(is_final ? report_of_end(record) : report_of_start(record)));
   const auto done = outbox_.put(std::move(entry));
   if (done) return;
-  log_.error("report.not_written", {{"reason", done.error().message}, {"workflow", record.goal ? record.goal->workflow_id : ""}});
+  log_.error("report.not_written",
+             {{"reason", done.error().message}, {"workflow", record.goal ? record.goal->workflow_id : ""}});
   unwritten_ = Unwritten{record, is_final};
   write_again_at_ = clock_.monotonic() + kWritePause;
 }
@@ -74,9 +75,13 @@ void Reporter::settle(const UnderWay& request, int status) {
     return;  // a report stays in the outbox, progress comes again by itself
   }
   refusals_ = 0;
-  if (!is_taken) log_.error("report.refused", {{"status", status}, {"remedy", "the hub does not take this report and it is dropped; look at the hub's log"}});
+  if (!is_taken)
+    log_.error(
+        "report.refused",
+        {{"status", status}, {"remedy", "the hub does not take this report and it is dropped; look at the hub's log"}});
   if (request.kind != Kind::report) return;
-  if (auto removed = outbox_.remove(request.number); !removed) log_.error("report.not_removed", {{"reason", removed.error().message}});
+  if (auto removed = outbox_.remove(request.number); !removed)
+    log_.error("report.not_removed", {{"reason", removed.error().message}});
 }
 
 void Reporter::send_next() {

@@ -16,7 +16,8 @@
 
 namespace godwit::agent {
 
-/// The way to the hub, implemented by the link; a request is answered by Reporter::on_answer(), or dropped with the connection.
+/// The way to the hub, implemented by the link; a request is answered by Reporter::on_answer(), or dropped with the
+/// connection.
 class PatchSender {
  public:
   virtual ~PatchSender() = default;
@@ -45,7 +46,12 @@ class Reporter {
 
  private:
   enum class Kind : std::uint8_t { report, acknowledgement, progress };
-  struct UnderWay { std::uint64_t token; Kind kind; std::uint64_t number; std::string acknowledgement; };
+  struct UnderWay {
+    std::uint64_t token;
+    Kind kind;
+    std::uint64_t number;
+    std::string acknowledgement;
+  };
 
   void put(const Record& record, bool is_final);
   void send_next();
@@ -63,12 +69,15 @@ class Reporter {
   std::uint64_t next_token_ = 1;
   std::optional<twin::Progress> progress_;
   std::optional<std::string> acknowledgement_;
-  struct Unwritten { Record record; bool is_final; };
+  struct Unwritten {
+    Record record;
+    bool is_final;
+  };
   std::optional<Unwritten> unwritten_;
   Duration write_again_at_{};
   Duration next_progress_at_{};
-  Duration quiet_until_{};       // the hub asked for patience (429, 5xx)
-  std::uint32_t refusals_ = 0;   // in a row
+  Duration quiet_until_{};      // the hub asked for patience (429, 5xx)
+  std::uint32_t refusals_ = 0;  // in a row
 };
 
 }  // namespace godwit::agent

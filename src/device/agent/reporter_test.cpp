@@ -10,7 +10,10 @@ namespace godwit::agent {
 namespace {
 
 struct FakeSender final : PatchSender {
-  struct Sent { std::uint64_t token; std::string patch; };
+  struct Sent {
+    std::uint64_t token;
+    std::string patch;
+  };
   std::vector<Sent> sent;
   void send_patch(std::uint64_t token, std::string patch) override { sent.push_back({token, std::move(patch)}); }
 };

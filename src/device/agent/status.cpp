@@ -27,7 +27,8 @@ std::string_view in_words(State state) {
 
 std::string step_text(const Record& record, std::size_t index) {
   const auto& step = record.steps[index];
-  std::string text = fmt::format("  {} {:<10} {:<24} ", index == record.step && is_working(record.state) ? ">" : " ", step.path, step.handler);
+  std::string text = fmt::format("  {} {:<10} {:<24} ", index == record.step && is_working(record.state) ? ">" : " ",
+                                 step.path, step.handler);
   if (!step.result) return text + "not begun\n";
   text += fmt::format("{}", step.result->result_code);
   if (const auto words = result_code_text(step.result->result_code); !words.empty()) text += fmt::format(" {}", words);
@@ -43,7 +44,8 @@ std::string status_text(const Record& record, std::size_t reports_waiting) {
   if (record.goal) out += fmt::format("Workflow:         {}, attempt {}\n", record.goal->workflow_id, record.attempt);
   if (record.target) out += fmt::format("Update:           {}\n", record.target->str());
   if (record.outcome) {
-    out += fmt::format("Result:           {} {}\n", record.outcome->result_code, result_code_text(record.outcome->result_code));
+    out += fmt::format("Result:           {} {}\n", record.outcome->result_code,
+                       result_code_text(record.outcome->result_code));
     for (const auto code : record.outcome->extended_codes) {
       if (code == 0) continue;
       out += fmt::format("Extended code:    {} {}\n", extended_code_hex(code), extended_code_text(code));
@@ -70,7 +72,8 @@ std::string status_json(const Record& record, std::size_t reports_waiting) {
     entry["path"] = step.path;
     entry["handler"] = step.handler;
     entry["resultCode"] = step.result ? json::Value(step.result->result_code) : json::Value(nullptr);
-    entry["extendedResultCode"] = step.result ? json::Value(extended_code_hex(step.result->extended_code)) : json::Value(nullptr);
+    entry["extendedResultCode"] =
+        step.result ? json::Value(extended_code_hex(step.result->extended_code)) : json::Value(nullptr);
     entry["resultDetails"] = step.result ? json::Value(step.result->details) : json::Value(nullptr);
     steps.push_back(std::move(entry));
   }

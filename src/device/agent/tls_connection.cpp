@@ -55,9 +55,12 @@ Result<void> TlsConnection::look_up(const TlsTarget& target) {
   hints.ai_flags = AI_NUMERICSERV | (is_ip_address(target.host) ? AI_NUMERICHOST : AI_ADDRCONFIG);
   addrinfo* found = nullptr;
   const int problem = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
-  if (problem != 0) return fail(Code::network_failed, "look up " + target.host + ": " + (problem == EAI_SYSTEM ? errno_text(errno) : gai_strerror(problem)));
+  if (problem != 0)
+    return fail(Code::network_failed,
+                "look up " + target.host + ": " + (problem == EAI_SYSTEM ? errno_text(errno) : gai_strerror(problem)));
   for (const addrinfo* entry = found; entry != nullptr && addresses_.size() < kAddressLimit; entry = entry->ai_next)
-    addresses_.push_back({entry->ai_family, std::string(reinterpret_cast<const char*>(entry->ai_addr), entry->ai_addrlen)});
+    addresses_.push_back(
+        {entry->ai_family, std::string(reinterpret_cast<const char*>(entry->ai_addr), entry->ai_addrlen)});
   ::freeaddrinfo(found);
   if (addresses_.empty()) return fail(Code::network_failed, "look up " + target.host + ": no address");
   return {};
@@ -75,7 +78,9 @@ Result<void> TlsConnection::connect_next() {
     std::memcpy(&storage, address.bytes.data(), std::min(address.bytes.size(), sizeof storage));
     stage_ = Stage::connecting;
     wanted_ = POLLOUT;
-    if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), static_cast<socklen_t>(address.bytes.size())) == 0) return {};
+    if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage),
+                  static_cast<socklen_t>(address.bytes.size())) == 0)
+      return {};
     if (errno == EINPROGRESS) return {};
     last_problem_ = errno_text(errno);
   }
@@ -87,16 +92,19 @@ Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
   context_ = SSL_CTX_new(TLS_client_method());
   if (context_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
-  SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(context_,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
   if (SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
-    return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() + " (a PEM file with certificates is needed)");
+    return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() +
+                                      " (a PEM file with certificates is needed)");
   tls_ = SSL_new(context_);
   if (tls_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   X509_VERIFY_PARAM* rules = SSL_get0_param(tls_);
   const bool is_address = is_ip_address(target.tls_name);
-  const int is_set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(rules, target.tls_name.c_str()) : X509_VERIFY_PARAM_set1_host(rules, target.tls_name.c_str(), 0);
+  const int is_set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(rules, target.tls_name.c_str())
+                                : X509_VERIFY_PARAM_set1_host(rules, target.tls_name.c_str(), 0);
   if (is_set != 1) return fail(Code::tls_failed, "the name '" + target.tls_name + "' cannot be checked");
   if (!is_address) SSL_set_tlsext_host_name(tls_, target.tls_name.c_str());
   return {};
@@ -146,7 +154,8 @@ Error TlsConnection::tls_error(std::string_view what, int result) {
   const std::string prefix = std::string(what) + ": ";
   const long verified = SSL_get_verify_result(tls_);
   if (stage_ == Stage::handshaking && verified != X509_V_OK)
-    return {Code::tls_failed, prefix + "the certificate is not accepted: " + X509_verify_cert_error_string(verified) + "; check hub.ca_file, hub.tls_name and the clock"};
+    return {Code::tls_failed, prefix + "the certificate is not accepted: " + X509_verify_cert_error_string(verified) +
+                                  "; check hub.ca_file, hub.tls_name and the clock"};
   if (kind == SSL_ERROR_ZERO_RETURN) return {Code::network_failed, prefix + "closed by the other side"};
   const std::string reason = openssl_reason();
   if (!reason.empty()) return {Code::tls_failed, prefix + reason};

@@ -17,7 +17,7 @@ struct ssl_ctx_st;
 namespace godwit::agent {
 
 struct TlsTarget {
-  std::string host;      // name or address
+  std::string host;  // name or address
   std::string port;
   std::string tls_name;  // name or address that the certificate must carry
   Path ca_file;
@@ -34,8 +34,8 @@ class TlsConnection {
   [[nodiscard]] int fd() const { return fd_.get(); }
   /// poll() events that the next step waits for.
   [[nodiscard]] short wanted() const { return wanted_; }
-  /// Goes on with connect and handshake; true once bytes may flow. Errors: network_failed (every address), tls_failed (with the reason
-  /// of the certificate check).
+  /// Goes on with connect and handshake; true once bytes may flow. Errors: network_failed (every address), tls_failed
+  /// (with the reason of the certificate check).
   [[nodiscard]] Result<bool> proceed();
   /// Appends what is there to `into`, at most `limit` bytes. Errors: network_failed ("closed by the hub"), tls_failed.
   [[nodiscard]] Result<void> read(std::string& into, std::size_t limit);
@@ -48,7 +48,10 @@ class TlsConnection {
 
  private:
   enum class Stage : std::uint8_t { connecting, handshaking, open };
-  struct Address { int family = 0; std::string bytes; };
+  struct Address {
+    int family = 0;
+    std::string bytes;
+  };
 
   TlsConnection() = default;
   [[nodiscard]] Result<void> look_up(const TlsTarget& target);

@@ -21,7 +21,11 @@ class [[nodiscard]] Attempt : public tl::expected<T, Trouble> {
   using tl::expected<T, Trouble>::expected;
 };
 
-[[nodiscard]] inline tl::unexpected<Trouble> trouble(ExtendedCode code, std::string details) { return tl::unexpected<Trouble>{Trouble{result::failure, code, std::move(details)}}; }
-[[nodiscard]] inline tl::unexpected<Trouble> stopped() { return tl::unexpected<Trouble>{Trouble{result::cancelled, 0, "stopped"}}; }
+[[nodiscard]] inline tl::unexpected<Trouble> trouble(ExtendedCode code, std::string details) {
+  return tl::unexpected<Trouble>{Trouble{result::failure, code, std::move(details)}};
+}
+[[nodiscard]] inline tl::unexpected<Trouble> stopped() {
+  return tl::unexpected<Trouble>{Trouble{result::cancelled, 0, "stopped"}};
+}
 
 }  // namespace godwit::agent

@@ -11,11 +11,6 @@ namespace {
 constexpr ByteCount kRootKeyPackageLimit = 64 * 1024;
 constexpr ByteCount kAnchorsLimit = 64 * 1024;
 
-ExtendedCode package_code(const Error& error) {
-  if (error.code == Code::refused) return error.message.find("isTest") != std::string::npos ? erc::root_package_is_test : erc::root_package_rollback;
-  return erc::root_package_invalid;
-}
-
 /// The package that was accepted last; nothing if there is none or it does not hold any more (other anchors).
 std::optional<trust::RootKeyPackage> kept_package(const VerifySettings& settings, const trust::TrustAnchors& anchors) {
   const auto text = read_file(settings.root_keys_file, kRootKeyPackageLimit);
@@ -26,46 +21,57 @@ std::optional<trust::RootKeyPackage> kept_package(const VerifySettings& settings
 
 Attempt<trust::RootKeyPackage> check_package(const std::string& text, const VerifySettings& settings, Log& log) {
   const auto file = read_file(settings.trust_anchors, kAnchorsLimit);
-  if (!file) return trouble(erc::signature_failed, "read the trust anchors: " + file.error().message + "; copy the service's trust-anchors.json there");
+  if (!file)
+    return trouble(erc::signature_failed,
+                   "read the trust anchors: " + file.error().message + "; copy the service's trust-anchors.json there");
   const auto anchors = trust::TrustAnchors::parse(*file);
-  if (!anchors) return trouble(erc::signature_failed, fmt::format("read the trust anchors in {}: {}", settings.trust_anchors.string(), anchors.error().message));
+  if (!anchors)
+    return trouble(erc::signature_failed, fmt::format("read the trust anchors in {}: {}",
+                                                      settings.trust_anchors.string(), anchors.error().message));
   const auto kept = kept_package(settings, *anchors);
-  auto package = trust::verify_root_key_package(text, *anchors, kept ? kept->version : 0);
-  if (!package) return trouble(package_code(package.error()), "root key package: " + package.error().message);
+  auto package = trust::check_root_key_package(text, *anchors, kept ? kept->version : 0);
+  if (!package) return trouble(package.error().code, "root key package: " + package.error().error.message);
   if (!kept || kept->version < package->version) {
     if (auto written = write_file_durably(settings.root_keys_file, text); !written)
-      log.warning("root_keys.not_kept", {{"reason", written.error().message}});  // the installer keeps its own and refuses a rollback, too
+      log.warning("root_keys.not_kept",
+                  {{"reason", written.error().message}});  // the installer keeps its own and refuses a rollback, too
   }
   return *std::move(package);
 }
 
 Trouble manifest_trouble(const Error& error, std::string_view what) {
   const bool is_version = error.code == Code::unsupported;
-  return {result::failure, is_version ? erc::manifest_version : erc::bad_manifest, fmt::format("{}: {}", what, error.message)};
+  return {result::failure, is_version ? erc::manifest_version : erc::bad_manifest,
+          fmt::format("{}: {}", what, error.message)};
 }
 
-/// The file that a mini manifest points to: {"updateManifest":"<text>"}, trusted by its hash in the signed mini manifest.
-Attempt<manifest::UpdateManifest> fetch_detached(const manifest::UpdateManifest& mini, const twin::DesiredUpdate& goal, Payloads& payloads, const Path& sandbox,
-                                                 const std::stop_token& stop, std::string& text) {
+/// The file that a mini manifest points to, trusted by its hash in the signed mini manifest.
+Attempt<manifest::UpdateManifest> fetch_detached(const manifest::UpdateManifest& mini, const twin::DesiredUpdate& goal,
+                                                 Payloads& payloads, const Path& sandbox, const std::stop_token& stop,
+                                                 std::string& text) {
   const std::string& id = mini.detached_manifest_file_id;
   const auto entry = mini.files.find(id);
-  if (entry == mini.files.end()) return trouble(erc::detached_manifest, "the manifest names a detached manifest file that it does not describe");
-  if (entry->second.size > manifest::kUpdateManifestLimit) return trouble(erc::detached_manifest, "the detached manifest is larger than 1 MiB");
-  const PlannedFile file{.id = id, .name = entry->second.file_name, .size = entry->second.size, .sha256 = entry->second.sha256()};
+  if (entry == mini.files.end())
+    return trouble(erc::detached_manifest, "the manifest names a detached manifest file that it does not describe");
+  if (entry->second.size > manifest::kDetachedManifestLimit)
+    return trouble(erc::detached_manifest, "the detached manifest is larger than 2 MiB");
+  const PlannedFile file{
+      .id = id, .name = entry->second.file_name, .size = entry->second.size, .sha256 = entry->second.sha256()};
   const auto url = goal.file_urls.find(id);
-  const auto fetched = payloads.fetch(file, url == goal.file_urls.end() ? "" : url->second, sandbox, stop, [](ByteCount) {});
+  const auto fetched =
+      payloads.fetch(file, url == goal.file_urls.end() ? "" : url->second, sandbox, stop, [](ByteCount) {});
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
-  auto bytes = read_file(sandbox / id, manifest::kUpdateManifestLimit);
+  auto bytes = read_file(sandbox / id, manifest::kDetachedManifestLimit);
   if (!bytes) return trouble(erc::detached_manifest, bytes.error().message);
-  const auto document = json::parse_object(*bytes, {.bytes = manifest::kUpdateManifestLimit, .depth = 32});
-  if (!document) return trouble(erc::detached_manifest, "detached manifest: " + document.error().message);
-  const auto inner = json::text(*document, "updateManifest", "detached manifest");
-  if (!inner) return trouble(erc::detached_manifest, inner.error().message);
+  const auto inner = manifest::parse_detached_manifest(*bytes);
+  if (!inner) return trouble(erc::detached_manifest, "detached manifest: " + inner.error().message);
   auto whole = manifest::parse_update_manifest(*inner);
   if (!whole) return tl::unexpected<Trouble>{manifest_trouble(whole.error(), "detached manifest")};
-  if (!whole->detached_manifest_file_id.empty()) return trouble(erc::detached_manifest, "the detached manifest points to another one");
+  if (!whole->detached_manifest_file_id.empty())
+    return trouble(erc::detached_manifest, "the detached manifest points to another one");
   if (whole->update_id != mini.update_id)
-    return trouble(erc::detached_manifest, fmt::format("the signed manifest is for {}, the detached one for {}", mini.update_id.str(), whole->update_id.str()));
+    return trouble(erc::detached_manifest, fmt::format("the signed manifest is for {}, the detached one for {}",
+                                                       mini.update_id.str(), whole->update_id.str()));
   text = *std::move(bytes);
   return *std::move(whole);
 }
@@ -78,11 +84,15 @@ std::string list_of(const CompatibilitySet& set) {
 
 }  // namespace
 
-Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings, Payloads& payloads, const Path& sandbox, const std::stop_token& stop, Log& log) {
-  if (goal.root_key_package_url.empty()) return trouble(erc::no_root_key_url, "the service gave no URL for the root key package");
-  auto text = payloads.fetch_text(goal.root_key_package_url, sandbox / "rootkeypackage.json", kRootKeyPackageLimit, stop);
+Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings, Payloads& payloads,
+                                  const Path& sandbox, const std::stop_token& stop, Log& log) {
+  if (goal.root_key_package_url.empty())
+    return trouble(erc::no_root_key_url, "the service gave no URL for the root key package");
+  auto text =
+      payloads.fetch_text(goal.root_key_package_url, sandbox / "rootkeypackage.json", kRootKeyPackageLimit, stop);
   if (!text) {
-    if (text.error().result_code == result::cancelled || text.error().extended_code == erc::downloader_missing) return tl::unexpected<Trouble>{text.error()};
+    if (text.error().result_code == result::cancelled || text.error().extended_code == erc::downloader_missing)
+      return tl::unexpected<Trouble>{text.error()};
     return trouble(erc::root_package_download, text.error().details);
   }
   const auto package = check_package(*text, settings, log);
@@ -101,7 +111,9 @@ Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifyS
   if (!matches_any(verified.manifest.compatibility, settings.device_properties)) {
     std::string wanted;
     for (const auto& set : verified.manifest.compatibility) wanted += (wanted.empty() ? "" : " or ") + list_of(set);
-    return trouble(erc::incompatible, fmt::format("{} is for devices with {}; this device has {}", verified.manifest.update_id.str(), wanted.empty() ? "nothing" : wanted, list_of(settings.device_properties)));
+    return trouble(erc::incompatible,
+                   fmt::format("{} is for devices with {}; this device has {}", verified.manifest.update_id.str(),
+                               wanted.empty() ? "nothing" : wanted, list_of(settings.device_properties)));
   }
   return verified;
 }

@@ -1,6 +1,5 @@
-// Is this goal what its signature says, and is it for this device? The agent's own check, before anything is downloaded;
-// the installer checks all of it again with its own anchors.
-// Blocking; belongs to the worker thread.
+// Is this goal what its signature says, and is it for this device? The agent's own check, before anything is
+// downloaded; the installer checks all of it again with its own anchors. Blocking; belongs to the worker thread.
 #pragma once
 
 #include <stop_token>
@@ -18,7 +17,7 @@ namespace godwit::agent {
 
 struct VerifySettings {
   Path trust_anchors;
-  Path root_keys_file;            // the newest package seen: an older one is refused
+  Path root_keys_file;  // the newest package seen: an older one is refused
   CompatibilitySet device_properties;
 };
 
@@ -28,9 +27,10 @@ struct VerifiedGoal {
   std::string root_key_package{};
 };
 
-/// Fetches the root key package (and a detached manifest) into `sandbox` and checks anchors, package, signature, digest, manifest and
-/// compatibility, in this order.
-[[nodiscard]] Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings, Payloads& payloads, const Path& sandbox,
-                                                const std::stop_token& stop, Log& log);
+/// Fetches the root key package (and a detached manifest) into `sandbox` and checks anchors, package, signature,
+/// digest, manifest and compatibility, in this order.
+[[nodiscard]] Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings,
+                                                Payloads& payloads, const Path& sandbox, const std::stop_token& stop,
+                                                Log& log);
 
 }  // namespace godwit::agent

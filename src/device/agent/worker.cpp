@@ -43,7 +43,9 @@ void Worker::run(const std::stop_token& ending) {
       request = jobs_.front().request;
       stop = jobs_.front().stop.get_token();
     }
-    const auto progressed = [this, epoch = request.epoch](const twin::Progress& progress) { callbacks_.progressed(epoch, progress); };
+    const auto progressed = [this, epoch = request.epoch](const twin::Progress& progress) {
+      callbacks_.progressed(epoch, progress);
+    };
     EffectResult result = runner_.run(request, stop, progressed);
     {
       const std::lock_guard lock(mutex_);

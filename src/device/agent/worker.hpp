@@ -27,7 +27,8 @@ class EffectRunner {
   using Progress = std::function<void(const twin::Progress&)>;
   virtual ~EffectRunner() = default;
   /// Blocks. Idempotent: the same request may come again after a cut at any instruction.
-  [[nodiscard]] virtual EffectResult run(const EffectRequest& request, std::stop_token stop, const Progress& progress) = 0;
+  [[nodiscard]] virtual EffectResult run(const EffectRequest& request, std::stop_token stop,
+                                         const Progress& progress) = 0;
 };
 
 /// Where the executor puts effects; a port so that tests run them in line.
@@ -55,7 +56,10 @@ class Worker final : public EffectQueue {
   void request_stop() override;
 
  private:
-  struct Job { EffectRequest request; std::stop_source stop; };
+  struct Job {
+    EffectRequest request;
+    std::stop_source stop;
+  };
   void run(const std::stop_token& ending);
 
   EffectRunner& runner_;

@@ -101,16 +101,20 @@ std::string print_workflow() {
   std::string out{kIntroduction};
   out += "## The table\n\n| state | event | next state | effect |\n|---|---|---|---|\n";
   for (const Row& row : kRows)
-    out += fmt::format("| {} | {} | {} | {} |\n", state_name(row.from), event_name(row.on), state_name(row.to), effect_name(row.effect));
+    out += fmt::format("| {} | {} | {} | {} |\n", state_name(row.from), event_name(row.on), state_name(row.to),
+                       effect_name(row.effect));
 
-  out += "\n## The drawing\n\nWithout the rows that stay where they are, and without `woke_up` and `installer_lost`.\n\n```mermaid\nstateDiagram-v2\n  [*] --> idle\n";
+  out +=
+      "\n## The drawing\n\nWithout the rows that stay where they are, and without `woke_up` and "
+      "`installer_lost`.\n\n```mermaid\nstateDiagram-v2\n  [*] --> idle\n";
   std::map<std::pair<State, State>, std::string> arrows;
   for (const Row& row : kRows) {
     if (row.from == row.to || row.on == Event::woke_up || row.on == Event::installer_lost) continue;
     std::string& label = arrows[{row.from, row.to}];
     label += (label.empty() ? "" : ", ") + std::string(event_name(row.on));
   }
-  for (const auto& [ends, label] : arrows) out += fmt::format("  {} --> {}: {}\n", state_name(ends.first), state_name(ends.second), label);
+  for (const auto& [ends, label] : arrows)
+    out += fmt::format("  {} --> {}: {}\n", state_name(ends.first), state_name(ends.second), label);
   return out + "```\n";
 }
 

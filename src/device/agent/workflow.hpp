@@ -12,13 +12,25 @@
 namespace godwit::agent {
 
 enum class State : std::uint8_t {
-  idle, verifying, downloading, checking, backing_up, installing, applying, restoring,
+  idle,
+  verifying,
+  downloading,
+  checking,
+  backing_up,
+  installing,
+  applying,
+  restoring,
   cancelling,  // asked to end; nothing on the device was changed by the current step
   stopping,    // asked to end while the handler changes the device; its outcome decides
   undoing,     // asked to end; the current step is being restored
-  succeeded, failed, cancelled,
+  succeeded,
+  failed,
+  cancelled,
 };
-inline constexpr auto kStates = std::to_array<State>({State::idle, State::verifying, State::downloading, State::checking, State::backing_up, State::installing, State::applying, State::restoring, State::cancelling, State::stopping, State::undoing, State::succeeded, State::failed, State::cancelled});
+inline constexpr auto kStates =
+    std::to_array<State>({State::idle, State::verifying, State::downloading, State::checking, State::backing_up,
+                          State::installing, State::applying, State::restoring, State::cancelling, State::stopping,
+                          State::undoing, State::succeeded, State::failed, State::cancelled});
 
 enum class Event : std::uint8_t {
   offered,         // a goal with another workflow id, and nothing is running
@@ -36,7 +48,14 @@ enum class Event : std::uint8_t {
 };
 
 enum class Effect : std::uint8_t {
-  nothing, verify, download, check_step, back_up, install, apply, restore,
+  nothing,
+  verify,
+  download,
+  check_step,
+  back_up,
+  install,
+  apply,
+  restore,
   stop,    // asks what is running to end; where nothing runs, makes sure of it with the installer
   report,  // the final report, durably, and the sandbox is tidied
 };
@@ -171,11 +190,15 @@ inline constexpr auto kRows = std::to_array<Row>({
 }
 
 /// The work is over and reported; the next goal may come.
-[[nodiscard]] constexpr bool is_final(State state) { return state == State::succeeded || state == State::failed || state == State::cancelled; }
+[[nodiscard]] constexpr bool is_final(State state) {
+  return state == State::succeeded || state == State::failed || state == State::cancelled;
+}
 /// Something is going on that a start of the process has to take up again.
 [[nodiscard]] constexpr bool is_working(State state) { return state != State::idle && !is_final(state); }
 /// On the way to an end that the service asked for.
-[[nodiscard]] constexpr bool is_ending(State state) { return state == State::cancelling || state == State::stopping || state == State::undoing; }
+[[nodiscard]] constexpr bool is_ending(State state) {
+  return state == State::cancelling || state == State::stopping || state == State::undoing;
+}
 
 namespace checks {
 
@@ -231,13 +254,14 @@ static_assert(checks::every_working_state_answers(Event::installer_lost), "the i
 static_assert(checks::every_working_state_answers(Event::cancel_asked), "a cancel can come at any time");
 static_assert(checks::every_working_state_answers(Event::retry_asked));
 static_assert(checks::every_working_state_answers(Event::replaced));
-static_assert(checks::every_final_state_answers(Event::offered), "a device must always be able to take the next update");
+static_assert(checks::every_final_state_answers(Event::offered),
+              "a device must always be able to take the next update");
 static_assert(checks::every_final_state_answers(Event::retry_asked));
 static_assert(next(State::idle, Event::offered));
 static_assert(checks::every_working_state_can_end());
 static_assert(checks::waking_up_never_ends_work_by_itself());
 
-[[nodiscard]] std::string_view state_name(State state);    // "backing_up"
+[[nodiscard]] std::string_view state_name(State state);  // "backing_up"
 [[nodiscard]] std::string_view event_name(Event event);
 [[nodiscard]] std::string_view effect_name(Effect effect);
 [[nodiscard]] std::optional<State> parse_state(std::string_view name);

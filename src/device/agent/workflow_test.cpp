@@ -1,4 +1,5 @@
-// Goal: the table read as data. Each row of kCases is a story: events in order, and the states and effects they must give.
+// Goal: the table read as data. Each row of kCases is a story: events in order, and the states and effects they must
+// give.
 #include "device/agent/workflow.hpp"
 
 #include <gtest/gtest.h>
@@ -25,32 +26,69 @@ struct Case {
 };
 
 const std::vector<Case> kCases{
-    {"one step, everything goes well", S::idle,
-     {{E::offered, S::verifying, D::verify}, {E::passed, S::downloading, D::download}, {E::passed, S::checking, D::check_step}, {E::not_in_place, S::backing_up, D::back_up},
-      {E::passed, S::installing, D::install}, {E::passed, S::applying, D::apply}, {E::all_done, S::succeeded, D::report}}},
-    {"two steps, the first is in place", S::downloading,
-     {{E::passed, S::checking, D::check_step}, {E::step_done, S::checking, D::check_step}, {E::not_in_place, S::backing_up, D::back_up}, {E::passed, S::installing, D::install},
-      {E::passed, S::applying, D::apply}, {E::all_done, S::succeeded, D::report}}},
+    {"one step, everything goes well",
+     S::idle,
+     {{E::offered, S::verifying, D::verify},
+      {E::passed, S::downloading, D::download},
+      {E::passed, S::checking, D::check_step},
+      {E::not_in_place, S::backing_up, D::back_up},
+      {E::passed, S::installing, D::install},
+      {E::passed, S::applying, D::apply},
+      {E::all_done, S::succeeded, D::report}}},
+    {"two steps, the first is in place",
+     S::downloading,
+     {{E::passed, S::checking, D::check_step},
+      {E::step_done, S::checking, D::check_step},
+      {E::not_in_place, S::backing_up, D::back_up},
+      {E::passed, S::installing, D::install},
+      {E::passed, S::applying, D::apply},
+      {E::all_done, S::succeeded, D::report}}},
     {"the whole update is in place", S::downloading, {{E::in_place, S::succeeded, D::report}}},
-    {"an install that fails is restored, then reported", S::installing, {{E::failed, S::restoring, D::restore}, {E::passed, S::failed, D::report}}},
-    {"an apply that fails is restored even if the restore fails", S::applying, {{E::failed, S::restoring, D::restore}, {E::failed, S::failed, D::report}}},
+    {"an install that fails is restored, then reported",
+     S::installing,
+     {{E::failed, S::restoring, D::restore}, {E::passed, S::failed, D::report}}},
+    {"an apply that fails is restored even if the restore fails",
+     S::applying,
+     {{E::failed, S::restoring, D::restore}, {E::failed, S::failed, D::report}}},
     {"a download that fails changes nothing", S::downloading, {{E::failed, S::failed, D::report}}},
     {"a refused signature is a reported failure", S::verifying, {{E::failed, S::failed, D::report}}},
-    {"cancel before the device is changed", S::downloading, {{E::cancel_asked, S::cancelling, D::stop}, {E::failed, S::cancelled, D::report}}},
-    {"cancel in the middle of an install restores the step", S::installing,
-     {{E::cancel_asked, S::stopping, D::stop}, {E::failed, S::undoing, D::restore}, {E::passed, S::cancelled, D::report}}},
-    {"cancel that comes too late is a success", S::applying, {{E::cancel_asked, S::stopping, D::stop}, {E::all_done, S::succeeded, D::report}}},
-    {"cancel between two steps keeps the first", S::applying, {{E::cancel_asked, S::stopping, D::stop}, {E::step_done, S::cancelled, D::report}}},
-    {"a second cancel changes nothing", S::cancelling, {{E::cancel_asked, S::cancelling, D::nothing}, {E::passed, S::cancelled, D::report}}},
+    {"cancel before the device is changed",
+     S::downloading,
+     {{E::cancel_asked, S::cancelling, D::stop}, {E::failed, S::cancelled, D::report}}},
+    {"cancel in the middle of an install restores the step",
+     S::installing,
+     {{E::cancel_asked, S::stopping, D::stop},
+      {E::failed, S::undoing, D::restore},
+      {E::passed, S::cancelled, D::report}}},
+    {"cancel that comes too late is a success",
+     S::applying,
+     {{E::cancel_asked, S::stopping, D::stop}, {E::all_done, S::succeeded, D::report}}},
+    {"cancel between two steps keeps the first",
+     S::applying,
+     {{E::cancel_asked, S::stopping, D::stop}, {E::step_done, S::cancelled, D::report}}},
+    {"a second cancel changes nothing",
+     S::cancelling,
+     {{E::cancel_asked, S::cancelling, D::nothing}, {E::passed, S::cancelled, D::report}}},
     {"a cancel of something unknown is answered", S::idle, {{E::cancel_asked, S::cancelled, D::report}}},
-    {"replaced while running ends the old and takes the new", S::backing_up,
-     {{E::replaced, S::cancelling, D::stop}, {E::failed, S::cancelled, D::report}, {E::offered, S::verifying, D::verify}}},
+    {"replaced while running ends the old and takes the new",
+     S::backing_up,
+     {{E::replaced, S::cancelling, D::stop},
+      {E::failed, S::cancelled, D::report},
+      {E::offered, S::verifying, D::verify}}},
     {"retry after a failure starts over", S::failed, {{E::retry_asked, S::verifying, D::verify}}},
-    {"power cut in an install asks first what is there", S::installing, {{E::woke_up, S::checking, D::check_step}, {E::step_done, S::checking, D::check_step}}},
-    {"power cut in a cancelled install asks first, too", S::stopping, {{E::woke_up, S::stopping, D::check_step}, {E::not_in_place, S::undoing, D::restore}}},
-    {"power cut in a restore restores again", S::restoring, {{E::woke_up, S::restoring, D::restore}, {E::passed, S::failed, D::report}}},
+    {"power cut in an install asks first what is there",
+     S::installing,
+     {{E::woke_up, S::checking, D::check_step}, {E::step_done, S::checking, D::check_step}}},
+    {"power cut in a cancelled install asks first, too",
+     S::stopping,
+     {{E::woke_up, S::stopping, D::check_step}, {E::not_in_place, S::undoing, D::restore}}},
+    {"power cut in a restore restores again",
+     S::restoring,
+     {{E::woke_up, S::restoring, D::restore}, {E::passed, S::failed, D::report}}},
     {"power cut after the end reports again", S::succeeded, {{E::woke_up, S::succeeded, D::report}}},
-    {"the installer goes away in an apply", S::applying, {{E::installer_lost, S::checking, D::check_step}, {E::all_done, S::succeeded, D::report}}},
+    {"the installer goes away in an apply",
+     S::applying,
+     {{E::installer_lost, S::checking, D::check_step}, {E::all_done, S::succeeded, D::report}}},
 };
 
 TEST(Workflow, tells_these_stories) {
@@ -99,7 +137,9 @@ TEST(Workflow, names_are_distinct_and_read_back) {
 TEST(Workflow, the_page_has_every_row) {
   const std::string page = print_workflow();
   for (const Row& row : kRows) {
-    const std::string line = "| " + std::string(state_name(row.from)) + " | " + std::string(event_name(row.on)) + " | " + std::string(state_name(row.to)) + " | " + std::string(effect_name(row.effect)) + " |\n";
+    const std::string line = "| " + std::string(state_name(row.from)) + " | " + std::string(event_name(row.on)) +
+                             " | " + std::string(state_name(row.to)) + " | " + std::string(effect_name(row.effect)) +
+                             " |\n";
     EXPECT_NE(page.find(line), std::string::npos) << line;
   }
 }

@@ -17,12 +17,14 @@ constexpr std::size_t kMostAddresses = 4096;
 /// The token of "Bearer <token>".
 [[nodiscard]] Result<std::string_view> read_token(std::string_view authorization) {
   authorization = trimmed(authorization);
-  if (authorization.empty()) return fail(Code::unauthorized, "the request has no token; send 'Authorization: Bearer <token>'");
+  if (authorization.empty())
+    return fail(Code::unauthorized, "the request has no token; send 'Authorization: Bearer <token>'");
   const std::size_t space = std::min(authorization.find(' '), authorization.size());
   if (!equal_in_any_case(authorization.substr(0, space), "Bearer"))
     return fail(Code::unauthorized, "this service takes bearer tokens only; send 'Authorization: Bearer <token>'");
   const std::string_view token = trimmed(authorization.substr(space));
-  if (token.empty() || token.size() > kLongestToken) return fail(Code::unauthorized, "the bearer token is empty or too long");
+  if (token.empty() || token.size() > kLongestToken)
+    return fail(Code::unauthorized, "the bearer token is empty or too long");
   return token;
 }
 
@@ -34,7 +36,8 @@ Result<std::optional<Caller>> Access::recall(std::string_view authorization, con
   const Duration now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
   if (const auto found = known_.find(digest); found != known_.end()) {
-    const bool is_fresh = found->second.until > now && (!found->second.expires || *found->second.expires > clock_.now());
+    const bool is_fresh =
+        found->second.until > now && (!found->second.expires || *found->second.expires > clock_.now());
     if (is_fresh) return std::optional<Caller>(found->second.caller);
     known_.erase(found);
   }
@@ -59,11 +62,14 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
   }
   if (record->expires && *record->expires <= clock_.now()) {
     note_failure(address);
-    return fail(Code::unauthorized, "the bearer token '" + record->name + "' expired at " + format_time(*record->expires));
+    return fail(Code::unauthorized,
+                "the bearer token '" + record->name + "' expired at " + format_time(*record->expires));
   }
   const std::lock_guard lock(mutex_);
   if (known_.size() >= kMostKnown) known_.clear();
-  Known known{.caller = {.name = record->name, .role = *role}, .until = clock_.monotonic() + kMemory, .expires = record->expires};
+  Known known{.caller = {.name = record->name, .role = *role},
+              .until = clock_.monotonic() + kMemory,
+              .expires = record->expires};
   Caller caller = known.caller;
   known_[digest] = std::move(known);
   failures_.erase(address);
@@ -73,7 +79,8 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
 void Access::note_failure(const std::string& address) {
   const Duration now = clock_.monotonic();
   const std::lock_guard lock(mutex_);
-  if (failures_.size() >= kMostAddresses) std::erase_if(failures_, [&](const auto& entry) { return entry.second.forget_at <= now; });
+  if (failures_.size() >= kMostAddresses)
+    std::erase_if(failures_, [&](const auto& entry) { return entry.second.forget_at <= now; });
   if (failures_.size() >= kMostAddresses) failures_.clear();
   Failures& failures = failures_[address];
   if (failures.forget_at <= now) failures = {};
@@ -84,17 +91,23 @@ void Access::note_failure(const std::string& address) {
   failures.wait_until = now + std::min<Duration>(std::chrono::milliseconds(250) * (1 << doublings), kLongestWait);
 }
 
-Result<Secret> Access::create_token(store::Records& records, std::string_view name, Role role, WallTime now, std::optional<WallTime> expires) {
-  if (name.empty() || name.size() > 64 || !is_valid_utf8(name)) return fail(Code::invalid_argument, "a token's name has 1 to 64 characters");
+Result<Secret> Access::create_token(store::Records& records, std::string_view name, Role role, WallTime now,
+                                    std::optional<WallTime> expires) {
+  if (name.empty() || name.size() > 64 || !is_valid_utf8(name))
+    return fail(Code::invalid_argument, "a token's name has 1 to 64 characters");
   std::string text = std::string(kPrefix) + base64url_encode(random_bytes(kTokenBytes));
-  GODWIT_TRY_VOID(records.access().insert_token(store::TokenRecord{
-      .sha256 = sha256(text), .name = std::string(name), .role = std::string(role_name(role)), .created = now, .expires = expires}));
+  GODWIT_TRY_VOID(records.access().insert_token(store::TokenRecord{.sha256 = sha256(text),
+                                                                   .name = std::string(name),
+                                                                   .role = std::string(role_name(role)),
+                                                                   .created = now,
+                                                                   .expires = expires}));
   return Secret(std::move(text));
 }
 
 Result<void> check_permission(const Caller& caller, Permission permission) {
   if (allows(caller.role, permission)) return {};
-  return fail(Code::forbidden, "'" + caller.name + "' is " + std::string(role_name(caller.role)) + ", which does not include the permission " +
+  return fail(Code::forbidden, "'" + caller.name + "' is " + std::string(role_name(caller.role)) +
+                                   ", which does not include the permission " +
                                    std::string(permission_name(permission)));
 }
 

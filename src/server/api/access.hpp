@@ -1,5 +1,5 @@
-// Bearer tokens: who calls, and may they. Tokens are 32 random bytes; only their SHA-256 is stored, with a name and a role.
-// Found tokens are remembered for a short time, so a removed token works at most that much longer; addresses that
+// Bearer tokens: who calls, and may they. Tokens are 32 random bytes; only their SHA-256 is stored, with a name and a
+// role. Found tokens are remembered for a short time, so a removed token works at most that much longer; addresses that
 // keep failing must wait. Safe from any thread.
 #pragma once
 
@@ -24,7 +24,7 @@ struct Caller {
 class Access {
  public:
   static constexpr Duration kMemory = std::chrono::seconds(15);
-  static constexpr int kFreeFailures = 10;                             // before an address has to wait
+  static constexpr int kFreeFailures = 10;  // before an address has to wait
   static constexpr Duration kLongestWait = std::chrono::seconds(30);
 
   Access(Clock& clock, store::Store& store) : clock_(clock), store_(store) {}
@@ -36,8 +36,8 @@ class Access {
   [[nodiscard]] Result<Caller> look_up(std::string_view authorization, const std::string& address);
 
   /// Makes a token "gwt_..." and stores its digest. The text is shown once. Errors: invalid_argument (name), conflict.
-  [[nodiscard]] static Result<Secret> create_token(store::Records& records, std::string_view name, Role role, WallTime now,
-                                                   std::optional<WallTime> expires = std::nullopt);
+  [[nodiscard]] static Result<Secret> create_token(store::Records& records, std::string_view name, Role role,
+                                                   WallTime now, std::optional<WallTime> expires = std::nullopt);
 
  private:
   struct Known {

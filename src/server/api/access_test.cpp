@@ -81,7 +81,8 @@ TEST_F(AccessTest, an_address_that_keeps_failing_waits_but_known_tokens_go_on) {
   Access access(clock_, *store_);
   const std::string good = "Bearer " + make("ci", Role::reader).reveal();
   ASSERT_TRUE(access.look_up(good, "a"));
-  for (int i = 0; i <= Access::kFreeFailures; ++i) EXPECT_FALSE(access.look_up("Bearer wrong" + std::to_string(i), "a"));
+  for (int i = 0; i <= Access::kFreeFailures; ++i)
+    EXPECT_FALSE(access.look_up("Bearer wrong" + std::to_string(i), "a"));
   EXPECT_EQ(access.recall("Bearer wrong", "a").error().code, Code::too_many);
   EXPECT_TRUE(access.recall("Bearer wrong", "b")) << "another address";
   EXPECT_TRUE(*access.recall(good, "a"));
@@ -91,7 +92,8 @@ TEST_F(AccessTest, an_address_that_keeps_failing_waits_but_known_tokens_go_on) {
 
 TEST(Permissions, the_table_grants_what_the_roles_of_the_original_do) {
   using enum Permission;
-  for (const Permission permission : {updates_read, updates_write, updates_delete, management_read, management_write, management_delete, hub_read, hub_write, access_write})
+  for (const Permission permission : {updates_read, updates_write, updates_delete, management_read, management_write,
+                                      management_delete, hub_read, hub_write, access_write})
     EXPECT_TRUE(allows(Role::administrator, permission));
   EXPECT_FALSE(allows(Role::reader, updates_write));
   EXPECT_FALSE(allows(Role::content_administrator, management_read));

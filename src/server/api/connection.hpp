@@ -73,19 +73,19 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   State state_ = State::handshake;
   Duration deadline_{};
 
-  std::string input_;              // read, not yet parsed
+  std::string input_;  // read, not yet parsed
   HttpParser parser_;
   Request request_;
   Match match_;
-  Result<void> manners_{};         // of the found route; told only to a caller who is known
+  Result<void> manners_{};  // of the found route; told only to a caller who is known
   Family family_ = Family::plain;
   std::string trace_id_;
   Duration started_{};
   bool is_consuming_ = false;
-  bool closes_after_ = false;      // after the answer
-  bool has_unread_body_ = false;   // the answer came before the body was read
+  bool closes_after_ = false;     // after the answer
+  bool has_unread_body_ = false;  // the answer came before the body was read
 
-  std::string output_;             // head and body, or the head of a file
+  std::string output_;  // head and body, or the head of a file
   std::size_t written_ = 0;
   AfterWrite after_write_ = AfterWrite::next_request;
   State body_state_ = State::body;

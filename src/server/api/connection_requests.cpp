@@ -7,7 +7,8 @@ namespace godwit::api {
 namespace {
 
 [[nodiscard]] std::string http_date(WallTime now) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
   char text[40];
@@ -21,7 +22,9 @@ void append_header(std::string& head, std::string_view name, std::string_view va
   head.append("\r\n");
 }
 
-[[nodiscard]] bool is_true(std::string_view text) { return text == "true" || text == "True" || text == "TRUE" || text == "1"; }
+[[nodiscard]] bool is_true(std::string_view text) {
+  return text == "true" || text == "True" || text == "TRUE" || text == "1";
+}
 
 [[nodiscard]] Result<Reply> call(Handler handler, const Request& request, Services& services) {
   try {
@@ -86,7 +89,8 @@ void HttpConnection::accept_body() {
   request_.headers.erase("authorization");  // handlers have no use for it, and it cannot leak from where it is not
   if (match_.stream == Stream::upload) return begin_upload();
   if (head.content_length.value_or(0) > rim_.limits.body_bytes)
-    return refuse(Error{Code::too_large, "the request body has more than " + std::to_string(rim_.limits.body_bytes) + " bytes"});
+    return refuse(
+        Error{Code::too_large, "the request body has more than " + std::to_string(rim_.limits.body_bytes) + " bytes"});
   if (!head.has_body()) return on_body();
   parser_.take_body(rim_.limits.body_bytes, [this](std::string_view piece) { request_.body.append(piece); });
   ask_for_body(State::body);
@@ -146,7 +150,8 @@ void HttpConnection::on_file(Result<FileReply> reply) {
 void HttpConnection::serve_root_keys() {
   const auto found = rim_.root_keys.find(request_.parameter("file"));
   if (found == rim_.root_keys.end())
-    return refuse(Error{Code::not_found, "there is no root key package '" + request_.parameter("file").substr(0, 80) + "' here"});
+    return refuse(
+        Error{Code::not_found, "there is no root key package '" + request_.parameter("file").substr(0, 80) + "' here"});
   send(Reply{.body = found->second, .headers = {{"Cache-Control", "max-age=300"}}});
 }
 
@@ -171,7 +176,8 @@ void HttpConnection::send(Reply reply, ByteCount body_length) {
   }
   if (!is_cacheable) append_header(output_, "Cache-Control", "no-store");
   append_header(output_, "X-Content-Type-Options", "nosniff");
-  if (const auto id = request_.header("x-ms-client-request-id"); id && is_true(request_.header("x-ms-return-client-request-id").value_or("")))
+  if (const auto id = request_.header("x-ms-client-request-id");
+      id && is_true(request_.header("x-ms-return-client-request-id").value_or("")))
     append_header(output_, "x-ms-client-request-id", *id);
   append_header(output_, "traceparent", trace_id_);
   append_header(output_, "Connection", closes_after_ ? "close" : "keep-alive");
@@ -184,7 +190,9 @@ void HttpConnection::send(Reply reply, ByteCount body_length) {
 void HttpConnection::refuse(const Error& error, int status) {
   Reply reply = error_reply(family_, error, trace_id_, status);
   if (reply.status >= 500)
-    rim_.services.log.error("api.request_failed", {{"path", request_.path}, {"trace", trace_id_}, {"code", code_name(error.code)}, {"problem", error.message}});
+    rim_.services.log.error(
+        "api.request_failed",
+        {{"path", request_.path}, {"trace", trace_id_}, {"code", code_name(error.code)}, {"problem", error.message}});
   closes_after_ = closes_after_ || has_unread_body_;
   send(std::move(reply));
 }
@@ -194,28 +202,39 @@ void HttpConnection::refuse(const HttpProblem& problem) {
   closes_after_ = true;
   has_unread_body_ = true;  // whatever follows is not a request
   upload_.reset();
-  refuse(Error{problem.status == 413 || problem.status == 431 ? Code::too_large : Code::invalid_argument, problem.message}, problem.status);
+  refuse(
+      Error{problem.status == 413 || problem.status == 431 ? Code::too_large : Code::invalid_argument, problem.message},
+      problem.status);
 }
 
 void HttpConnection::refuse_miss(const Router::Miss& miss) {
   closes_after_ = closes_after_ || has_unread_body_;
   if (miss.allowed.empty()) {
-    Reply reply = error_reply(Family::godwit, Error{Code::not_found, "there is nothing at " + request_.path.substr(0, 200)}, trace_id_);
+    Reply reply = error_reply(Family::godwit,
+                              Error{Code::not_found, "there is nothing at " + request_.path.substr(0, 200)}, trace_id_);
     return send(std::move(reply));
   }
   std::string allowed;
   for (const Method method : miss.allowed) allowed += (allowed.empty() ? "" : ", ") + std::string(method_name(method));
-  Reply reply = error_reply(family_, Error{Code::unsupported, "the method is not served at this path; allowed: " + allowed}, trace_id_, 405);
+  Reply reply = error_reply(
+      family_, Error{Code::unsupported, "the method is not served at this path; allowed: " + allowed}, trace_id_, 405);
   reply.headers.emplace_back("Allow", allowed);
   send(std::move(reply));
 }
 
 void HttpConnection::log_answer() {
   const Duration took = rim_.services.clock.monotonic() - started_;
-  const LogLevel level = status_ >= 500 ? LogLevel::warning : request_.method == Method::get || request_.method == Method::head ? LogLevel::debug : LogLevel::info;
+  const LogLevel level = status_ >= 500                                                      ? LogLevel::warning
+                         : request_.method == Method::get || request_.method == Method::head ? LogLevel::debug
+                                                                                             : LogLevel::info;
   rim_.services.log.write(level, "api.answered",
-                          {{"method", method_name(request_.method)}, {"path", request_.path}, {"status", status_}, {"took_ms", took.count()},
-                           {"caller", request_.caller}, {"peer", peer()}, {"trace", trace_id_}});
+                          {{"method", method_name(request_.method)},
+                           {"path", request_.path},
+                           {"status", status_},
+                           {"took_ms", took.count()},
+                           {"caller", request_.caller},
+                           {"peer", peer()},
+                           {"trace", trace_id_}});
 }
 
 }  // namespace godwit::api

@@ -1,5 +1,5 @@
-// Uploads: socket -> chunk -> worker writes it -> next chunk. While a chunk is on its way to the disk nothing is read, so a
-// slow disk stops the socket and memory stays at one chunk.
+// Uploads: socket -> chunk -> worker writes it -> next chunk. While a chunk is on its way to the disk nothing is read,
+// so a slow disk stops the socket and memory stays at one chunk.
 #include "server/api/connection.hpp"
 
 namespace godwit::api {

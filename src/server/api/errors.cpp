@@ -12,7 +12,10 @@ namespace {
   std::string word;
   bool is_start = true;
   for (const char c : snake) {
-    if (c == '_') { is_start = true; continue; }
+    if (c == '_') {
+      is_start = true;
+      continue;
+    }
     word.push_back(is_start && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
     is_start = false;
   }
@@ -103,7 +106,8 @@ std::string_view reason_phrase(int status) {
 std::string make_trace_id(std::string_view traceparent) {
   // W3C trace context: version "-" trace-id "-" parent-id "-" flags.
   std::string trace;
-  if (traceparent.size() == 55 && traceparent.starts_with("00-") && traceparent[35] == '-' && is_lower_hex(traceparent.substr(3, 32)))
+  if (traceparent.size() == 55 && traceparent.starts_with("00-") && traceparent[35] == '-' &&
+      is_lower_hex(traceparent.substr(3, 32)))
     trace = traceparent.substr(3, 32);
   else
     trace = hex_encode(random_bytes(16));
@@ -114,7 +118,8 @@ Reply error_reply(Family family, const Error& error, std::string_view trace_id, 
   if (status == 0) status = http_status(error.code);
   // A twin that would outgrow its limit is a bad argument to the hub's clients, not a bad request size.
   if (family == Family::iothub && error.code == Code::too_large && status == 413) status = 400;
-  Reply reply = Reply::json(family == Family::iothub ? hub_body(error, trace_id) : device_update_body(error, status, trace_id), status);
+  Reply reply = Reply::json(
+      family == Family::iothub ? hub_body(error, trace_id) : device_update_body(error, status, trace_id), status);
   if (status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"godwit\"");
   if (status == 429 || status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;

@@ -1,5 +1,6 @@
-// How a failure looks on the wire. Two shapes, because two kinds of client read them: the Device Update one (error.code and
-// error.message, with the members of a problem document beside them) and the hub's (Message, ExceptionMessage). Pure.
+// How a failure looks on the wire. Two shapes, because two kinds of client read them: the Device Update one (error.code
+// and error.message, with the members of a problem document beside them) and the hub's (Message, ExceptionMessage).
+// Pure.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ namespace godwit::api {
 /// "00-<32 hex>-<16 hex>-00": the trace id of a valid `traceparent` value, else a fresh one.
 [[nodiscard]] std::string make_trace_id(std::string_view traceparent);
 
-/// `status` overrides what the code maps to; 0 = http_status(error.code). Adds Retry-After to 429 and 503 and WWW-Authenticate to 401.
+/// `status` overrides what the code maps to; 0 = http_status(error.code). Adds Retry-After to 429 and 503 and
+/// WWW-Authenticate to 401.
 [[nodiscard]] Reply error_reply(Family family, const Error& error, std::string_view trace_id, int status = 0);
 
 }  // namespace godwit::api

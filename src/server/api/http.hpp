@@ -1,6 +1,6 @@
 // What a route sees of HTTP: a whole, bounded request in, a reply out. Routes are rows of a table; a handler is a plain
-// function that runs on the worker pool. Sockets, TLS and parsing are in the rim (server.hpp), payload bytes in transfer.hpp.
-// Values; safe from any thread.
+// function that runs on the worker pool. Sockets, TLS and parsing are in the rim (server.hpp), payload bytes in
+// transfer.hpp. Values; safe from any thread.
 #pragma once
 
 #include <map>
@@ -17,16 +17,27 @@ namespace godwit::api {
 enum class Method : std::uint8_t { get, head, put, post, patch, delete_ };
 
 /// The six data actions of the original, and those of the hub's registry. A role is a set of them (permissions.hpp).
-enum class Permission : std::uint8_t { none, updates_read, updates_write, updates_delete, management_read, management_write, management_delete, hub_read, hub_write, access_write };
+enum class Permission : std::uint8_t {
+  none,
+  updates_read,
+  updates_write,
+  updates_delete,
+  management_read,
+  management_write,
+  management_delete,
+  hub_read,
+  hub_write,
+  access_write
+};
 
 struct Request {
   Method method = Method::get;
-  std::string path;                                // as sent, without the query
-  std::map<std::string, std::string> parameters;   // {name} in the route pattern -> percent-decoded value
-  std::map<std::string, std::string> query;        // percent-decoded; names lower-cased
-  std::map<std::string, std::string> headers;      // names lower-cased
+  std::string path;                               // as sent, without the query
+  std::map<std::string, std::string> parameters;  // {name} in the route pattern -> percent-decoded value
+  std::map<std::string, std::string> query;       // percent-decoded; names lower-cased
+  std::map<std::string, std::string> headers;     // names lower-cased
   std::string body;
-  std::string caller;                              // token name, for the audit trail
+  std::string caller;  // token name, for the audit trail
 
   [[nodiscard]] std::string parameter(std::string_view name) const;  // "" if absent
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
@@ -35,7 +46,7 @@ struct Request {
 
 struct Reply {
   int status = 200;
-  std::string body{};                              // empty = no body
+  std::string body{};  // empty = no body
   std::string content_type = "application/json; charset=utf-8";
   std::vector<std::pair<std::string, std::string>> headers{};
 
@@ -47,7 +58,8 @@ struct Services;  // services.hpp: everything a handler may use
 
 using Handler = Result<Reply> (*)(const Request& request, Services& services);
 
-/// `pattern`: "/deviceUpdate/{instanceId}/updates/providers/{provider}" ; literal segments match in any case, a segment may end in a
+/// `pattern`: "/deviceUpdate/{instanceId}/updates/providers/{provider}" ; literal segments match in any case, a segment
+/// may end in a
 /// ":verb" suffix ("/deviceUpdate/{instanceId}/updates:import", ".../deployments/{deploymentId}:cancel").
 struct Route {
   Method method;

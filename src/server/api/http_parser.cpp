@@ -50,10 +50,13 @@ struct HttpParser::Beast final : http::basic_parser<true> {
     error = http::make_error_code(http::error::bad_value);
   }
 
-  void on_request_impl(http::verb verb, string_view name, string_view target, int http_version, ErrorCode& error) override {
-    if (http_version != 10 && http_version != 11) return refuse(error, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  void on_request_impl(http::verb verb, string_view name, string_view target, int http_version,
+                       ErrorCode& error) override {
+    if (http_version != 10 && http_version != 11)
+      return refuse(error, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
     const auto method = to_method(verb);
-    if (!method) return refuse(error, 501, "the method '" + std::string(to_std(name).substr(0, 32)) + "' is not served here");
+    if (!method)
+      return refuse(error, 501, "the method '" + std::string(to_std(name).substr(0, 32)) + "' is not served here");
     version = http_version;
     head.method = *method;
     head.target = to_std(target);
@@ -66,10 +69,13 @@ struct HttpParser::Beast final : http::basic_parser<true> {
     if (++fields > kHeaderFields) return refuse(error, 431, "the request has more than 64 header fields");
     std::string key = lower_case(to_std(name));
     if (key == "host" && ++hosts > 1) return refuse(error, 400, "the request has two Host headers");
-    if (key == "content-length" && head.headers.contains(key)) return refuse(error, 400, "the request has two Content-Length headers");
-    if (key == "transfer-encoding" && (head.headers.contains(key) || !equal_in_any_case(trimmed(to_std(value)), "chunked")))
+    if (key == "content-length" && head.headers.contains(key))
+      return refuse(error, 400, "the request has two Content-Length headers");
+    if (key == "transfer-encoding" &&
+        (head.headers.contains(key) || !equal_in_any_case(trimmed(to_std(value)), "chunked")))
       return refuse(error, 501, "the only transfer encoding served here is chunked");
-    if (auto [at, is_new] = head.headers.try_emplace(std::move(key), to_std(value)); !is_new) at->second.append(", ").append(to_std(value));
+    if (auto [at, is_new] = head.headers.try_emplace(std::move(key), to_std(value)); !is_new)
+      at->second.append(", ").append(to_std(value));
   }
 
   void on_header_impl(ErrorCode& error) override {
@@ -85,7 +91,8 @@ struct HttpParser::Beast final : http::basic_parser<true> {
     }
     head.is_keep_alive = keep_alive();
     if (const std::string_view expect = head.header("expect"); !expect.empty() && version == 11) {
-      if (!equal_in_any_case(expect, "100-continue")) return refuse(error, 417, "the only expectation served here is 100-continue");
+      if (!equal_in_any_case(expect, "100-continue"))
+        return refuse(error, 417, "the only expectation served here is 100-continue");
       head.expects_continue = true;
     }
     has_head = true;
@@ -141,15 +148,21 @@ tl::expected<std::size_t, HttpProblem> HttpParser::feed(std::string_view bytes) 
     if (beast_->problem) return tl::unexpected<HttpProblem>{*beast_->problem};
     if (error == http::error::need_more) break;
     if (error == http::error::header_limit)
-      return tl::unexpected<HttpProblem>{HttpProblem{.status = 431, .message = "the request head has more than 16384 bytes"}};
+      return tl::unexpected<HttpProblem>{
+          HttpProblem{.status = 431, .message = "the request head has more than 16384 bytes"}};
     if (error == http::error::bad_version)
-      return tl::unexpected<HttpProblem>{HttpProblem{.status = 505, .message = "only HTTP/1.1 and HTTP/1.0 are spoken here"}};
-    if (error) return tl::unexpected<HttpProblem>{HttpProblem{.status = 400, .message = "the request is not HTTP/1.1: " + error.message()}};
+      return tl::unexpected<HttpProblem>{
+          HttpProblem{.status = 505, .message = "only HTTP/1.1 and HTTP/1.0 are spoken here"}};
+    if (error)
+      return tl::unexpected<HttpProblem>{
+          HttpProblem{.status = 400, .message = "the request is not HTTP/1.1: " + error.message()}};
     if (!beast_->has_head || had_head) continue;
-    // Beast joins folded lines, others may not: RFC 9112 section 5.2 lets a server refuse them. The whole head is in `bytes`.
+    // Beast joins folded lines, others may not: RFC 9112 section 5.2 lets a server refuse them. The whole head is in
+    // `bytes`.
     const std::string_view text = bytes.substr(0, used);
     if (text.find("\r\n ") != std::string_view::npos || text.find("\r\n\t") != std::string_view::npos)
-      return tl::unexpected<HttpProblem>{HttpProblem{.status = 400, .message = "a header field goes over several lines"}};
+      return tl::unexpected<HttpProblem>{
+          HttpProblem{.status = 400, .message = "a header field goes over several lines"}};
     break;
   }
   return used;

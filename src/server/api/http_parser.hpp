@@ -1,5 +1,6 @@
-// HTTP/1.x requests out of bytes, without a socket: Boost.Beast's parser behind limits and the checks that keep one request
-// from being read as two. http_parser.cpp is the only file that includes Beast. One connection's; not thread-safe.
+// HTTP/1.x requests out of bytes, without a socket: Boost.Beast's parser behind limits and the checks that keep one
+// request from being read as two. http_parser.cpp is the only file that includes Beast. One connection's; not
+// thread-safe.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,7 @@ namespace godwit::api {
 struct Head {
   Method method = Method::get;
   std::string target;
-  std::map<std::string, std::string> headers;   // names lower-cased; a repeated name is joined by ", "
+  std::map<std::string, std::string> headers;  // names lower-cased; a repeated name is joined by ", "
   bool is_keep_alive = true;
   bool expects_continue = false;
   bool is_chunked = false;
@@ -29,7 +30,7 @@ struct Head {
 
 /// Why a message is refused; the connection ends after the answer, because what follows cannot be trusted.
 struct HttpProblem {
-  int status = 400;       // 400, 413, 431, 501, 505
+  int status = 400;  // 400, 413, 431, 501, 505
   std::string message;
 };
 
@@ -44,8 +45,8 @@ class HttpParser {
 
   /// Forgets the last message.
   void reset();
-  /// Parses from the front of `bytes`; the answer is how many were used. The caller keeps the rest and brings it again with
-  /// more behind it. Stops at the end of the head, and at the end of the message.
+  /// Parses from the front of `bytes`; the answer is how many were used. The caller keeps the rest and brings it again
+  /// with more behind it. Stops at the end of the head, and at the end of the message.
   [[nodiscard]] tl::expected<std::size_t, HttpProblem> feed(std::string_view bytes);
   [[nodiscard]] bool has_head() const;
   [[nodiscard]] bool is_done() const;

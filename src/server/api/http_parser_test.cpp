@@ -50,7 +50,8 @@ Parsed parse(std::string_view bytes, std::size_t step = 1 << 20, ByteCount limit
 TEST(HttpParser, reads_pipelined_requests_one_by_one_in_any_cut) {
   const std::string bytes =
       "PUT /devices/a?x=1 HTTP/1.1\r\nHost: h\r\nX-Thing: 1\r\nx-thing: 2\r\nContent-Length: 5\r\n\r\nhello"
-      "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n"
+      "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nTrailer: "
+      "x\r\n\r\n"
       "GET /c HTTP/1.0\r\n\r\n";
   for (const std::size_t step : {1U, 2U, 7U, 1000U}) {
     const Parsed parsed = parse(bytes, step);
@@ -72,14 +73,26 @@ TEST(HttpParser, reads_pipelined_requests_one_by_one_in_any_cut) {
 // Shapes that another parser on the way could read as a different number of requests.
 TEST(HttpParser, refuses_the_shapes_of_request_smuggling) {
   const std::string head = "POST / HTTP/1.1\r\nHost: h\r\n";
-  for (const std::string& fields : {std::string("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), std::string("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
-                                    std::string("Content-Length: 5\r\nContent-Length: 6\r\n"), std::string("Content-Length: 5\r\nContent-Length: 5\r\n"),
-                                    std::string("Content-Length: 5, 5\r\n"), std::string("Content-Length: +5\r\n"), std::string("Content-Length: -5\r\n"),
-                                    std::string("Content-Length: 0x5\r\n"), std::string("Content-Length: \r\n"), std::string("Content-Length: 99999999999999999999\r\n"),
-                                    std::string("Transfer-Encoding: gzip, chunked\r\n"), std::string("Transfer-Encoding: chunked, identity\r\n"),
-                                    std::string("Transfer-Encoding: xchunked\r\n"), std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-                                    std::string("Transfer-Encoding : chunked\r\n"), std::string("Transfer-Encoding\r\n"), std::string("Host: other\r\n"),
-                                    std::string(" folded: 1\r\n"), std::string("Bad\x01Name: 1\r\n"), std::string("Nul: a\0b\r\n", 10)}) {
+  for (const std::string& fields : {std::string("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+                                    std::string("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
+                                    std::string("Content-Length: 5\r\nContent-Length: 6\r\n"),
+                                    std::string("Content-Length: 5\r\nContent-Length: 5\r\n"),
+                                    std::string("Content-Length: 5, 5\r\n"),
+                                    std::string("Content-Length: +5\r\n"),
+                                    std::string("Content-Length: -5\r\n"),
+                                    std::string("Content-Length: 0x5\r\n"),
+                                    std::string("Content-Length: \r\n"),
+                                    std::string("Content-Length: 99999999999999999999\r\n"),
+                                    std::string("Transfer-Encoding: gzip, chunked\r\n"),
+                                    std::string("Transfer-Encoding: chunked, identity\r\n"),
+                                    std::string("Transfer-Encoding: xchunked\r\n"),
+                                    std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+                                    std::string("Transfer-Encoding : chunked\r\n"),
+                                    std::string("Transfer-Encoding\r\n"),
+                                    std::string("Host: other\r\n"),
+                                    std::string(" folded: 1\r\n"),
+                                    std::string("Bad\x01Name: 1\r\n"),
+                                    std::string("Nul: a\0b\r\n", 10)}) {
     const Parsed parsed = parse(head + fields + "\r\n5\r\nhello\r\n0\r\n\r\n");
     EXPECT_GE(parsed.problem, 400) << fields;
     EXPECT_TRUE(parsed.bodies.empty()) << fields;
@@ -87,11 +100,14 @@ TEST(HttpParser, refuses_the_shapes_of_request_smuggling) {
 }
 
 TEST(HttpParser, refuses_broken_request_lines) {
-  for (const char* line : {"GET /\r\n\r\n", "GET / HTTP/1.1\n\n", "G@T / HTTP/1.1\r\nHost: h\r\n\r\n", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1 \r\nHost: h\r\n\r\n",
-                           "GET / http/1.1\r\nHost: h\r\n\r\n", "\x16\x03\x01\x02 / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"}) {
+  for (const char* line :
+       {"GET /\r\n\r\n", "GET / HTTP/1.1\n\n", "G@T / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1 \r\nHost: h\r\n\r\n", "GET / http/1.1\r\nHost: h\r\n\r\n",
+        "\x16\x03\x01\x02 / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"}) {
     // A bare LF never ends a head, so that one only waits.
     const Parsed parsed = parse(line);
-    EXPECT_TRUE(parsed.problem == 400 || parsed.problem == 505 || (parsed.problem == 0 && parsed.heads.empty())) << line << parsed.problem;
+    EXPECT_TRUE(parsed.problem == 400 || parsed.problem == 505 || (parsed.problem == 0 && parsed.heads.empty()))
+        << line << parsed.problem;
   }
   EXPECT_EQ(parse("GET / HTTP/2.0\r\nHost: h\r\n\r\n").problem, 505);
   EXPECT_EQ(parse("TRACE / HTTP/1.1\r\nHost: h\r\n\r\n").problem, 501);

@@ -46,10 +46,14 @@ class FilterReader {
       return term;
     }
     const std::string word = lower_case(read_word());
-    if (word == "true") term.literal = true;
-    else if (word == "false") term.literal = false;
-    else if (word == "null") term.literal = nullptr;
-    else return problem("expects a text in single quotes, true, false or null");
+    if (word == "true")
+      term.literal = true;
+    else if (word == "false")
+      term.literal = false;
+    else if (word == "null")
+      term.literal = nullptr;
+    else
+      return problem("expects a text in single quotes, true, false or null");
     return term;
   }
 
@@ -82,7 +86,8 @@ class FilterReader {
   }
   std::string_view read_path() {
     return read_while([](char c) {
-      return (to_lower(c) >= 'a' && to_lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' || c == '.';
+      return (to_lower(c) >= 'a' && to_lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' ||
+             c == '.';
     });
   }
   [[nodiscard]] tl::unexpected<Error> problem(std::string_view what) const {

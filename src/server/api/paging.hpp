@@ -1,5 +1,5 @@
-// Filters, ordering and pages: the small grammar that lists share. filter = cmp { ("and"|"or") cmp }, cmp = path "eq" literal.
-// Pure functions; safe from any thread.
+// Filters, ordering and pages: the small grammar that lists share. filter = cmp { ("and"|"or") cmp }, cmp = path "eq"
+// literal. Pure functions; safe from any thread.
 #pragma once
 
 #include <functional>
@@ -16,12 +16,12 @@
 namespace godwit::api {
 
 struct FilterTerm {
-  std::string path;                                   // lower-cased, e.g. "groupid", "compatproperties/model"
+  std::string path;  // lower-cased, e.g. "groupid", "compatproperties/model"
   std::variant<std::nullptr_t, bool, std::string> literal;
 };
 struct Filter {
   std::vector<FilterTerm> terms;
-  bool is_or = false;                                 // mixed and/or is refused
+  bool is_or = false;  // mixed and/or is refused
 };
 /// At most 2048 bytes and 16 terms. Errors: invalid_argument naming the column.
 [[nodiscard]] Result<Filter> parse_filter(std::string_view text);

@@ -29,10 +29,15 @@ TEST(Filter, reads_every_form_the_lists_allow) {
 }
 
 TEST(Filter, refuses_everything_else_and_names_the_column) {
-  struct Case { const char* text; const char* says; };
-  for (const auto& [text, says] : {Case{"", "column 1"}, Case{"a", "expects 'eq'"}, Case{"a eq", "column 5"}, Case{"a ne 'b'", "expects 'eq'"}, Case{"a eq 'b", "quoted"},
-                                   Case{"a eq 'b' c eq 'd'", "'and' or 'or'"}, Case{"a eq 'b' and", "property name"}, Case{"a eq 'b' and c eq 'd' or e eq 'f'", "mixes"},
-                                   Case{"a eq b", "single quotes"}, Case{"a eq 'b')", "'and' or 'or'"}, Case{"a eq '\xff'", "UTF-8"}}) {
+  struct Case {
+    const char* text;
+    const char* says;
+  };
+  for (const auto& [text, says] :
+       {Case{"", "column 1"}, Case{"a", "expects 'eq'"}, Case{"a eq", "column 5"}, Case{"a ne 'b'", "expects 'eq'"},
+        Case{"a eq 'b", "quoted"}, Case{"a eq 'b' c eq 'd'", "'and' or 'or'"}, Case{"a eq 'b' and", "property name"},
+        Case{"a eq 'b' and c eq 'd' or e eq 'f'", "mixes"}, Case{"a eq b", "single quotes"},
+        Case{"a eq 'b')", "'and' or 'or'"}, Case{"a eq '\xff'", "UTF-8"}}) {
     const auto filter = parse_filter(text);
     ASSERT_FALSE(filter) << text;
     EXPECT_EQ(filter.error().code, Code::invalid_argument) << text;
@@ -56,7 +61,9 @@ TEST(Page, next_link_keeps_the_query_and_brings_the_token_back) {
   const auto body = json::parse_object(reply.body);
   ASSERT_TRUE(body);
   const std::string link = *json::text_or_nothing(*body, "nextLink");
-  EXPECT_TRUE(link.starts_with("/deviceUpdate/i/updates?api-version=2022-10-01&filter=isDeployable%20eq%20true&skiptoken=")) << link;
+  EXPECT_TRUE(
+      link.starts_with("/deviceUpdate/i/updates?api-version=2022-10-01&filter=isDeployable%20eq%20true&skiptoken="))
+      << link;
   Request next;
   next.query = {{"skiptoken", link.substr(link.find("skiptoken=") + 10)}};
   const auto token = page_token(next);

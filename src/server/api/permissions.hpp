@@ -1,4 +1,5 @@
-// Who may do what: roles times permissions as one table. docs/reference/rest.md prints it. Values; safe from any thread.
+// Who may do what: roles times permissions as one table. docs/reference/rest.md prints it. Values; safe from any
+// thread.
 #pragma once
 
 #include <array>
@@ -10,13 +11,21 @@
 
 namespace godwit::api {
 
-enum class Role : std::uint8_t { administrator, reader, content_administrator, content_reader, deployments_administrator, deployments_reader, hub_administrator };
+enum class Role : std::uint8_t {
+  administrator,
+  reader,
+  content_administrator,
+  content_reader,
+  deployments_administrator,
+  deployments_reader,
+  hub_administrator
+};
 
 [[nodiscard]] constexpr std::uint32_t bit(Permission permission) { return 1U << static_cast<unsigned>(permission); }
 
 struct RoleRow {
   Role role;
-  std::string_view name;       // as stored and as in configuration
+  std::string_view name;  // as stored and as in configuration
   std::uint32_t permissions;
 };
 
@@ -74,7 +83,9 @@ inline constexpr auto kRoles = [] {
   return "unknown";
 }
 
-static_assert(allows(Role::content_reader, Permission::updates_read) && !allows(Role::content_reader, Permission::management_read));
-static_assert(allows(Role::deployments_reader, Permission::updates_read), "who sees deployments must see what they deploy");
+static_assert(allows(Role::content_reader, Permission::updates_read) &&
+              !allows(Role::content_reader, Permission::management_read));
+static_assert(allows(Role::deployments_reader, Permission::updates_read),
+              "who sees deployments must see what they deploy");
 
 }  // namespace godwit::api

@@ -22,7 +22,8 @@ namespace {
 [[nodiscard]] std::optional<Selection> read_range(std::string_view text, ByteCount size) {
   text = trimmed(text);
   const std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos || !equal_in_any_case(trimmed(text.substr(0, equals)), "bytes")) return std::nullopt;
+  if (equals == std::string_view::npos || !equal_in_any_case(trimmed(text.substr(0, equals)), "bytes"))
+    return std::nullopt;
   text = trimmed(text.substr(equals + 1));
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos || text.find(',') != std::string_view::npos) return std::nullopt;

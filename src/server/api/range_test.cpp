@@ -7,18 +7,40 @@ namespace {
 
 constexpr std::string_view kTag = "\"abc\"";
 
-struct RangeCase { const char* range; int status; ByteCount first; ByteCount count; };
+struct RangeCase {
+  const char* range;
+  int status;
+  ByteCount first;
+  ByteCount count;
+};
 
 TEST(Range, table_of_forms_for_a_file_of_1000_bytes) {
   const RangeCase cases[] = {
-      {"bytes=0-0", 206, 0, 1},          {"bytes=0-999", 206, 0, 1000},       {"bytes=0-", 206, 0, 1000},       {"bytes=999-", 206, 999, 1},
-      {"bytes=500-5000", 206, 500, 500}, {"bytes=-1", 206, 999, 1},           {"bytes=-5000", 206, 0, 1000},    {"Bytes = 1-2", 206, 1, 2},
-      {"bytes=1000-", 416, 0, 0},        {"bytes=1000-1001", 416, 0, 0},      {"bytes=-0", 416, 0, 0},          {"bytes=99999999999999999999-", 416, 0, 0},
+      {"bytes=0-0", 206, 0, 1},
+      {"bytes=0-999", 206, 0, 1000},
+      {"bytes=0-", 206, 0, 1000},
+      {"bytes=999-", 206, 999, 1},
+      {"bytes=500-5000", 206, 500, 500},
+      {"bytes=-1", 206, 999, 1},
+      {"bytes=-5000", 206, 0, 1000},
+      {"Bytes = 1-2", 206, 1, 2},
+      {"bytes=1000-", 416, 0, 0},
+      {"bytes=1000-1001", 416, 0, 0},
+      {"bytes=-0", 416, 0, 0},
+      {"bytes=99999999999999999999-", 416, 0, 0},
       {"bytes=0-99999999999999999999", 206, 0, 1000},
       // Malformed, of another unit or several: the whole file.
-      {"bytes=5-4", 200, 0, 1000},       {"bytes=-", 200, 0, 1000},           {"bytes=a-b", 200, 0, 1000},      {"bytes=0-1,3-4", 200, 0, 1000},
-      {"items=0-1", 200, 0, 1000},       {"bytes", 200, 0, 1000},             {"", 200, 0, 1000},               {"bytes=0x1-2", 200, 0, 1000},
-      {"bytes=--5", 200, 0, 1000},       {"bytes=+1-2", 200, 0, 1000},        {"bytes=1-2-3", 200, 0, 1000},
+      {"bytes=5-4", 200, 0, 1000},
+      {"bytes=-", 200, 0, 1000},
+      {"bytes=a-b", 200, 0, 1000},
+      {"bytes=0-1,3-4", 200, 0, 1000},
+      {"items=0-1", 200, 0, 1000},
+      {"bytes", 200, 0, 1000},
+      {"", 200, 0, 1000},
+      {"bytes=0x1-2", 200, 0, 1000},
+      {"bytes=--5", 200, 0, 1000},
+      {"bytes=+1-2", 200, 0, 1000},
+      {"bytes=1-2-3", 200, 0, 1000},
   };
   for (const RangeCase& c : cases) {
     const Selection got = select_bytes(Conditions{.range = c.range}, 1000, kTag);
@@ -38,7 +60,9 @@ TEST(Range, if_range_counts_only_for_the_same_content) {
   EXPECT_EQ(select_bytes(Conditions{.range = "bytes=0-1", .if_range = "\"abc\""}, 1000, kTag).status, 206);
   EXPECT_EQ(select_bytes(Conditions{.range = "bytes=0-1", .if_range = "\"other\""}, 1000, kTag).status, 200);
   EXPECT_EQ(select_bytes(Conditions{.range = "bytes=0-1", .if_range = "W/\"abc\""}, 1000, kTag).status, 200);
-  EXPECT_EQ(select_bytes(Conditions{.range = "bytes=0-1", .if_range = "Wed, 21 Oct 2015 07:28:00 GMT"}, 1000, kTag).status, 200);
+  EXPECT_EQ(
+      select_bytes(Conditions{.range = "bytes=0-1", .if_range = "Wed, 21 Oct 2015 07:28:00 GMT"}, 1000, kTag).status,
+      200);
 }
 
 TEST(Range, if_none_match_comes_before_range) {

@@ -12,17 +12,21 @@ namespace {
 constexpr std::array<std::string_view, 1> kDeviceUpdateVersions{"2022-10-01"};
 
 // Every version whose registry and twin calls have the shapes that iothub/routes.cpp speaks.
-constexpr std::array<std::string_view, 9> kHubVersions{"2018-06-30", "2019-03-30", "2019-07-01-preview", "2019-10-01", "2020-03-13",
-                                                      "2020-05-31-preview", "2020-09-30", "2021-04-12", "2021-11-30"};
+constexpr std::array<std::string_view, 9> kHubVersions{"2018-06-30", "2019-03-30", "2019-07-01-preview",
+                                                       "2019-10-01", "2020-03-13", "2020-05-31-preview",
+                                                       "2020-09-30", "2021-04-12", "2021-11-30"};
 
 template <std::size_t N>
 [[nodiscard]] Result<void> check_version(const Target& target, const std::array<std::string_view, N>& accepted) {
   const auto given = target.query.find("api-version");
-  if (given != target.query.end() && std::find(accepted.begin(), accepted.end(), given->second) != accepted.end()) return {};
+  if (given != target.query.end() && std::find(accepted.begin(), accepted.end(), given->second) != accepted.end())
+    return {};
   std::string list;
   for (const auto version : accepted) list += (list.empty() ? "" : ", ") + std::string(version);
-  if (given == target.query.end()) return fail(Code::invalid_argument, "the query parameter api-version is missing; accepted: " + list);
-  return fail(Code::invalid_argument, "api-version '" + given->second.substr(0, 64) + "' is not served here; accepted: " + list);
+  if (given == target.query.end())
+    return fail(Code::invalid_argument, "the query parameter api-version is missing; accepted: " + list);
+  return fail(Code::invalid_argument,
+              "api-version '" + given->second.substr(0, 64) + "' is not served here; accepted: " + list);
 }
 
 [[nodiscard]] Match with_values(Match match, std::map<std::string, std::string> values) {
@@ -75,18 +79,20 @@ Router::Row Router::compile(Method method, std::string_view pattern, Match match
 
 void Router::insert(Row row) {
   const auto less_general = [](const Row& a, const Row& b) {
-    return std::lexicographical_compare(a.segments.begin(), a.segments.end(), b.segments.begin(), b.segments.end(), [](const Segment& x, const Segment& y) {
-      const int left = (x.is_value ? 2 : 0) + (x.verb.empty() ? 1 : 0);
-      const int right = (y.is_value ? 2 : 0) + (y.verb.empty() ? 1 : 0);
-      return left < right;
-    });
+    return std::lexicographical_compare(a.segments.begin(), a.segments.end(), b.segments.begin(), b.segments.end(),
+                                        [](const Segment& x, const Segment& y) {
+                                          const int left = (x.is_value ? 2 : 0) + (x.verb.empty() ? 1 : 0);
+                                          const int right = (y.is_value ? 2 : 0) + (y.verb.empty() ? 1 : 0);
+                                          return left < right;
+                                        });
   };
   rows_.insert(std::upper_bound(rows_.begin(), rows_.end(), row, less_general), std::move(row));
 }
 
 void Router::add(const std::vector<Route>& table) {
   for (const Route& route : table)
-    insert(compile(route.method, route.pattern, Match{.permission = route.permission, .handler = route.handler, .parameters = {}}));
+    insert(compile(route.method, route.pattern,
+                   Match{.permission = route.permission, .handler = route.handler, .parameters = {}}));
 }
 
 void Router::add_stream(Method method, std::string_view pattern, Permission permission, Stream stream) {
@@ -106,8 +112,10 @@ bool Router::matches(const Row& row, const Target& target, std::map<std::string,
     }
     const auto decoded = percent_decode(given);
     if (!decoded || decoded->empty()) return false;
-    if (wanted.is_value) values[wanted.text] = *decoded;
-    else if (!equal_in_any_case(*decoded, wanted.text)) return false;
+    if (wanted.is_value)
+      values[wanted.text] = *decoded;
+    else if (!equal_in_any_case(*decoded, wanted.text))
+      return false;
   }
   return true;
 }
@@ -124,7 +132,8 @@ tl::expected<Match, Router::Miss> Router::find(Method method, const Target& targ
       get_row = &row;
       get_values = values;
     }
-    if (std::find(miss.allowed.begin(), miss.allowed.end(), row.method) == miss.allowed.end()) miss.allowed.push_back(row.method);
+    if (std::find(miss.allowed.begin(), miss.allowed.end(), row.method) == miss.allowed.end())
+      miss.allowed.push_back(row.method);
   }
   if (get_row != nullptr) return with_values(get_row->match, std::move(get_values));
   return tl::unexpected<Miss>{std::move(miss)};
@@ -134,7 +143,8 @@ Result<void> Router::check_manners(const Target& target, const Match& match) con
   const Family family = family_of(target);
   if (family == Family::device_update) GODWIT_TRY_VOID(check_version(target, kDeviceUpdateVersions));
   if (family == Family::iothub) GODWIT_TRY_VOID(check_version(target, kHubVersions));
-  if (const auto given = match.parameters.find("instanceId"); given != match.parameters.end() && given->second != instance_id_)
+  if (const auto given = match.parameters.find("instanceId");
+      given != match.parameters.end() && given->second != instance_id_)
     return fail(Code::not_found, "there is no instance '" + given->second.substr(0, 64) + "' here");
   return {};
 }

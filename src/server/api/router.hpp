@@ -1,5 +1,5 @@
-// Finds the row of the route tables that a request means. Literal segments match in any case, values do not; the path is
-// split at '/' and a ":verb" is cut off before anything is decoded, so an encoded '/' or ':' stays part of a value.
+// Finds the row of the route tables that a request means. Literal segments match in any case, values do not; the path
+// is split at '/' and a ":verb" is cut off before anything is decoded, so an encoded '/' or ':' stays part of a value.
 // Immutable after construction; safe from any thread.
 #pragma once
 
@@ -22,7 +22,7 @@ enum class Stream : std::uint8_t { none, upload, download, root_key_package };
 
 struct Match {
   Permission permission = Permission::none;
-  Handler handler = nullptr;              // null for a stream
+  Handler handler = nullptr;  // null for a stream
   Stream stream = Stream::none;
   std::map<std::string, std::string> parameters;
 };
@@ -46,9 +46,9 @@ class Router {
 
  private:
   struct Segment {
-    std::string text;      // literal, or name of the value
+    std::string text;  // literal, or name of the value
     bool is_value = false;
-    std::string verb;      // after ':', lower-case; "" = none
+    std::string verb;  // after ':', lower-case; "" = none
   };
   struct Row {
     Method method;

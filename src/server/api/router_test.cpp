@@ -6,15 +6,19 @@ namespace godwit::api {
 namespace {
 
 template <int N>
-Result<Reply> handler(const Request&, Services&) { return Reply{.status = N}; }
+Result<Reply> handler(const Request&, Services&) {
+  return Reply{.status = N};
+}
 
 Router make() {
   Router router("main");
   router.add({
       {Method::get, "/deviceUpdate/{instanceId}/updates", Permission::updates_read, handler<1>},
       {Method::post, "/deviceUpdate/{instanceId}/updates:import", Permission::updates_write, handler<2>},
-      {Method::get, "/deviceUpdate/{instanceId}/management/groups/{group}/deployments/{deploymentId}", Permission::management_read, handler<3>},
-      {Method::post, "/deviceUpdate/{instanceId}/management/groups/{group}/deployments/{deploymentId}:cancel", Permission::management_write, handler<4>},
+      {Method::get, "/deviceUpdate/{instanceId}/management/groups/{group}/deployments/{deploymentId}",
+       Permission::management_read, handler<3>},
+      {Method::post, "/deviceUpdate/{instanceId}/management/groups/{group}/deployments/{deploymentId}:cancel",
+       Permission::management_write, handler<4>},
       {Method::get, "/devices/{deviceId}", Permission::hub_read, handler<5>},
       {Method::put, "/devices/{deviceId}", Permission::hub_write, handler<6>},
       {Method::post, "/devices/query", Permission::hub_read, handler<7>},
@@ -25,7 +29,10 @@ Router make() {
 
 const Request kNoRequest;
 
-struct Found { Handler handler; std::map<std::string, std::string> parameters; };
+struct Found {
+  Handler handler;
+  std::map<std::string, std::string> parameters;
+};
 Found find(Method method, std::string_view path) {
   const auto target = parse_target(path);
   if (!target) return {};
@@ -46,7 +53,8 @@ TEST(Router, the_verb_is_cut_off_before_decoding) {
   const Found cancel = find(Method::post, "/deviceUpdate/main/management/groups/g/deployments/a%3Ab:cancel");
   EXPECT_EQ(cancel.handler, handler<4>);
   EXPECT_EQ(cancel.parameters.at("deploymentId"), "a:b");
-  EXPECT_EQ(find(Method::post, "/deviceUpdate/main/updates%3Aimport").handler, nullptr) << "an encoded colon belongs to a value";
+  EXPECT_EQ(find(Method::post, "/deviceUpdate/main/updates%3Aimport").handler, nullptr)
+      << "an encoded colon belongs to a value";
   EXPECT_EQ(find(Method::get, "/devices/a:b").parameters.at("deviceId"), "a:b");
 }
 
@@ -62,17 +70,25 @@ TEST(Router, an_unknown_path_is_404_and_a_wrong_method_405_with_the_right_ones) 
   const Router router = make();
   EXPECT_TRUE(router.find(Method::get, *parse_target("/nothing")).error().allowed.empty());
   EXPECT_TRUE(router.find(Method::get, *parse_target("/devices//a")).error().allowed.empty());
-  EXPECT_EQ(router.find(Method::delete_, *parse_target("/devices/a")).error().allowed, (std::vector<Method>{Method::get, Method::put}));
+  EXPECT_EQ(router.find(Method::delete_, *parse_target("/devices/a")).error().allowed,
+            (std::vector<Method>{Method::get, Method::put}));
 }
 
 TEST(Router, manners_depend_on_the_family) {
-  struct Case { const char* path; Code code; };
+  struct Case {
+    const char* path;
+    Code code;
+  };
   const Router router = make();
-  for (const auto& [path, code] : {Case{"/deviceUpdate/main/updates", Code::invalid_argument}, Case{"/deviceUpdate/main/updates?api-version=2020-09-01", Code::invalid_argument},
-                                   Case{"/deviceUpdate/main/updates?api-version=2022-10-01", Code::ok}, Case{"/deviceUpdate/main/updates?API-Version=2022-10-01", Code::ok},
-                                   Case{"/deviceUpdate/Main/updates?api-version=2022-10-01", Code::not_found}, Case{"/devices/a", Code::invalid_argument},
-                                   Case{"/devices/a?api-version=2021-04-12", Code::ok}, Case{"/devices/a?api-version=2018-06-30", Code::ok},
-                                   Case{"/devices/a?api-version=2022-10-01", Code::invalid_argument}}) {
+  for (const auto& [path, code] :
+       {Case{"/deviceUpdate/main/updates", Code::invalid_argument},
+        Case{"/deviceUpdate/main/updates?api-version=2020-09-01", Code::invalid_argument},
+        Case{"/deviceUpdate/main/updates?api-version=2022-10-01", Code::ok},
+        Case{"/deviceUpdate/main/updates?API-Version=2022-10-01", Code::ok},
+        Case{"/deviceUpdate/Main/updates?api-version=2022-10-01", Code::not_found},
+        Case{"/devices/a", Code::invalid_argument}, Case{"/devices/a?api-version=2021-04-12", Code::ok},
+        Case{"/devices/a?api-version=2018-06-30", Code::ok},
+        Case{"/devices/a?api-version=2022-10-01", Code::invalid_argument}}) {
     const auto target = parse_target(path);
     const auto match = router.find(Method::get, *target);
     ASSERT_TRUE(match) << path;

@@ -9,7 +9,8 @@ namespace godwit::api {
 namespace {
 
 [[nodiscard]] Duration sweep_interval(const ServerLimits& limits) {
-  const Duration shortest = std::min({limits.handshake_time, limits.head_time, limits.idle_time, limits.body_time, limits.write_time, limits.drain_time});
+  const Duration shortest = std::min({limits.handshake_time, limits.head_time, limits.idle_time, limits.body_time,
+                                      limits.write_time, limits.drain_time});
   return std::clamp<Duration>(shortest / 4, std::chrono::milliseconds(20), std::chrono::seconds(1));
 }
 
@@ -49,8 +50,8 @@ void Rim::forget(HttpConnection& connection) {
   if (found != by_address.end() && --found->second == 0) by_address.erase(found);
 }
 
-Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers, Router router,
-               RootKeyDocuments root_keys, ServerLimits limits)
+Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
+               Router router, RootKeyDocuments root_keys, ServerLimits limits)
     : rim_(new Rim{.loop = loop,
                    .tls = tls,
                    .services = services,
@@ -59,7 +60,8 @@ Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, 
                    .router = std::move(router),
                    .root_keys = std::move(root_keys),
                    .limits = limits,
-                   .acceptor = net::Acceptor(loop.context(), services.log, [this](net::Tcp::socket socket) { take(*rim_, std::move(socket)); }),
+                   .acceptor = net::Acceptor(loop.context(), services.log,
+                                             [this](net::Tcp::socket socket) { take(*rim_, std::move(socket)); }),
                    .sweep_timer = net::asio::steady_timer(loop.context())}) {}
 
 Server::~Server() { stop(Duration{0}); }
@@ -90,7 +92,8 @@ void Server::stop(Duration grace) {
     for (const auto& connection : all()) connection->stop_soon();
   });
   const auto until = std::chrono::steady_clock::now() + grace;
-  while (rim_->count > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  while (rim_->count > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   rim_->loop.run_and_wait([&] {
     for (const auto& connection : all()) connection->close();
   });

@@ -1,6 +1,6 @@
 // The rim: HTTPS/1.1 for operators and for payload downloads. One loop owns the sockets; a request is read whole
-// (bounded) and its handler runs on the worker pool, so a slow client never holds a worker and a slow disk never the loop.
-// Construct, open() and stop() from one thread that is not the loop's; everything else happens on the loop.
+// (bounded) and its handler runs on the worker pool, so a slow client never holds a worker and a slow disk never the
+// loop. Construct, open() and stop() from one thread that is not the loop's; everything else happens on the loop.
 #pragma once
 
 #include <map>
@@ -19,11 +19,11 @@ namespace godwit::api {
 /// Every wait and every size that a stranger could stretch.
 struct ServerLimits {
   Duration handshake_time = std::chrono::seconds(10);
-  Duration head_time = std::chrono::seconds(15);     // from the first byte of a request to the end of its head
-  Duration idle_time = std::chrono::seconds(75);     // between two requests
-  Duration body_time = std::chrono::seconds(60);     // a whole body; for an upload, each chunk of it
-  Duration write_time = std::chrono::seconds(60);    // without any progress of the answer
-  Duration drain_time = std::chrono::seconds(2);     // reading what a refused client still sends
+  Duration head_time = std::chrono::seconds(15);   // from the first byte of a request to the end of its head
+  Duration idle_time = std::chrono::seconds(75);   // between two requests
+  Duration body_time = std::chrono::seconds(60);   // a whole body; for an upload, each chunk of it
+  Duration write_time = std::chrono::seconds(60);  // without any progress of the answer
+  Duration drain_time = std::chrono::seconds(2);   // reading what a refused client still sends
   ByteCount body_bytes = 4 * 1024 * 1024;
   std::size_t connections = 4096;
   std::size_t connections_per_address = 512;
@@ -36,8 +36,8 @@ struct Rim;
 
 class Server {
  public:
-  Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers, Router router,
-         RootKeyDocuments root_keys, ServerLimits limits = {});
+  Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
+         Router router, RootKeyDocuments root_keys, ServerLimits limits = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -6,7 +6,7 @@
 namespace godwit::api {
 namespace {
 
-std::promise<void>* g_entered = nullptr;   // set by the tests that need a handler to stay inside
+std::promise<void>* g_entered = nullptr;  // set by the tests that need a handler to stay inside
 std::shared_future<void> g_gate;
 
 Result<Reply> echo(const Request& request, Services&) {
@@ -54,7 +54,8 @@ json::Object body_of(const Answer& answer) { return json::parse_object(answer.bo
 TEST(Server, keeps_the_connection_and_answers_pipelined_requests_in_order) {
   TestRig rig(test_router());
   TestClient client(rig);
-  std::string three = request_text("GET", "/healthz") + request_text("GET", "/nothing") + request_text("GET", "/healthz");
+  std::string three =
+      request_text("GET", "/healthz") + request_text("GET", "/nothing") + request_text("GET", "/healthz");
   const Answer first = client.send(three);
   EXPECT_EQ(first.status, 200);
   EXPECT_EQ(first.headers.at("connection"), "keep-alive");
@@ -104,8 +105,9 @@ TEST(Server, errors_have_the_shape_of_their_family) {
   TestRig rig(test_router());
   const std::string token = rig.token(Role::administrator);
   TestClient client(rig);
-  const Answer update = client.send(request_text("GET", "/deviceUpdate/main/failing?api-version=2022-10-01", token, {},
-                                                 "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"));
+  const Answer update =
+      client.send(request_text("GET", "/deviceUpdate/main/failing?api-version=2022-10-01", token, {},
+                               "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"));
   EXPECT_EQ(update.status, 409);
   const json::Object body = body_of(update);
   const json::Object* error = json::object_or_null(body, "error");
@@ -118,10 +120,12 @@ TEST(Server, errors_have_the_shape_of_their_family) {
 
   const Answer hub = client.send(request_text("GET", "/devices/a?api-version=2021-04-12", token));
   EXPECT_EQ(hub.status, 409);
-  EXPECT_TRUE(json::text_or_nothing(body_of(hub), "Message")->starts_with("ErrorCode:DeviceAlreadyExists;")) << hub.body;
+  EXPECT_TRUE(json::text_or_nothing(body_of(hub), "Message")->starts_with("ErrorCode:DeviceAlreadyExists;"))
+      << hub.body;
   EXPECT_TRUE(json::text_or_nothing(body_of(hub), "ExceptionMessage")->starts_with("Tracking ID:")) << hub.body;
 
-  EXPECT_EQ(client.send(request_text("GET", "/deviceUpdate/main/failing?api-version=2022-10-01&throw=1", token)).status, 500);
+  EXPECT_EQ(client.send(request_text("GET", "/deviceUpdate/main/failing?api-version=2022-10-01&throw=1", token)).status,
+            500);
 }
 
 TEST(Server, a_wrong_method_names_the_right_ones) {
@@ -135,8 +139,13 @@ TEST(Server, a_wrong_method_names_the_right_ones) {
 TEST(Server, echoes_the_client_request_id_only_when_asked) {
   TestRig rig(test_router());
   TestClient client(rig);
-  EXPECT_EQ(client.send(request_text("GET", "/healthz", {}, {}, "x-ms-client-request-id: id-1\r\nx-ms-return-client-request-id: true\r\n")).headers.at("x-ms-client-request-id"), "id-1");
-  EXPECT_FALSE(client.send(request_text("GET", "/healthz", {}, {}, "x-ms-client-request-id: id-1\r\n")).headers.contains("x-ms-client-request-id"));
+  EXPECT_EQ(client
+                .send(request_text("GET", "/healthz", {}, {},
+                                   "x-ms-client-request-id: id-1\r\nx-ms-return-client-request-id: true\r\n"))
+                .headers.at("x-ms-client-request-id"),
+            "id-1");
+  EXPECT_FALSE(client.send(request_text("GET", "/healthz", {}, {}, "x-ms-client-request-id: id-1\r\n"))
+                   .headers.contains("x-ms-client-request-id"));
 }
 
 TEST(Server, a_value_cannot_begin_a_header_of_its_own) {
@@ -161,9 +170,12 @@ TEST(Server, asks_for_an_expected_body_and_reads_a_chunked_one) {
   const std::string token = rig.token(Role::administrator);
   TestClient client(rig);
   const char* import = "/deviceUpdate/main/updates:import?api-version=2022-10-01";
-  EXPECT_EQ(client.send(request_text("POST", import, token, {}, "Content-Length: 5\r\nExpect: 100-continue\r\n")).status, 100);
+  EXPECT_EQ(
+      client.send(request_text("POST", import, token, {}, "Content-Length: 5\r\nExpect: 100-continue\r\n")).status,
+      100);
   EXPECT_EQ(*json::text_or_nothing(body_of(client.send("hello")), "body"), "hello");
-  const Answer chunked = client.send(request_text("POST", import, token, {}, "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  const Answer chunked = client.send(request_text("POST", import, token, {}, "Transfer-Encoding: chunked\r\n") +
+                                     "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   EXPECT_EQ(*json::text_or_nothing(body_of(chunked), "body"), "abcde");
   EXPECT_EQ(client.send(request_text("GET", "/healthz")).status, 200);
 }
@@ -171,7 +183,8 @@ TEST(Server, asks_for_an_expected_body_and_reads_a_chunked_one) {
 TEST(Server, a_refused_expectation_is_answered_without_the_body) {
   TestRig rig(test_router());
   TestClient client(rig);
-  const Answer answer = client.send(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01", "wrong", {}, "Content-Length: 5\r\nExpect: 100-continue\r\n"));
+  const Answer answer = client.send(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01",
+                                                 "wrong", {}, "Content-Length: 5\r\nExpect: 100-continue\r\n"));
   EXPECT_EQ(answer.status, 401);
   EXPECT_EQ(answer.headers.at("connection"), "close");
   EXPECT_TRUE(client.is_ended());
@@ -185,7 +198,8 @@ TEST(Server, a_body_over_the_limit_is_refused_as_soon_as_it_is_known) {
   EXPECT_EQ(announced.send(request_text("POST", import, token, {}, "Content-Length: 1001\r\n")).status, 413);
   EXPECT_TRUE(announced.is_ended());
   TestClient chunked(rig);
-  EXPECT_EQ(chunked.send(request_text("POST", import, token, {}, "Transfer-Encoding: chunked\r\n") + "3e9\r\n").status, 413);
+  EXPECT_EQ(chunked.send(request_text("POST", import, token, {}, "Transfer-Encoding: chunked\r\n") + "3e9\r\n").status,
+            413);
   TestClient fitting(rig);
   EXPECT_EQ(fitting.send(request_text("POST", import, token, std::string(1000, 'a'))).status, 200);
 }
@@ -193,16 +207,22 @@ TEST(Server, a_body_over_the_limit_is_refused_as_soon_as_it_is_known) {
 TEST(Server, the_answer_survives_a_client_that_goes_on_sending) {
   TestRig rig(test_router());
   TestClient client(rig);
-  std::thread writer([&] { client.peer.write(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01", "wrong", std::string(3'000'000, 'a'))); });
+  std::thread writer([&] {
+    client.peer.write(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01", "wrong",
+                                   std::string(3'000'000, 'a')));
+  });
   EXPECT_EQ(client.read().status, 401);
   writer.join();
 }
 
 TEST(Server, smuggling_shapes_end_the_connection_after_one_answer) {
   TestRig rig(test_router());
-  for (const char* fields : {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n", "Transfer-Encoding: chunked, identity\r\n"}) {
+  for (const char* fields :
+       {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Transfer-Encoding: chunked, identity\r\n"}) {
     TestClient client(rig);
-    const Answer answer = client.send(request_text("POST", "/healthz", {}, {}, fields) + "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    const Answer answer = client.send(request_text("POST", "/healthz", {}, {}, fields) +
+                                      "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_GE(answer.status, 400) << fields;
     EXPECT_EQ(answer.headers.at("connection"), "close");
     EXPECT_TRUE(client.is_ended()) << fields;
@@ -222,12 +242,15 @@ TEST(Server, bad_targets_and_heads_are_refused_with_a_status) {
 }
 
 TEST(Server, slow_heads_slow_bodies_and_idle_connections_are_ended) {
-  TestRig rig(test_router(), ServerLimits{.head_time = std::chrono::milliseconds(300), .idle_time = std::chrono::milliseconds(300), .body_time = std::chrono::milliseconds(300)});
+  TestRig rig(test_router(), ServerLimits{.head_time = std::chrono::milliseconds(300),
+                                          .idle_time = std::chrono::milliseconds(300),
+                                          .body_time = std::chrono::milliseconds(300)});
   const std::string token = rig.token(Role::administrator);
   TestClient idle(rig);
   TestClient slow_head(rig);
   TestClient slow_body(rig);
-  slow_body.peer.write(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01", token, {}, "Content-Length: 500\r\n"));
+  slow_body.peer.write(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01", token, {},
+                                    "Content-Length: 500\r\n"));
   // One byte now and then must not keep the head alive.
   const std::string head = request_text("GET", "/healthz");
   const auto start = std::chrono::steady_clock::now();

@@ -7,8 +7,16 @@
 #include "server/blobs/blobs.hpp"
 #include "server/store/store.hpp"
 
-namespace godwit::hub { class Registry; }
-namespace godwit::service { class Importer; class Catalog; class Inventory; class Rollout; class DownloadUrls; }
+namespace godwit::hub {
+class Registry;
+}
+namespace godwit::service {
+class Importer;
+class Catalog;
+class Inventory;
+class Rollout;
+class DownloadUrls;
+}  // namespace godwit::service
 
 namespace godwit::api {
 
@@ -23,7 +31,7 @@ struct Services {
   service::Inventory& inventory;
   service::Rollout& rollout;
   service::DownloadUrls& urls;
-  std::string hub_name;      // as in SAS scopes and user names
+  std::string hub_name;  // as in SAS scopes and user names
   std::string instance_id;
 };
 
@@ -32,6 +40,7 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
 [[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
-[[nodiscard]] const std::vector<Route>& godwit_fleet_routes();             // godwit/fleet_routes.cpp: whole-group verbs, rich device answers
+[[nodiscard]] const std::vector<Route>& godwit_fleet_routes();  // godwit/fleet_routes.cpp: whole-group verbs, rich
+                                                                // device answers
 
 }  // namespace godwit::api

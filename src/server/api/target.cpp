@@ -13,7 +13,8 @@ constexpr std::size_t kSegments = 32;
 constexpr std::size_t kQueryValues = 32;
 
 [[nodiscard]] bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
 /// Decoded text must be something that can be logged, stored and compared.
@@ -64,7 +65,8 @@ Result<Target> parse_target(std::string_view text) {
   for (const char c : text)
     if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F || c == '#' || c == '\\')
       return fail(Code::invalid_argument, "the request target holds a character that must be percent-encoded");
-  if (const std::string start = lower_case(text.substr(0, 8)); start.starts_with("https://") || start.starts_with("http://")) {
+  if (const std::string start = lower_case(text.substr(0, 8));
+      start.starts_with("https://") || start.starts_with("http://")) {
     text.remove_prefix(start.starts_with("https://") ? 8 : 7);
     const std::size_t slash = text.find('/');
     if (slash == std::string_view::npos) return fail(Code::invalid_argument, "the request target has no path");

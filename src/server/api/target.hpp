@@ -17,8 +17,9 @@ struct Target {
   std::map<std::string, std::string> query;  // decoded; names lower-cased
 };
 
-/// Origin form ("/a/b?c=d") or absolute form. Errors: invalid_argument for bad %-sequences, control characters, '#', "." and ".."
-/// segments (also encoded), a query name given twice, more than 8192 bytes, 32 segments or 32 query values.
+/// Origin form ("/a/b?c=d") or absolute form. Errors: invalid_argument for bad %-sequences, control characters, '#',
+/// "." and ".." segments (also encoded), a query name given twice, more than 8192 bytes, 32 segments or 32 query
+/// values.
 [[nodiscard]] Result<Target> parse_target(std::string_view text);
 
 }  // namespace godwit::api

@@ -27,7 +27,8 @@ T& never_called() {
 class TestRig {
  public:
   /// `registry`: the hub's, for tests of its routes.
-  explicit TestRig(Router router, ServerLimits limits = {}, hub::Registry& registry = never_called<hub::Registry>(), std::size_t queue = 64)
+  explicit TestRig(Router router, ServerLimits limits = {}, hub::Registry& registry = never_called<hub::Registry>(),
+                   std::size_t queue = 64)
       : workers(2, queue) {
     limits.drain_time = std::chrono::milliseconds(200);  // tests wait for it
     net::write_test_certificate(folder.path());
@@ -37,13 +38,23 @@ class TestRig {
     auto disk = blobs::open_disk_blobs(folder.path() / "blobs");
     GODWIT_CHECK(disk.has_value());
     blobs = *std::move(disk);
-    services.emplace(Services{.clock = clock, .log = log, .store = *store, .blobs = *blobs, .registry = registry, .importer = never_called<service::Importer>(),
-                              .catalog = never_called<service::Catalog>(), .inventory = never_called<service::Inventory>(),
-                              .rollout = never_called<service::Rollout>(), .urls = urls, .hub_name = "hub.test", .instance_id = "main"});
+    services.emplace(Services{.clock = clock,
+                              .log = log,
+                              .store = *store,
+                              .blobs = *blobs,
+                              .registry = registry,
+                              .importer = never_called<service::Importer>(),
+                              .catalog = never_called<service::Catalog>(),
+                              .inventory = never_called<service::Inventory>(),
+                              .rollout = never_called<service::Rollout>(),
+                              .urls = urls,
+                              .hub_name = "hub.test",
+                              .instance_id = "main"});
     access.emplace(clock, *store);
     tls.emplace(*net::TlsContext::make_server(folder.path() / "certificate.pem", folder.path() / "key.pem"));
     loop.start();
-    server.emplace(loop, *tls, *services, *access, workers, std::move(router), RootKeyDocuments{{"rootkeypackage-1.json", "{\"root\":1}"}}, limits);
+    server.emplace(loop, *tls, *services, *access, workers, std::move(router),
+                   RootKeyDocuments{{"rootkeypackage-1.json", "{\"root\":1}"}}, limits);
     const auto listening = server->open("127.0.0.1", 0);
     GODWIT_CHECK(listening.has_value());
   }
@@ -79,8 +90,8 @@ class TestRig {
 };
 
 struct Answer {
-  int status = 0;                                // 0: the connection ended instead
-  std::map<std::string, std::string> headers;    // names lower-cased
+  int status = 0;                              // 0: the connection ended instead
+  std::map<std::string, std::string> headers;  // names lower-cased
   std::string body;
 };
 
@@ -138,8 +149,11 @@ class TestClient {
   std::string input_;
 };
 
-[[nodiscard]] inline std::string request_text(std::string_view method, std::string_view target, std::string_view token = {}, std::string_view body = {}, std::string_view fields = {}) {
-  std::string text = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(fields);
+[[nodiscard]] inline std::string request_text(std::string_view method, std::string_view target,
+                                              std::string_view token = {}, std::string_view body = {},
+                                              std::string_view fields = {}) {
+  std::string text =
+      std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n" + std::string(fields);
   if (!token.empty()) text += "Authorization: Bearer " + std::string(token) + "\r\n";
   if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   return text + "\r\n" + std::string(body);

@@ -1,5 +1,5 @@
-// Payload bytes in and out: what a download is made of and how an upload begins. The functions block on disk and run on the
-// worker pool; moving the bytes between socket and file is connection_transfer.cpp's.
+// Payload bytes in and out: what a download is made of and how an upload begins. The functions block on disk and run on
+// the worker pool; moving the bytes between socket and file is connection_transfer.cpp's.
 #pragma once
 
 #include <memory>
@@ -9,9 +9,9 @@
 
 namespace godwit::api {
 
-inline constexpr std::size_t kUploadChunk = 256 * 1024;         // held in memory per upload
-inline constexpr std::size_t kDownloadTurn = 256 * 1024;        // sent before other connections get their turn
-inline constexpr ByteCount kUploadLimit = 2'147'483'648;        // the largest file a manifest may name
+inline constexpr std::size_t kUploadChunk = 256 * 1024;   // held in memory per upload
+inline constexpr std::size_t kDownloadTurn = 256 * 1024;  // sent before other connections get their turn
+inline constexpr ByteCount kUploadLimit = 2'147'483'648;  // the largest file a manifest may name
 
 /// A reply whose body is `count` bytes of `file` from `offset`. No file: the reply stands for itself.
 struct FileReply {

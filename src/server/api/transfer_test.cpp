@@ -32,7 +32,8 @@ std::string link_path(TestRig& rig, std::string_view bytes) {
 }
 std::size_t files_in(const std::filesystem::path& folder) {
   std::size_t count = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) count += entry.is_regular_file() ? 1U : 0U;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    count += entry.is_regular_file() ? 1U : 0U;
   return count;
 }
 
@@ -45,7 +46,8 @@ TEST(Transfer, what_is_uploaded_can_be_downloaded_whole_and_in_parts) {
   ASSERT_EQ(client.send(request_text("PUT", blob_path(bytes), token, bytes)).status, 201);
   EXPECT_EQ(client.send(request_text("PUT", blob_path(bytes), token, bytes)).status, 200) << "it was there";
   const Answer there = client.send(request_text("GET", blob_path(bytes), token));
-  EXPECT_EQ(*json::integer_or_nothing(*json::parse_object(there.body), "sizeInBytes"), static_cast<std::int64_t>(kSize));
+  EXPECT_EQ(*json::integer_or_nothing(*json::parse_object(there.body), "sizeInBytes"),
+            static_cast<std::int64_t>(kSize));
 
   const std::string path = link_path(rig, bytes);
   const Answer whole = client.send(request_text("GET", path));
@@ -54,7 +56,8 @@ TEST(Transfer, what_is_uploaded_can_be_downloaded_whole_and_in_parts) {
   const std::string etag = "\"" + hex_encode(sha256(bytes)) + "\"";
   EXPECT_EQ(whole.headers.at("etag"), etag);
   EXPECT_EQ(whole.headers.at("accept-ranges"), "bytes");
-  const Answer part = client.send(request_text("GET", path, {}, {}, "Range: bytes=65535-200000\r\nIf-Range: " + etag + "\r\n"));
+  const Answer part =
+      client.send(request_text("GET", path, {}, {}, "Range: bytes=65535-200000\r\nIf-Range: " + etag + "\r\n"));
   EXPECT_EQ(part.status, 206);
   EXPECT_EQ(part.headers.at("content-range"), "bytes 65535-200000/1234567");
   EXPECT_TRUE(part.body == bytes.substr(65535, 200001 - 65535));
@@ -79,7 +82,11 @@ TEST(Transfer, a_link_needs_its_signature) {
   const std::string path = link_path(rig, bytes);
   const std::string other = path.substr(0, path.size() - 1) + (path.back() == 'A' ? 'B' : 'A');
   EXPECT_EQ(client.send(request_text("GET", path.substr(0, path.find('?')))).status / 100, 4);
-  EXPECT_EQ(client.send(request_text("GET", "/download/" + hex_encode(sha256("never uploaded")) + path.substr(path.find('/', 11)))).status, 403);
+  EXPECT_EQ(client
+                .send(request_text(
+                    "GET", "/download/" + hex_encode(sha256("never uploaded")) + path.substr(path.find('/', 11))))
+                .status,
+            403);
   EXPECT_EQ(client.send(request_text("GET", link_path(rig, "never uploaded"))).status, 404);
   static_cast<void>(other);
 }
@@ -94,22 +101,29 @@ TEST(Transfer, an_upload_that_is_not_what_it_says_leaves_nothing) {
     const Answer wrong = client.send(request_text("PUT", blob_path(bytes), token, changed));
     EXPECT_EQ(wrong.status, 400);
     EXPECT_NE(wrong.body.find("DigestMismatch"), std::string::npos) << wrong.body;
-    EXPECT_EQ(client.send(request_text("HEAD", blob_path(bytes), token), true).status, 404) << "and the connection goes on";
+    EXPECT_EQ(client.send(request_text("HEAD", blob_path(bytes), token), true).status, 404)
+        << "and the connection goes on";
   }
   {
     TestClient client(rig);
-    EXPECT_EQ(client.send(request_text("PUT", blob_path(bytes), token, {}, "Transfer-Encoding: chunked\r\n")).status, 411);
+    EXPECT_EQ(client.send(request_text("PUT", blob_path(bytes), token, {}, "Transfer-Encoding: chunked\r\n")).status,
+              411);
     EXPECT_TRUE(client.is_ended());
   }
-  EXPECT_EQ(TestClient(rig).send(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 2147483649\r\n")).status, 413);
+  EXPECT_EQ(
+      TestClient(rig).send(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 2147483649\r\n")).status,
+      413);
   EXPECT_EQ(TestClient(rig).send(request_text("PUT", "/godwit/v1/main/blobs/abc", token, "x")).status, 400);
-  EXPECT_EQ(TestClient(rig).send(request_text("PUT", blob_path(bytes), rig.token(Role::reader, "reader"), "x")).status, 403);
+  EXPECT_EQ(TestClient(rig).send(request_text("PUT", blob_path(bytes), rig.token(Role::reader, "reader"), "x")).status,
+            403);
   {
     TestClient client(rig);  // gone in the middle
-    client.peer.write(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 700000\r\n") + bytes.substr(0, 600'000));
+    client.peer.write(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 700000\r\n") +
+                      bytes.substr(0, 600'000));
     client.peer.cut();
   }
-  for (int i = 0; i < 500 && (rig.server->connections() > 0 || files_in(rig.folder.path() / "blobs") > 0); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 500 && (rig.server->connections() > 0 || files_in(rig.folder.path() / "blobs") > 0); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(files_in(rig.folder.path() / "blobs"), 0U);
 }
 
@@ -118,9 +132,15 @@ TEST(Transfer, an_expected_upload_of_what_is_there_is_answered_without_the_body)
   const std::string token = rig.token(Role::administrator);
   const std::string bytes = payload(1000);
   TestClient client(rig);
-  EXPECT_EQ(client.send(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 1000\r\nExpect: 100-continue\r\n")).status, 100);
+  EXPECT_EQ(
+      client.send(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 1000\r\nExpect: 100-continue\r\n"))
+          .status,
+      100);
   EXPECT_EQ(client.send(bytes).status, 201);
-  EXPECT_EQ(client.send(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 1000\r\nExpect: 100-continue\r\n")).status, 200);
+  EXPECT_EQ(
+      client.send(request_text("PUT", blob_path(bytes), token, {}, "Content-Length: 1000\r\nExpect: 100-continue\r\n"))
+          .status,
+      200);
   EXPECT_TRUE(client.is_ended());
 }
 
@@ -138,7 +158,8 @@ TEST(Transfer, a_client_that_does_not_read_does_not_stop_others) {
   }
   TestClient client(rig);
   EXPECT_TRUE(client.send(request_text("GET", path)).body == bytes);
-  for (int i = 0; i < 500 && rig.server->connections() > 1; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 500 && rig.server->connections() > 1; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_LE(rig.server->connections(), 1U) << "those that never read are ended";
 }
 

@@ -22,8 +22,8 @@ class WorkerPool {
 
   /// False when the queue is full or the pool has stopped: the job was not taken.
   [[nodiscard]] bool try_post(std::function<void()> job);
-  /// As try_post(), but over the limit: for the next step of work that was taken before and is bounded elsewhere (an upload's
-  /// next chunk). False only after stop().
+  /// As try_post(), but over the limit: for the next step of work that was taken before and is bounded elsewhere (an
+  /// upload's next chunk). False only after stop().
   [[nodiscard]] bool post_next_step(std::function<void()> job);
   /// Lets the jobs that were taken end, then joins. Not from a worker. Idempotent.
   void stop();

@@ -18,7 +18,8 @@ class Upload {
   virtual ~Upload() = default;
   /// Errors: too_large as soon as more than the announced size arrives, disk_full, io_failed.
   [[nodiscard]] virtual Result<void> write(std::string_view bytes) = 0;
-  /// Checks size and digest, fsyncs, renames, fsyncs the folder. Errors: size_mismatch, digest_mismatch, disk_full, io_failed. Idempotent by content.
+  /// Checks size and digest, fsyncs, renames, fsyncs the folder. Errors: size_mismatch, digest_mismatch, disk_full,
+  /// io_failed. Idempotent by content.
   [[nodiscard]] virtual Result<void> finish() = 0;
 };
 

@@ -19,7 +19,8 @@ void Admission::leave(const std::string& address) {
   if (known == addresses_.end() || known->second.connections == 0) return;
   --known->second.connections;
   --connections_;
-  if (known->second.connections == 0 && known->second.window_end == Duration{}) addresses_.erase(known);  // without a past; the sweep takes the others
+  if (known->second.connections == 0 && known->second.window_end == Duration{})
+    addresses_.erase(known);  // without a past; the sweep takes the others
 }
 
 bool Admission::note_bad_credentials(const std::string& address, Duration now) {
@@ -41,7 +42,9 @@ bool Admission::note_bad_credentials(const std::string& address, Duration now) {
 }
 
 void Admission::sweep(Duration now) {
-  std::erase_if(addresses_, [now](const auto& item) { return item.second.connections == 0 && now >= item.second.window_end && now >= item.second.shut_until; });
+  std::erase_if(addresses_, [now](const auto& item) {
+    return item.second.connections == 0 && now >= item.second.window_end && now >= item.second.shut_until;
+  });
 }
 
 }  // namespace godwit::hub

@@ -59,7 +59,8 @@ TEST(Admission, failures_far_apart_do_not_add_up) {
 TEST(Admission, memory_of_addresses_is_bounded_and_swept) {
   Admission admission{small()};
   for (const char* address : {"a", "b", "c"})
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(admission.note_bad_credentials(address, {}), i == 2 && std::string(address) != "c");
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(admission.note_bad_credentials(address, {}), i == 2 && std::string(address) != "c");
   admission.sweep(Duration{2000});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(admission.note_bad_credentials("c", Duration{2000}), i == 2);
 }

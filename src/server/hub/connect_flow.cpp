@@ -11,13 +11,15 @@ namespace godwit::hub {
 void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
   auto claim = check_connect(connect, names_, clock_.now(), options_.limits.clock_slack);
   if (!claim) {
-    // A wrong hub name or a clock that is off is a mistake; only what could be guessing counts against the address below.
+    // A wrong hub name or a clock that is off is a mistake; only what could be guessing counts against the address
+    // below.
     return refuse(session, claim.error().code, claim.error().reason);
   }
   session.device.id = claim->name.device;
   if (connect.will && read_topic(connect.will->topic, claim->name.device).request != Request::telemetry)
     return refuse(session, mqtt::ConnectReturn::not_authorized, "the will topic is not the device's events topic");
-  if (connects_in_flight_ >= options_.limits.connects_in_flight) return refuse(session, mqtt::ConnectReturn::unavailable, "too many devices connect at this moment");
+  if (connects_in_flight_ >= options_.limits.connects_in_flight)
+    return refuse(session, mqtt::ConnectReturn::unavailable, "too many devices connect at this moment");
   auto attempt = std::make_shared<Attempt>(Attempt{.session = session.shared_from_this(),
                                                    .claim = *std::move(claim),
                                                    .is_clean = connect.clean_session,
@@ -36,7 +38,8 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
 Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) const {
   GODWIT_TRY(const auto identity, records.devices().find_identity(attempt.claim.name.device));
   if (!identity) return fail(Code::unauthorized, "the device is not registered");
-  if (std::string reason = check_key(attempt.claim, *identity); !reason.empty()) return fail(Code::unauthorized, std::move(reason));
+  if (std::string reason = check_key(attempt.claim, *identity); !reason.empty())
+    return fail(Code::unauthorized, std::move(reason));
   attempt.identity_etag = identity->etag;
   return {};
 }
@@ -52,12 +55,17 @@ void HubCore::looked_up(const std::shared_ptr<Attempt>& attempt) {
   if (!attempt->verdict) {
     const bool is_theirs = attempt->verdict.error().code == Code::unauthorized;
     if (is_theirs && admission_.note_bad_credentials(session.peer(), monotonic()))
-      log_.warning("hub.address_shut_out", {{"peer", session.peer()}, {"seconds", options_.limits.bad_credentials_pause.count() / 1000}, {"reason", "too many bad credentials"}});
-    return give_up(is_theirs ? mqtt::ConnectReturn::not_authorized : mqtt::ConnectReturn::unavailable, attempt->verdict.error().message);
+      log_.warning("hub.address_shut_out", {{"peer", session.peer()},
+                                            {"seconds", options_.limits.bad_credentials_pause.count() / 1000},
+                                            {"reason", "too many bad credentials"}});
+    return give_up(is_theirs ? mqtt::ConnectReturn::not_authorized : mqtt::ConnectReturn::unavailable,
+                   attempt->verdict.error().message);
   }
-  if (session.phase() != Phase::authenticating || is_stopping_) return give_up(mqtt::ConnectReturn::unavailable, "the connection ended before it was let in");
+  if (session.phase() != Phase::authenticating || is_stopping_)
+    return give_up(mqtt::ConnectReturn::unavailable, "the connection ended before it was let in");
   Entry& entry = entries_[device];
-  if (entry.live && !entry.takeovers.take(monotonic(), options_.limits.takeovers_per_device, options_.limits.takeover_window))
+  if (entry.live &&
+      !entry.takeovers.take(monotonic(), options_.limits.takeovers_per_device, options_.limits.takeover_window))
     return give_up(mqtt::ConnectReturn::unavailable, "two clients with one identity evict each other");
   ++entry.connecting;
   submit([this, attempt](store::Records& records) { return store_connect(records, *attempt); },
@@ -68,7 +76,8 @@ Result<void> HubCore::store_connect(store::Records& records, Attempt& attempt) c
   const DeviceId& id = attempt.claim.name.device;
   GODWIT_TRY(const auto identity, records.devices().find_identity(id));
   // The key was tried on a snapshot; a change since then decides anew.
-  if (!identity || !identity->is_enabled || identity->etag != attempt.identity_etag) return fail(Code::unauthorized, "the identity was changed while the device connected");
+  if (!identity || !identity->is_enabled || identity->etag != attempt.identity_etag)
+    return fail(Code::unauthorized, "the identity was changed while the device connected");
   GODWIT_TRY(auto stored, records.devices().find_session(id));
   attempt.stored = stored ? *std::move(stored) : store::DeviceSession{};
   if (attempt.is_clean) {
@@ -98,7 +107,8 @@ void HubCore::stored_connect(const std::shared_ptr<Attempt>& attempt, const Resu
   --connects_in_flight_;
   if (!outcome) {
     const bool is_theirs = outcome.error().code == Code::unauthorized;
-    refuse(session, is_theirs ? mqtt::ConnectReturn::not_authorized : mqtt::ConnectReturn::unavailable, outcome.error().message);
+    refuse(session, is_theirs ? mqtt::ConnectReturn::not_authorized : mqtt::ConnectReturn::unavailable,
+           outcome.error().message);
   } else if (session.phase() != Phase::authenticating) {
     // Written down as connected, but gone: whoever is left settles it.
     if (!entry.live) {
@@ -121,7 +131,9 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
     ++counts_.takeovers;
     --counts_.devices;
     ++counts_.disconnects;
-    log_.info("hub.taken_over", {{"device", attempt.claim.name.device.str()}, {"old_peer", older->peer()}, {"new_peer", attempt.session->peer()}});
+    log_.info("hub.taken_over", {{"device", attempt.claim.name.device.str()},
+                                 {"old_peer", older->peer()},
+                                 {"new_peer", attempt.session->peer()}});
     older->end("a newer connection of the same device took over");
   }
   Session& session = *attempt.session;
@@ -132,19 +144,31 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
   device.subscriptions = attempt.stored.subscriptions;
   device.granted_qos = attempt.stored.granted_qos;
   const Duration one_and_a_half{attempt.keep_alive_seconds * 1500};  // MQTT 3.1.1 section 3.1.2.10
-  device.silence_limit = attempt.keep_alive_seconds == 0 ? options_.limits.largest_keep_alive : std::min(one_and_a_half, options_.limits.largest_keep_alive);
-  device.expiry = from_unix_ms(attempt.claim.token.expiry > INT64_MAX / 1000 - 1'000'000 ? INT64_MAX / 2 : attempt.claim.token.expiry * 1000) + options_.limits.clock_slack;
+  device.silence_limit = attempt.keep_alive_seconds == 0 ? options_.limits.largest_keep_alive
+                                                         : std::min(one_and_a_half, options_.limits.largest_keep_alive);
+  device.expiry =
+      from_unix_ms(attempt.claim.token.expiry > INT64_MAX / 1000 - 1'000'000 ? INT64_MAX / 2
+                                                                             : attempt.claim.token.expiry * 1000) +
+      options_.limits.clock_slack;
   session.set_phase(Phase::connected);
   session.send(mqtt::ConnectAck{.session_present = device.subscriptions != 0, .code = mqtt::ConnectReturn::accepted});
-  log_.debug("hub.connected", {{"device", attempt.claim.name.device.str()}, {"peer", session.peer()}, {"clean", attempt.is_clean}, {"model_id", device.model_id}, {"client", attempt.claim.name.client_type}});
-  // A client with restored subscriptions does not ask for its twin again: what changed while it was away comes by itself.
+  log_.debug("hub.connected", {{"device", attempt.claim.name.device.str()},
+                               {"peer", session.peer()},
+                               {"clean", attempt.is_clean},
+                               {"model_id", device.model_id},
+                               {"client", attempt.claim.name.client_type}});
+  // A client with restored subscriptions does not ask for its twin again: what changed while it was away comes by
+  // itself.
   if (attempt.desired_version > device.desired_seen) send_desired(session, attempt.desired, attempt.desired_version);
 }
 
 void HubCore::refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason) {
   if (session.phase() == Phase::ended || session.phase() == Phase::flushing) return;
   ++counts_.refused;
-  log_.info("hub.refused", {{"peer", session.peer()}, {"device", session.device.id ? session.device.id->str() : ""}, {"code", static_cast<int>(code)}, {"reason", reason}});
+  log_.info("hub.refused", {{"peer", session.peer()},
+                            {"device", session.device.id ? session.device.id->str() : ""},
+                            {"code", static_cast<int>(code)},
+                            {"reason", reason}});
   session.send(mqtt::ConnectAck{.session_present = false, .code = code});
   session.end_after_flush("refused: " + reason);
 }

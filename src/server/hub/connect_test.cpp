@@ -1,4 +1,5 @@
-// Goal: who comes in, who does not, and how a connection ends. Method: a real hub over a real store, devices on raw TLS.
+// Goal: who comes in, who does not, and how a connection ends. Method: a real hub over a real store, devices on raw
+// TLS.
 #include "server/hub/test_hub.hpp"
 
 namespace godwit::hub {
@@ -75,7 +76,8 @@ TEST_F(Connect, a_disabled_device_is_refused_and_a_connected_one_is_dropped) {
   TestDevice device = this->device("dev1");
   ASSERT_EQ(device.connect().code, ConnectReturn::accepted);
   write([&](store::Records& records) -> Result<void> {
-    GODWIT_TRY(const auto identity, hub_->registry().update(records, {.id = device_id("dev1"), .is_enabled = false}, std::nullopt));
+    GODWIT_TRY(const auto identity,
+               hub_->registry().update(records, {.id = device_id("dev1"), .is_enabled = false}, std::nullopt));
     return {};
   });
   EXPECT_TRUE(device.is_closed_by_hub());
@@ -141,7 +143,8 @@ TEST_F(Connect, the_end_of_a_connection_is_written_down_with_its_reason) {
   ASSERT_EQ(rude.connect().code, ConnectReturn::accepted);
   EXPECT_TRUE(session_of("dev1").is_connected);
   rude.peer.cut();
-  EXPECT_TRUE(eventually([&] { return session_of("dev1").last_disconnect_reason == "the peer closed the connection"; }));
+  EXPECT_TRUE(
+      eventually([&] { return session_of("dev1").last_disconnect_reason == "the peer closed the connection"; }));
   EXPECT_FALSE(session_of("dev1").is_connected);
   EXPECT_EQ(hub_->counters().devices, 0U);
 }
@@ -273,12 +276,16 @@ TEST_F(Connect, a_will_must_be_telemetry_of_the_device_and_is_counted_when_the_d
   start();
   add_device("dev1");
   TestDevice bad = device("dev1");
-  EXPECT_EQ(bad.connect({.will = mqtt::Will{.topic = "devices/dev2/messages/events/", .payload = "x"}}).code, ConnectReturn::not_authorized);
+  EXPECT_EQ(bad.connect({.will = mqtt::Will{.topic = "devices/dev2/messages/events/", .payload = "x"}}).code,
+            ConnectReturn::not_authorized);
   for (const bool is_polite : {true, false}) {
     TestDevice good = device("dev1");
-    ASSERT_EQ(good.connect({.will = mqtt::Will{.topic = "devices/dev1/messages/events/", .payload = "x"}}).code, ConnectReturn::accepted);
-    if (is_polite) good.send(mqtt::Disconnect{});
-    else good.peer.cut();
+    ASSERT_EQ(good.connect({.will = mqtt::Will{.topic = "devices/dev1/messages/events/", .payload = "x"}}).code,
+              ConnectReturn::accepted);
+    if (is_polite)
+      good.send(mqtt::Disconnect{});
+    else
+      good.peer.cut();
     ASSERT_TRUE(eventually([&] { return hub_->counters().devices == 0; }));
     EXPECT_EQ(hub_->counters().telemetry, is_polite ? 0U : 1U);
   }

@@ -9,7 +9,8 @@ namespace {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 
@@ -20,7 +21,8 @@ tl::unexpected<Refusal> refuse(std::string reason, mqtt::ConnectReturn code = mq
 /// `{hub}/devices/{id}`; a token for a whole hub is not for devices.
 std::string check_scope(const trust::SasToken& token, const UserName& name, const HubNames& names) {
   const auto slash = token.scope.find('/');
-  if (slash == std::string::npos || !names.contains(std::string_view(token.scope).substr(0, slash))) return "the token is for another hub";
+  if (slash == std::string::npos || !names.contains(std::string_view(token.scope).substr(0, slash)))
+    return "the token is for another hub";
   const std::string rest = token.scope.substr(slash);
   const std::string wanted = "/devices/" + name.device.str();
   // Some clients encode the id once more inside the scope.
@@ -36,9 +38,11 @@ HubNames::HubNames(const std::vector<std::string>& names) {
 
 bool HubNames::contains(std::string_view name) const { return names_.contains(lower(name)); }
 
-tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names, WallTime now, Duration slack) {
+tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names, WallTime now,
+                                           Duration slack) {
   if (connect.protocol_name != "MQTT" || connect.protocol_level != 4)
-    return refuse("protocol level " + std::to_string(connect.protocol_level) + " is not MQTT 3.1.1", mqtt::ConnectReturn::bad_protocol);
+    return refuse("protocol level " + std::to_string(connect.protocol_level) + " is not MQTT 3.1.1",
+                  mqtt::ConnectReturn::bad_protocol);
   if (!connect.user_name) return refuse("there is no user name");
   auto name = parse_user_name(*connect.user_name);
   if (!name) return refuse(name.error().message);
@@ -50,7 +54,9 @@ tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const H
   if (!token) return refuse(token.error().message);
   if (const std::string problem = check_scope(*token, *name, names); !problem.empty()) return refuse(problem);
   const std::int64_t now_seconds = to_unix_ms(now) / 1000;
-  if (token->expiry <= now_seconds - slack.count() / 1000) return refuse("the token expired " + std::to_string(now_seconds - token->expiry) + " s ago (is the device's clock right?)");
+  if (token->expiry <= now_seconds - slack.count() / 1000)
+    return refuse("the token expired " + std::to_string(now_seconds - token->expiry) +
+                  " s ago (is the device's clock right?)");
   return Claim{.name = *std::move(name), .token = *std::move(token)};
 }
 

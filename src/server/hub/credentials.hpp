@@ -33,8 +33,10 @@ class HubNames {
   std::set<std::string> names_;
 };
 
-/// Everything that needs no key: protocol level (code 1), user name, client id, hub name, token form, scope, expiry (code 5).
-[[nodiscard]] tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names, WallTime now, Duration slack);
+/// Everything that needs no key: protocol level (code 1), user name, client id, hub name, token form, scope, expiry
+/// (code 5).
+[[nodiscard]] tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names,
+                                                         WallTime now, Duration slack);
 /// "" when the key holds and the device is enabled, else the reason.
 [[nodiscard]] std::string check_key(const Claim& claim, const store::DeviceIdentity& identity);
 

@@ -29,7 +29,10 @@ std::string refusal(const mqtt::Connect& connect, mqtt::ConnectReturn code = mqt
 }
 
 store::DeviceIdentity identity(const std::string& primary, const std::string& secondary, bool is_enabled = true) {
-  return {.id = *DeviceId::parse("dev1"), .is_enabled = is_enabled, .primary_key = Secret{primary}, .secondary_key = Secret{secondary}};
+  return {.id = *DeviceId::parse("dev1"),
+          .is_enabled = is_enabled,
+          .primary_key = Secret{primary},
+          .secondary_key = Secret{secondary}};
 }
 
 TEST(Credentials, a_right_token_passes_with_either_key) {
@@ -52,10 +55,14 @@ TEST(Credentials, names_compare_without_case_and_may_have_ports) {
 }
 
 TEST(Credentials, a_token_signed_over_an_unencoded_scope_holds) {
-  // As the C client writes it: raw slashes, lower-case hex in the signature, empty skn; vector computed apart from this code.
+  // As the C client writes it: raw slashes, lower-case hex in the signature, empty skn; vector computed apart from this
+  // code.
   auto connect = good();
   connect.user_name = "contoso-test.azure-devices.net/dev1/?api-version=2020-09-30";
-  connect.password = "SharedAccessSignature sr=contoso-test.azure-devices.net%2Fdevices%2Fdev1&sig=UtlquzUQR%2bUw16VhbkHK8YHOINZomd31zbDJK0blNVU%3d&se=1893456000&skn=";
+  connect.password =
+      "SharedAccessSignature "
+      "sr=contoso-test.azure-devices.net%2Fdevices%2Fdev1&sig=UtlquzUQR%2bUw16VhbkHK8YHOINZomd31zbDJK0blNVU%3d&se="
+      "1893456000&skn=";
   const auto claim = check_connect(connect, HubNames{{"contoso-test.azure-devices.net"}}, kNow, kSlack);
   ASSERT_TRUE(claim) << claim.error().reason;
   EXPECT_EQ(check_key(*claim, identity(*base64_decode("ZGV2MS1rZXktZGV2MS1rZXktZGV2MS1rZXktZGV2MSE="), "")), "");
@@ -93,7 +100,8 @@ TEST(Credentials, every_mismatch_has_its_own_reason) {
 }
 
 TEST(Credentials, a_token_for_another_scope_is_refused) {
-  for (const char* scope : {"hub.example/devices/dev2", "other.example/devices/dev1", "hub.example", "hub.example/devices/dev1/modules/m", "hub.example/devices/dev"}) {
+  for (const char* scope : {"hub.example/devices/dev2", "other.example/devices/dev1", "hub.example",
+                            "hub.example/devices/dev1/modules/m", "hub.example/devices/dev"}) {
     auto connect = good();
     connect.password = trust::make_sas(scope, kKey, kNowSeconds + 3600);
     EXPECT_NE(refusal(connect).find("token is for another"), std::string::npos) << scope;

@@ -1,4 +1,5 @@
-// Goal: one device cannot hurt the others: a slow reader, a flood, a store that hangs, many at once, a stop in the middle.
+// Goal: one device cannot hurt the others: a slow reader, a flood, a store that hangs, many at once, a stop in the
+// middle.
 #include <condition_variable>
 #include <future>
 
@@ -61,7 +62,9 @@ TEST_F(Endurance, a_device_that_does_not_read_is_dropped_and_others_go_on) {
       ASSERT_TRUE(good.is_quiet());
     }
   }
-  EXPECT_TRUE(eventually([&] { return session_of("slow").last_disconnect_reason.starts_with("the device reads too slowly"); })) << log_.text();
+  EXPECT_TRUE(eventually([&] {
+    return session_of("slow").last_disconnect_reason.starts_with("the device reads too slowly");
+  })) << log_.text();
   EXPECT_TRUE(good.is_quiet());
 }
 
@@ -93,13 +96,17 @@ TEST_F(Endurance, a_device_that_floods_requests_is_held_back_and_served_in_the_e
   {
     Hold hold(*store_);
     std::string burst;
-    for (int i = 0; i < kRequests; ++i) burst += mqtt::encode(mqtt::Publish{.topic = "$iothub/twin/PATCH/properties/reported/?$rid=" + std::to_string(i), .payload = R"({"a":1})"});
+    for (int i = 0; i < kRequests; ++i)
+      burst += mqtt::encode(mqtt::Publish{.topic = "$iothub/twin/PATCH/properties/reported/?$rid=" + std::to_string(i),
+                                          .payload = R"({"a":1})"});
     ASSERT_TRUE(device.peer.write(burst));
     ASSERT_TRUE(eventually([&] { return hub_->counters().reported_patches == 4; }));
     std::this_thread::sleep_for(100ms);
     EXPECT_EQ(hub_->counters().reported_patches, 4U) << "more was read than the bound allows";
   }
-  for (int i = 0; i < kRequests; ++i) ASSERT_EQ(device.take_publish(), "$iothub/twin/res/204/?$rid=" + std::to_string(i) + "&$version=" + std::to_string(i + 2) + "|");
+  for (int i = 0; i < kRequests; ++i)
+    ASSERT_EQ(device.take_publish(),
+              "$iothub/twin/res/204/?$rid=" + std::to_string(i) + "&$version=" + std::to_string(i + 2) + "|");
   EXPECT_TRUE(device.is_quiet());
 }
 
@@ -131,7 +138,9 @@ TEST_F(Endurance, a_store_that_hangs_lets_connects_time_out) {
   EXPECT_TRUE(device.is_closed_by_hub());
   hold.release();
   // It was written down as connected by the late transaction, and as gone right after.
-  EXPECT_TRUE(eventually([&] { return session_of("dev1").last_disconnect_reason == "the connection ended before it was let in"; })) << log_.text();
+  EXPECT_TRUE(eventually([&] {
+    return session_of("dev1").last_disconnect_reason == "the connection ended before it was let in";
+  })) << log_.text();
   EXPECT_FALSE(session_of("dev1").is_connected);
 }
 
@@ -144,7 +153,8 @@ TEST_F(Endurance, a_device_changed_while_it_connects_is_judged_by_the_change) {
     Hold hold(*store_);
     store_->submit(
         [&](store::Records& records) -> Result<void> {
-          GODWIT_TRY(const auto identity, hub_->registry().update(records, {.id = device_id("dev1"), .is_enabled = false}, std::nullopt));
+          GODWIT_TRY(const auto identity,
+                     hub_->registry().update(records, {.id = device_id("dev1"), .is_enabled = false}, std::nullopt));
           return {};
         },
         [&](const Result<void>&) { disabled.set_value(); });
@@ -192,7 +202,9 @@ TEST_F(Endurance, a_stop_in_the_middle_of_everything_ends_cleanly) {
         TestDevice device(port, id, key_of(id));
         if (!device.open() || !device.take<mqtt::ConnectAck>(500ms)) continue;
         for (int n = 0; n < 50 && !is_over; ++n)
-          if (!device.publish("$iothub/twin/PATCH/properties/reported/?$rid=1", R"({"a":1})") || !device.publish("$iothub/twin/GET/?$rid=2")) break;
+          if (!device.publish("$iothub/twin/PATCH/properties/reported/?$rid=1", R"({"a":1})") ||
+              !device.publish("$iothub/twin/GET/?$rid=2"))
+            break;
       }
     });
   }

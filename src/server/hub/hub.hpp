@@ -20,19 +20,20 @@ namespace godwit::hub {
 
 struct Options {
   std::string address = "0.0.0.0";
-  std::uint16_t port = 8883;         // 0: any free one
-  std::vector<std::string> names{};  // hub names accepted in user names and token scopes; "<name>:<port>" is accepted too
+  std::uint16_t port = 8883;  // 0: any free one
+  std::vector<std::string>
+      names{};  // hub names accepted in user names and token scopes; "<name>:<port>" is accepted too
   Limits limits{};
   twin::Limits twin_limits{};
 };
 
 /// A snapshot of what was counted since start(); `connections` and `devices` are present values.
 struct Counters {
-  std::uint64_t connections = 0;    // sockets, whatever they are up to
-  std::uint64_t devices = 0;        // behind CONNACK 0
+  std::uint64_t connections = 0;  // sockets, whatever they are up to
+  std::uint64_t devices = 0;      // behind CONNACK 0
   std::uint64_t connects = 0;
   std::uint64_t refused = 0;
-  std::uint64_t turned_away = 0;    // at accept: limits of connections, addresses that were shut out
+  std::uint64_t turned_away = 0;  // at accept: limits of connections, addresses that were shut out
   std::uint64_t takeovers = 0;
   std::uint64_t disconnects = 0;
   std::uint64_t telemetry = 0;
@@ -45,7 +46,8 @@ class HubCore;
 
 class Hub {
  public:
-  /// References outlive the hub. Jobs of others that use registry() must have ended in the store before the hub is destroyed.
+  /// References outlive the hub. Jobs of others that use registry() must have ended in the store before the hub is
+  /// destroyed.
   Hub(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log);
   ~Hub();
   Hub(const Hub&) = delete;

@@ -10,7 +10,8 @@ constexpr std::size_t kActivityBatch = 200;
 
 }  // namespace
 
-HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log)
+HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock,
+                 Log& log)
     : options_(std::move(options)),
       store_(store),
       observer_(observer),
@@ -18,7 +19,10 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
       clock_(clock),
       log_(log),
       registry_(
-          clock, observer, [this](const DeviceId& id, std::string payload, std::uint64_t version) { push_desired(id, std::move(payload), version); },
+          clock, observer,
+          [this](const DeviceId& id, std::string payload, std::uint64_t version) {
+            push_desired(id, std::move(payload), version);
+          },
           [this](const DeviceId& id, std::string reason) { drop(id, std::move(reason)); }, options_.twin_limits),
       acceptor_(loop_.context(), log, [this](net::Tcp::socket socket) { accepted(std::move(socket)); }),
       sweep_timer_(loop_.context()),
@@ -31,7 +35,8 @@ HubCore::~HubCore() { stop(); }
 Result<void> HubCore::start() {
   GODWIT_CHECK(!is_started_);
   if (options_.names.empty()) return fail(Code::invalid_argument, "the hub needs at least one name (hub.names)");
-  GODWIT_TRY_VOID(store_.write([](store::Records& records) { return records.devices().mark_all_disconnected("the hub was restarted"); }));
+  GODWIT_TRY_VOID(store_.write(
+      [](store::Records& records) { return records.devices().mark_all_disconnected("the hub was restarted"); }));
   GODWIT_TRY_VOID(acceptor_.open(options_.address, options_.port));
   port_ = acceptor_.port();
   std::vector<std::string> names = options_.names;
@@ -60,7 +65,9 @@ void HubCore::stop() {
   wait_for_writes();
   loop_.stop();
   // Every other write of ours is done, so nobody says "connected" after this.
-  if (auto marked = store_.write([](store::Records& records) { return records.devices().mark_all_disconnected(kStopped); }); !marked)
+  if (auto marked =
+          store_.write([](store::Records& records) { return records.devices().mark_all_disconnected(kStopped); });
+      !marked)
     log_.warning("hub.store_failed", {{"what", "mark devices disconnected"}, {"error", marked.error().message}});
 }
 
@@ -156,7 +163,8 @@ void HubCore::settle(const std::string& device) {
   const auto found = entries_.find(device);
   if (found == entries_.end() || found->second.live || found->second.connecting > 0) return;
   if (found->second.owed_reason) {
-    if (const auto id = DeviceId::parse(device)) record_disconnect(*id, *found->second.owed_reason, found->second.last_activity);
+    if (const auto id = DeviceId::parse(device))
+      record_disconnect(*id, *found->second.owed_reason, found->second.last_activity);
   }
   entries_.erase(found);
 }
@@ -173,7 +181,9 @@ void HubCore::record_disconnect(const DeviceId& id, const std::string& reason, W
         return records.devices().save_session(id, *session);
       },
       [this, id](const Result<void>& outcome) {
-        if (!outcome) log_.warning("hub.store_failed", {{"what", "record a disconnect"}, {"device", id.str()}, {"error", outcome.error().message}});
+        if (!outcome)
+          log_.warning("hub.store_failed",
+                       {{"what", "record a disconnect"}, {"device", id.str()}, {"error", outcome.error().message}});
       });
 }
 
@@ -200,8 +210,11 @@ void HubCore::sweep() {
     next_activity_save_ = now + options_.limits.activity_save_interval;
     save_activity();
   }
-  if (const std::uint64_t turned_away = counts_.turned_away; turned_away != std::exchange(turned_away_logged_, turned_away))
-    log_.warning("hub.turned_away", {{"total", turned_away}, {"connections", admission_.connections()}, {"remedy", "see the connection limits of the hub"}});
+  if (const std::uint64_t turned_away = counts_.turned_away;
+      turned_away != std::exchange(turned_away_logged_, turned_away))
+    log_.warning("hub.turned_away", {{"total", turned_away},
+                                     {"connections", admission_.connections()},
+                                     {"remedy", "see the connection limits of the hub"}});
 }
 
 void HubCore::save_activity() {
@@ -224,7 +237,8 @@ void HubCore::save_activity() {
           return {};
         },
         [this](const Result<void>& outcome) {
-          if (!outcome) log_.warning("hub.store_failed", {{"what", "save last activities"}, {"error", outcome.error().message}});
+          if (!outcome)
+            log_.warning("hub.store_failed", {{"what", "save last activities"}, {"error", outcome.error().message}});
         });
   }
 }
@@ -249,21 +263,32 @@ void HubCore::drop(const DeviceId& id, std::string reason) {
 }
 
 Counters HubCore::counters() const {
-  return {.connections = counts_.connections, .devices = counts_.devices, .connects = counts_.connects, .refused = counts_.refused,
-          .turned_away = counts_.turned_away, .takeovers = counts_.takeovers, .disconnects = counts_.disconnects, .telemetry = counts_.telemetry,
-          .twin_gets = counts_.twin_gets, .reported_patches = counts_.reported_patches, .desired_pushes = counts_.desired_pushes};
+  return {.connections = counts_.connections,
+          .devices = counts_.devices,
+          .connects = counts_.connects,
+          .refused = counts_.refused,
+          .turned_away = counts_.turned_away,
+          .takeovers = counts_.takeovers,
+          .disconnects = counts_.disconnects,
+          .telemetry = counts_.telemetry,
+          .twin_gets = counts_.twin_gets,
+          .reported_patches = counts_.reported_patches,
+          .desired_pushes = counts_.desired_pushes};
 }
 
 // ---- Hub ---------------------------------------------------------------------------------------------------------
 
-Hub::Hub(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log)
+Hub::Hub(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock,
+         Log& log)
     : core_(std::make_unique<HubCore>(std::move(options), store, observer, tls, clock, log)) {}
 Hub::~Hub() = default;
 Result<void> Hub::start() { return core_->start(); }
 void Hub::stop() { core_->stop(); }
 std::uint16_t Hub::port() const { return core_->port(); }
 Registry& Hub::registry() { return core_->registry(); }
-void Hub::push_desired(const DeviceId& id, std::string payload, std::uint64_t version) { core_->push_desired(id, std::move(payload), version); }
+void Hub::push_desired(const DeviceId& id, std::string payload, std::uint64_t version) {
+  core_->push_desired(id, std::move(payload), version);
+}
 void Hub::drop(const DeviceId& id, std::string reason) { core_->drop(id, std::move(reason)); }
 Counters Hub::counters() const { return core_->counters(); }
 

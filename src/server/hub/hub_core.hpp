@@ -23,7 +23,8 @@ namespace godwit::hub {
 
 class HubCore final : public SessionOwner {
  public:
-  HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock, Log& log);
+  HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock,
+          Log& log);
   ~HubCore() override;
 
   [[nodiscard]] Result<void> start();
@@ -44,17 +45,17 @@ class HubCore final : public SessionOwner {
     bool has_will = false;
     std::uint16_t keep_alive_seconds = 0;
     // Found by the lookup.
-    Result<void> verdict{};                  // unauthorized: the device's fault; else ours
+    Result<void> verdict{};  // unauthorized: the device's fault; else ours
     std::uint64_t identity_etag = 0;
     // Found by the transaction.
     store::DeviceSession stored{};
-    std::string desired{};                   // the whole section, when the device is to be told at once
+    std::string desired{};  // the whole section, when the device is to be told at once
     std::uint64_t desired_version = 0;
   };
   /// What is known of a device while anything of it is alive here.
   struct Entry {
     std::shared_ptr<Session> live{};
-    int connecting = 0;                      // attempts between lookup and CONNACK
+    int connecting = 0;                        // attempts between lookup and CONNACK
     std::optional<std::string> owed_reason{};  // the live one ended while another was connecting
     WallTime last_activity{};
     WindowCounter takeovers{};
@@ -82,7 +83,7 @@ class HubCore final : public SessionOwner {
   // connect_flow.cpp
   void on_connect(Session& session, const mqtt::Connect& connect);
   void refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason);
-  [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt) const;     // pool
+  [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt) const;        // pool
   [[nodiscard]] Result<void> store_connect(store::Records& records, Attempt& attempt) const;  // writer
   void looked_up(const std::shared_ptr<Attempt>& attempt);
   void stored_connect(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome);
@@ -100,8 +101,8 @@ class HubCore final : public SessionOwner {
   void send_desired(Session& session, const std::string& payload, std::uint64_t version);
 
   struct Counts {
-    std::atomic<std::uint64_t> connections{0}, devices{0}, connects{0}, refused{0}, turned_away{0}, takeovers{0}, disconnects{0}, telemetry{0}, twin_gets{0},
-        reported_patches{0}, desired_pushes{0};
+    std::atomic<std::uint64_t> connections{0}, devices{0}, connects{0}, refused{0}, turned_away{0}, takeovers{0},
+        disconnects{0}, telemetry{0}, twin_gets{0}, reported_patches{0}, desired_pushes{0};
   };
 
   const Options options_;
@@ -127,11 +128,11 @@ class HubCore final : public SessionOwner {
   std::uint64_t turned_away_logged_ = 0;
   bool is_stopping_ = false;
 
-  std::mutex writes_mutex_;                  // guards the two below
+  std::mutex writes_mutex_;  // guards the two below
   std::condition_variable writes_done_;
   std::size_t writes_in_flight_ = 0;
   std::uint16_t port_ = 0;
-  bool is_started_ = false;                  // start() and stop(): one thread
+  bool is_started_ = false;  // start() and stop(): one thread
 };
 
 }  // namespace godwit::hub

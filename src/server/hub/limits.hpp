@@ -9,34 +9,34 @@ namespace godwit::hub {
 
 struct Limits {
   // Sizes.
-  std::size_t connect_packet_bytes = 32 * 1024;        // before a device is known, memory is dearer
-  std::size_t packet_bytes = 256 * 1024 + 4 * 1024;    // telemetry of 256 KiB, its topic and header
-  std::size_t payload_bytes = 256 * 1024;              // of one PUBLISH
-  std::size_t outgoing_bytes = 1024 * 1024;            // unsent bytes at which a slow reader is dropped
-  std::size_t outgoing_high_water = 64 * 1024;         // unsent bytes at which no more requests are read
+  std::size_t connect_packet_bytes = 32 * 1024;      // before a device is known, memory is dearer
+  std::size_t packet_bytes = 256 * 1024 + 4 * 1024;  // telemetry of 256 KiB, its topic and header
+  std::size_t payload_bytes = 256 * 1024;            // of one PUBLISH
+  std::size_t outgoing_bytes = 1024 * 1024;          // unsent bytes at which a slow reader is dropped
+  std::size_t outgoing_high_water = 64 * 1024;       // unsent bytes at which no more requests are read
 
   // Times.
-  Duration handshake_time{10'000};                     // from accept to the end of the TLS handshake
-  Duration connect_time{10'000};                       // from there to a whole CONNECT
-  Duration authentication_time{30'000};                // from CONNECT to CONNACK; longer means the store is in trouble
-  Duration flush_time{5'000};                          // for the last bytes of a connection that is being ended
-  Duration write_stall_time{60'000};                   // a peer that takes no byte for so long is dropped
-  Duration largest_keep_alive{1'767'000};              // silence allowed at most, also when keep-alive is 0 or larger
-  Duration clock_slack{300'000};                       // how late an expired token is still taken: device clocks are off
-  Duration activity_save_interval{300'000};            // how often the last activity of live devices is written down
-  Duration sweep_interval{1'000};                      // how often times are looked at
+  Duration handshake_time{10'000};           // from accept to the end of the TLS handshake
+  Duration connect_time{10'000};             // from there to a whole CONNECT
+  Duration authentication_time{30'000};      // from CONNECT to CONNACK; longer means the store is in trouble
+  Duration flush_time{5'000};                // for the last bytes of a connection that is being ended
+  Duration write_stall_time{60'000};         // a peer that takes no byte for so long is dropped
+  Duration largest_keep_alive{1'767'000};    // silence allowed at most, also when keep-alive is 0 or larger
+  Duration clock_slack{300'000};             // how late an expired token is still taken: device clocks are off
+  Duration activity_save_interval{300'000};  // how often the last activity of live devices is written down
+  Duration sweep_interval{1'000};            // how often times are looked at
 
   // Counts.
   std::size_t connections = 100'000;
-  std::size_t connections_per_address = 20'000;        // whole sites stand behind one address
-  std::size_t connects_in_flight = 4'000;              // authentications at a time; more are answered "unavailable"
-  std::size_t in_flight_per_device = 16;               // unanswered requests of one device; then its socket is left unread
-  std::size_t bad_credentials_per_address = 50;        // within bad_credentials_window; then the address is shut out
+  std::size_t connections_per_address = 20'000;  // whole sites stand behind one address
+  std::size_t connects_in_flight = 4'000;        // authentications at a time; more are answered "unavailable"
+  std::size_t in_flight_per_device = 16;         // unanswered requests of one device; then its socket is left unread
+  std::size_t bad_credentials_per_address = 50;  // within bad_credentials_window; then the address is shut out
   Duration bad_credentials_window{60'000};
   Duration bad_credentials_pause{30'000};
-  std::size_t takeovers_per_device = 10;               // within takeover_window; two devices with one identity evict each other
+  std::size_t takeovers_per_device = 10;  // within takeover_window; two devices with one identity evict each other
   Duration takeover_window{60'000};
-  std::size_t tracked_addresses = 65'536;              // addresses with failures that are remembered
+  std::size_t tracked_addresses = 65'536;  // addresses with failures that are remembered
 };
 
 }  // namespace godwit::hub

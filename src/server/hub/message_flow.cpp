@@ -1,5 +1,5 @@
-// What a connected device asks for: subscriptions, its twin, reported patches, telemetry. Requests that need the store are
-// counted at the session; above the bound its socket is left unread.
+// What a connected device asks for: subscriptions, its twin, reported patches, telemetry. Requests that need the store
+// are counted at the session; above the bound its socket is left unread.
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -12,7 +12,10 @@ namespace {
 
 constexpr std::uint8_t kSubscriptionRefused = 0x80;
 
-struct TwinError { int status; int error_code; };
+struct TwinError {
+  int status;
+  int error_code;
+};
 
 /// The numbers that clients of an IoT hub know.
 TwinError twin_error(Code code) {
@@ -34,7 +37,8 @@ Result<std::optional<std::uint64_t>> read_version(const std::optional<std::strin
   if (!text) return std::optional<std::uint64_t>{};
   std::uint64_t version = 0;
   const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), version);
-  if (problem != std::errc{} || end != text->data() + text->size()) return fail(Code::invalid_argument, "$version is not a number");
+  if (problem != std::errc{} || end != text->data() + text->size())
+    return fail(Code::invalid_argument, "$version is not a number");
   return std::optional{version};
 }
 
@@ -75,17 +79,22 @@ void HubCore::on_unsubscribe(Session& session, const mqtt::Unsubscribe& unsubscr
     device.subscriptions = static_cast<std::uint8_t>(device.subscriptions & ~static_cast<std::uint8_t>(*subscription));
   }
   device.granted_qos &= device.subscriptions;
-  change_subscriptions(session, mqtt::UnsubscribeAck{.packet_id = unsubscribe.packet_id}, !device.is_clean && device.subscriptions != before, false);
+  change_subscriptions(session, mqtt::UnsubscribeAck{.packet_id = unsubscribe.packet_id},
+                       !device.is_clean && device.subscriptions != before, false);
 }
 
-/// Sends `answer` once the subscriptions are durable, and the desired section if the device has not seen its version here:
-/// a change between its last look and this subscription would be lost to it otherwise.
+/// Sends `answer` once the subscriptions are durable, and the desired section if the device has not seen its version
+/// here: a change between its last look and this subscription would be lost to it otherwise.
 void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool is_stored, bool wants_desired) {
   if (!is_stored && !wants_desired) return session.send(answer);
-  struct Desired { std::string payload; std::uint64_t version = 0; };
+  struct Desired {
+    std::string payload;
+    std::uint64_t version = 0;
+  };
   const auto desired = std::make_shared<Desired>();
   const DeviceId id = *session.device.id;
-  auto job = [id, desired, is_stored, wants_desired, mask = session.device.subscriptions, qos = session.device.granted_qos](store::Records& records) -> Result<void> {
+  auto job = [id, desired, is_stored, wants_desired, mask = session.device.subscriptions,
+              qos = session.device.granted_qos](store::Records& records) -> Result<void> {
     if (is_stored) {
       GODWIT_TRY(auto stored, records.devices().find_session(id));
       if (!stored) return fail(Code::not_found, "the device was removed");
@@ -99,9 +108,11 @@ void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool i
     *desired = {.payload = json::print(twin->twin.desired.with_version()), .version = twin->twin.desired.version};
     return {};
   };
-  auto then = [this, self = session.shared_from_this(), desired, answer = std::move(answer)](const Result<void>& outcome) {
+  auto then = [this, self = session.shared_from_this(), desired,
+               answer = std::move(answer)](const Result<void>& outcome) {
     if (!outcome && self->is_live()) {
-      log_.warning("hub.store_failed", {{"what", "subscribe"}, {"device", self->device.id->str()}, {"error", outcome.error().message}});
+      log_.warning("hub.store_failed",
+                   {{"what", "subscribe"}, {"device", self->device.id->str()}, {"error", outcome.error().message}});
       self->end("the subscription could not be stored");
     }
     if (self->is_live()) {
@@ -126,11 +137,13 @@ void HubCore::send_desired(Session& session, const std::string& payload, std::ui
 
 void HubCore::on_publish(Session& session, mqtt::Publish publish) {
   const auto give_up = [&](const std::string& reason) {
-    log_.warning("hub.bad_publish", {{"device", session.device.id->str()}, {"topic", publish.topic.substr(0, 200)}, {"reason", reason}});
+    log_.warning("hub.bad_publish",
+                 {{"device", session.device.id->str()}, {"topic", publish.topic.substr(0, 200)}, {"reason", reason}});
     session.end(reason);
   };
   if (publish.qos == 2) return give_up("a PUBLISH with QoS 2 came, which is not spoken here");
-  if (publish.payload.size() > options_.limits.payload_bytes) return give_up("a payload above " + std::to_string(options_.limits.payload_bytes) + " bytes came");
+  if (publish.payload.size() > options_.limits.payload_bytes)
+    return give_up("a payload above " + std::to_string(options_.limits.payload_bytes) + " bytes came");
   const DeviceTopic topic = read_topic(publish.topic, *session.device.id);
   if (topic.request == Request::unknown) return give_up("a PUBLISH to an unknown topic came");
   // The true answer of a twin request is its response; PUBACK only says that the request arrived.
@@ -147,17 +160,22 @@ void HubCore::on_publish(Session& session, mqtt::Publish publish) {
 
 void HubCore::get_twin(Session& session, const DeviceTopic& topic) {
   ++counts_.twin_gets;
-  struct Answer { std::string payload; std::uint64_t desired_version = 0; };
+  struct Answer {
+    std::string payload;
+    std::uint64_t desired_version = 0;
+  };
   const auto answer = std::make_shared<Answer>();
   const DeviceId id = *session.device.id;
   auto job = [id, answer](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto record, records.devices().find_twin(id));
     if (!record) return fail(Code::not_found, "device '" + id.str() + "' does not exist");
-    const json::Object body{{"desired", record->twin.desired.with_version()}, {"reported", record->twin.reported.with_version()}};
+    const json::Object body{{"desired", record->twin.desired.with_version()},
+                            {"reported", record->twin.reported.with_version()}};
     *answer = {.payload = json::print(body), .desired_version = record->twin.desired.version};
     return {};
   };
-  auto then = [this, self = session.shared_from_this(), answer, request_id = topic.request_id](const Result<void>& outcome) {
+  auto then = [this, self = session.shared_from_this(), answer,
+               request_id = topic.request_id](const Result<void>& outcome) {
     if (!outcome) {
       respond_error(*self, request_id, outcome.error());
     } else {
@@ -181,14 +199,18 @@ void HubCore::patch_reported(Session& session, const DeviceTopic& topic, std::st
   session.begin_work();
   ++session.device.writes_in_flight;
   submit(
-      [this, id = *session.device.id, patch = std::make_shared<const json::Object>(*std::move(patch)), version = *if_version, new_version](store::Records& records) -> Result<void> {
+      [this, id = *session.device.id, patch = std::make_shared<const json::Object>(*std::move(patch)),
+       version = *if_version, new_version](store::Records& records) -> Result<void> {
         GODWIT_TRY(*new_version, registry_.patch_reported(records, id, *patch, version));
         return {};
       },
-      [this, self = session.shared_from_this(), new_version, request_id = topic.request_id](const Result<void>& outcome) {
+      [this, self = session.shared_from_this(), new_version,
+       request_id = topic.request_id](const Result<void>& outcome) {
         --self->device.writes_in_flight;
-        if (outcome) respond(*self, mqtt::Publish{.topic = twin_response_topic(204, request_id, *new_version)});
-        else respond_error(*self, request_id, outcome.error());
+        if (outcome)
+          respond(*self, mqtt::Publish{.topic = twin_response_topic(204, request_id, *new_version)});
+        else
+          respond_error(*self, request_id, outcome.error());
         self->end_work();
       });
 }
@@ -199,9 +221,15 @@ void HubCore::respond(Session& session, const mqtt::Publish& publish) {
 
 void HubCore::respond_error(Session& session, const std::string& request_id, const Error& error) {
   const TwinError numbers = twin_error(error.code);
-  const json::Object body{{"errorCode", numbers.error_code}, {"trackingId", random_guid()}, {"message", error.message}, {"timestampUtc", format_time(clock_.now())}};
-  if (numbers.status >= 500) log_.warning("hub.store_failed", {{"what", "twin request"}, {"device", session.device.id->str()}, {"error", error.message}});
-  respond(session, mqtt::Publish{.topic = twin_response_topic(numbers.status, request_id), .payload = json::print(body)});
+  const json::Object body{{"errorCode", numbers.error_code},
+                          {"trackingId", random_guid()},
+                          {"message", error.message},
+                          {"timestampUtc", format_time(clock_.now())}};
+  if (numbers.status >= 500)
+    log_.warning("hub.store_failed",
+                 {{"what", "twin request"}, {"device", session.device.id->str()}, {"error", error.message}});
+  respond(session,
+          mqtt::Publish{.topic = twin_response_topic(numbers.status, request_id), .payload = json::print(body)});
 }
 
 }  // namespace godwit::hub

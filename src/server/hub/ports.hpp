@@ -16,9 +16,11 @@ class TwinObserver {
   [[nodiscard]] virtual Result<void> on_device_created(store::Records& records, const DeviceId& id) = 0;
   [[nodiscard]] virtual Result<void> on_device_removed(store::Records& records, const DeviceId& id) = 0;
   /// `twin` is the state after the change.
-  [[nodiscard]] virtual Result<void> on_reported(store::Records& records, const DeviceId& id, const twin::Twin& twin, const json::Object& patch) = 0;
+  [[nodiscard]] virtual Result<void> on_reported(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+                                                 const json::Object& patch) = 0;
   [[nodiscard]] virtual Result<void> on_tags(store::Records& records, const DeviceId& id, const twin::Twin& twin) = 0;
-  [[nodiscard]] virtual Result<void> on_connected(store::Records& records, const DeviceId& id, const std::string& model_id) = 0;
+  [[nodiscard]] virtual Result<void> on_connected(store::Records& records, const DeviceId& id,
+                                                  const std::string& model_id) = 0;
 };
 
 }  // namespace godwit::hub

@@ -12,13 +12,18 @@ constexpr std::size_t kSmallestKey = 16;
 constexpr std::size_t kLargestKey = 64;
 constexpr std::size_t kStatusReasonLimit = 128;
 
-tl::unexpected<Error> no_such_device(const DeviceId& id) { return fail(Code::not_found, "device '" + id.str() + "' does not exist"); }
+tl::unexpected<Error> no_such_device(const DeviceId& id) {
+  return fail(Code::not_found, "device '" + id.str() + "' does not exist");
+}
 
 Result<void> check_identity(const NewIdentity& wanted) {
-  for (const auto& [key, name] : {std::pair{&wanted.primary_key, "primary"}, std::pair{&wanted.secondary_key, "secondary"}})
+  for (const auto& [key, name] :
+       {std::pair{&wanted.primary_key, "primary"}, std::pair{&wanted.secondary_key, "secondary"}})
     if (!key->empty() && (key->size() < kSmallestKey || key->size() > kLargestKey))
-      return fail(Code::invalid_argument, std::string("the ") + name + " key has " + std::to_string(key->size()) + " bytes; 16 to 64 are allowed");
-  if (wanted.status_reason.size() > kStatusReasonLimit) return fail(Code::too_large, "the status reason has more than 128 bytes");
+      return fail(Code::invalid_argument, std::string("the ") + name + " key has " + std::to_string(key->size()) +
+                                              " bytes; 16 to 64 are allowed");
+  if (wanted.status_reason.size() > kStatusReasonLimit)
+    return fail(Code::too_large, "the status reason has more than 128 bytes");
   return {};
 }
 
@@ -26,7 +31,8 @@ std::string key_or_random(const std::string& key) { return key.empty() ? random_
 
 Result<void> check_etag(std::optional<std::uint64_t> wanted, std::uint64_t present, std::string_view what) {
   if (!wanted || *wanted == present) return {};
-  return fail(Code::precondition_failed, std::string(what) + " is at " + std::to_string(present) + ", not at " + std::to_string(*wanted));
+  return fail(Code::precondition_failed,
+              std::string(what) + " is at " + std::to_string(present) + ", not at " + std::to_string(*wanted));
 }
 
 /// What a device is told: the patch as it was written (nulls kept) and the version it leads to.
@@ -56,7 +62,8 @@ Result<store::DeviceIdentity> Registry::create(store::Records& records, const Ne
   return identity;
 }
 
-Result<store::DeviceIdentity> Registry::update(store::Records& records, const NewIdentity& wanted, std::optional<std::uint64_t> if_etag) const {
+Result<store::DeviceIdentity> Registry::update(store::Records& records, const NewIdentity& wanted,
+                                               std::optional<std::uint64_t> if_etag) const {
   GODWIT_TRY_VOID(check_identity(wanted));
   GODWIT_TRY(auto found, records.devices().find_identity(wanted.id));
   if (!found) return no_such_device(wanted.id);
@@ -71,7 +78,9 @@ Result<store::DeviceIdentity> Registry::update(store::Records& records, const Ne
   ++identity.etag;
   GODWIT_TRY_VOID(records.devices().update_identity(identity));
   if (!identity.is_enabled || has_new_keys)
-    records.after_commit([drop = drop_, id = identity.id, why = std::string(identity.is_enabled ? "the keys of the device were changed" : "the device was disabled")] { drop(id, why); });
+    records.after_commit([drop = drop_, id = identity.id,
+                          why = std::string(identity.is_enabled ? "the keys of the device were changed"
+                                                                : "the device was disabled")] { drop(id, why); });
   return identity;
 }
 
@@ -85,7 +94,8 @@ Result<void> Registry::remove(store::Records& records, const DeviceId& id, std::
   return {};
 }
 
-Result<store::TwinRecord> Registry::change_twin(store::Records& records, const DeviceId& id, const TwinChange& change) const {
+Result<store::TwinRecord> Registry::change_twin(store::Records& records, const DeviceId& id,
+                                                const TwinChange& change) const {
   GODWIT_TRY(auto found, records.devices().find_twin(id));
   if (!found) return no_such_device(id);
   store::TwinRecord record = *std::move(found);
@@ -98,9 +108,11 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const D
     record.twin.tags = std::move(tags);
   }
   if (change.desired) {
-    if (auto checked = twin::check_patch(*change.desired, limits_); !checked) return with_context("desired", checked.error());
+    if (auto checked = twin::check_patch(*change.desired, limits_); !checked)
+      return with_context("desired", checked.error());
     const WallTime now = clock_.now();
-    auto changed = change.is_replace ? twin::replace(record.twin.desired, *change.desired, now, limits_) : twin::merge(record.twin.desired, *change.desired, now, limits_);
+    auto changed = change.is_replace ? twin::replace(record.twin.desired, *change.desired, now, limits_)
+                                     : twin::merge(record.twin.desired, *change.desired, now, limits_);
     if (!changed) return with_context("desired", changed.error());
   }
   ++record.version;
@@ -108,13 +120,15 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const D
   if (change.tags) GODWIT_TRY_VOID(observer_.on_tags(records, id, record.twin));
   if (change.desired) {
     const std::uint64_t version = record.twin.desired.version;
-    std::string payload = change.is_replace ? json::print(record.twin.desired.with_version()) : patch_payload(*change.desired, version);
+    std::string payload =
+        change.is_replace ? json::print(record.twin.desired.with_version()) : patch_payload(*change.desired, version);
     records.after_commit([push = push_, id, payload = std::move(payload), version] { push(id, payload, version); });
   }
   return record;
 }
 
-Result<std::uint64_t> Registry::patch_reported(store::Records& records, const DeviceId& id, const json::Object& patch, std::optional<std::uint64_t> if_version) const {
+Result<std::uint64_t> Registry::patch_reported(store::Records& records, const DeviceId& id, const json::Object& patch,
+                                               std::optional<std::uint64_t> if_version) const {
   GODWIT_TRY(auto found, records.devices().find_twin(id));
   if (!found) return no_such_device(id);
   store::TwinRecord& record = *found;

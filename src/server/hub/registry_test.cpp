@@ -102,12 +102,15 @@ TEST_F(RegistryTest, an_update_checks_the_etag_and_drops_a_device_that_may_not_s
   EXPECT_TRUE(doings().empty());
   ASSERT_TRUE(update({.id = device_id("dev1"), .primary_key = "fedcba9876543210"}, std::nullopt));
   ASSERT_TRUE(update({.id = device_id("dev1"), .is_enabled = false}, std::nullopt));
-  EXPECT_EQ(doings(), (std::vector<std::string>{"drop dev1 the keys of the device were changed", "drop dev1 the device was disabled"}));
+  EXPECT_EQ(doings(), (std::vector<std::string>{"drop dev1 the keys of the device were changed",
+                                                "drop dev1 the device was disabled"}));
 }
 
 TEST_F(RegistryTest, removing_tells_the_observer_and_drops_the_device) {
   create("dev1", {.id = device_id("x")});
-  const auto remove = [&](std::optional<std::uint64_t> etag) { return run([&](store::Records& r) { return registry_.remove(r, device_id("dev1"), etag); }); };
+  const auto remove = [&](std::optional<std::uint64_t> etag) {
+    return run([&](store::Records& r) { return registry_.remove(r, device_id("dev1"), etag); });
+  };
   EXPECT_EQ(remove(7).error().code, Code::precondition_failed);
   ASSERT_TRUE(remove(1));
   EXPECT_EQ(remove(std::nullopt).error().code, Code::not_found);
@@ -121,7 +124,8 @@ TEST_F(RegistryTest, a_desired_patch_is_pushed_as_written_with_its_version) {
   ASSERT_TRUE(change("dev1", {.desired = parsed(R"({"a":{"b":null},"$version":99,"$metadata":{}})")}));
   EXPECT_EQ(twin_.version, 3U);
   EXPECT_EQ(json::print(twin_.twin.desired.values), R"({"a":{"c":2}})");
-  EXPECT_EQ(doings(), (std::vector<std::string>{R"(push dev1 {"a":{"b":1,"c":2},"$version":2} 2)", R"(push dev1 {"a":{"b":null},"$version":3} 3)"}));
+  EXPECT_EQ(doings(), (std::vector<std::string>{R"(push dev1 {"a":{"b":1,"c":2},"$version":2} 2)",
+                                                R"(push dev1 {"a":{"b":null},"$version":3} 3)"}));
 }
 
 TEST_F(RegistryTest, a_replaced_section_is_pushed_whole) {
@@ -136,7 +140,8 @@ TEST_F(RegistryTest, a_replaced_section_is_pushed_whole) {
 
 TEST_F(RegistryTest, a_change_that_is_refused_pushes_nothing_and_changes_nothing) {
   create("dev1", {.id = device_id("x")});
-  EXPECT_EQ(change("dev1", {.tags = parsed(R"({"t":1})"), .desired = parsed(R"({"a b":1})")}).error().code, Code::invalid_argument);
+  EXPECT_EQ(change("dev1", {.tags = parsed(R"({"t":1})"), .desired = parsed(R"({"a b":1})")}).error().code,
+            Code::invalid_argument);
   EXPECT_EQ(change("dev1", {.desired = parsed(R"({"a":1})"), .if_version = 5}).error().code, Code::precondition_failed);
   EXPECT_EQ(change("dev9", {.desired = parsed(R"({"a":1})")}).error().code, Code::not_found);
   json::Object large;

@@ -10,7 +10,12 @@ constexpr int kPacketsPerTurn = 64;
 }  // namespace
 
 Session::Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwner& owner, const Limits& limits)
-    : owner_(owner), limits_(limits), connection_(std::move(socket), tls), phase_since_(owner.monotonic()), last_heard_(phase_since_), last_write_(phase_since_) {}
+    : owner_(owner),
+      limits_(limits),
+      connection_(std::move(socket), tls),
+      phase_since_(owner.monotonic()),
+      last_heard_(phase_since_),
+      last_write_(phase_since_) {}
 
 void Session::start() {
   connection_.start_handshake([self = shared_from_this()](Result<void> outcome) {
@@ -56,14 +61,16 @@ std::string Session::overdue(Duration now, WallTime wall_now) const {
   switch (phase_) {
     case Phase::shaking_hands: return in_phase > limits_.handshake_time ? "the TLS handshake took too long" : "";
     case Phase::awaiting_connect: return in_phase > limits_.connect_time ? "no CONNECT came in time" : "";
-    case Phase::authenticating: return in_phase > limits_.authentication_time ? "the device could not be looked up in time" : "";
+    case Phase::authenticating:
+      return in_phase > limits_.authentication_time ? "the device could not be looked up in time" : "";
     case Phase::flushing: return in_phase > limits_.flush_time ? "the peer did not take the last bytes" : "";
     case Phase::ended: return "";
     case Phase::connected: break;
   }
   if (unsent() > 0 && now - last_write_ > limits_.write_stall_time) return "the device takes no more bytes";
   // While requests wait for the store it is we who do not read: silence is then not the device's.
-  if (in_flight_ < limits_.in_flight_per_device && now - last_heard_ > device.silence_limit) return "nothing was heard within the keep-alive time";
+  if (in_flight_ < limits_.in_flight_per_device && now - last_heard_ > device.silence_limit)
+    return "nothing was heard within the keep-alive time";
   if (wall_now >= device.expiry) return "the token expired";
   return "";
 }
@@ -75,7 +82,8 @@ void Session::send(const mqtt::Packet& packet) {
   if (unsent() == 0) last_write_ = owner_.monotonic();
   outgoing_ += mqtt::encode(packet);
   if (!is_waiting_to_write_) flush();
-  if (phase_ != Phase::ended && unsent() > limits_.outgoing_bytes) end("the device reads too slowly: " + std::to_string(unsent()) + " bytes wait for it");
+  if (phase_ != Phase::ended && unsent() > limits_.outgoing_bytes)
+    end("the device reads too slowly: " + std::to_string(unsent()) + " bytes wait for it");
 }
 
 void Session::flush() {

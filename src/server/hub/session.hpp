@@ -1,6 +1,7 @@
 // One device's connection: TLS, MQTT framing, an outgoing buffer with a bound, and what the hub knows about the peer.
-// It decides nothing: whole packets go to the SessionOwner, which also ends it. No timers: the owner looks at the times.
-// Belongs to the hub's loop; kept alive by shared_ptr until its last callback has run. Holds no buffers while idle.
+// It decides nothing: whole packets go to the SessionOwner, which also ends it. No timers: the owner looks at the
+// times. Belongs to the hub's loop; kept alive by shared_ptr until its last callback has run. Holds no buffers while
+// idle.
 #pragma once
 
 #include <memory>
@@ -63,10 +64,10 @@ class Session : public std::enable_shared_from_this<Session> {
     bool has_will = false;
     std::uint8_t subscriptions = 0;
     std::uint8_t granted_qos = 0;
-    Duration silence_limit{};              // from keep-alive; 0 before CONNECT
-    WallTime expiry{};                     // of the token, slack included
-    std::uint64_t desired_seen = 1;        // highest desired version sent here; a fresh, empty section is 1
-    std::size_t writes_in_flight = 0;      // reported patches not yet durable
+    Duration silence_limit{};          // from keep-alive; 0 before CONNECT
+    WallTime expiry{};                 // of the token, slack included
+    std::uint64_t desired_seen = 1;    // highest desired version sent here; a fresh, empty section is 1
+    std::size_t writes_in_flight = 0;  // reported patches not yet durable
     WallTime last_activity{};
     bool is_activity_unsaved = false;
   };
@@ -86,15 +87,15 @@ class Session : public std::enable_shared_from_this<Session> {
   SessionOwner& owner_;
   const Limits& limits_;
   net::Connection connection_;
-  std::string incoming_;         // the beginning of a packet, or packets that may not be taken yet
+  std::string incoming_;  // the beginning of a packet, or packets that may not be taken yet
   std::string outgoing_;
-  std::size_t sent_ = 0;         // of outgoing_
+  std::size_t sent_ = 0;  // of outgoing_
   std::string end_reason_;
   Duration phase_since_{};
   Duration last_heard_{};
   Duration last_write_{};
   std::uint32_t in_flight_ = 0;
-  int packets_left_ = 0;         // of this turn: one busy device must not starve the others
+  int packets_left_ = 0;  // of this turn: one busy device must not starve the others
   Phase phase_ = Phase::shaking_hands;
   bool is_pumping_ = false;
   bool is_waiting_to_read_ = false;

@@ -1,5 +1,5 @@
-// For tests of this room: a hub on a free port over a real store in a throw-away folder, a clock that can be moved from any
-// thread, an observer that remembers, and a blocking MQTT device on a raw TLS client.
+// For tests of this room: a hub on a free port over a real store in a throw-away folder, a clock that can be moved from
+// any thread, an observer that remembers, and a blocking MQTT device on a raw TLS client.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,7 +25,9 @@ inline constexpr const char* kHubName = "hub.example";
 
 class MovableClock final : public Clock {
  public:
-  WallTime now() const override { return WallTime{std::chrono::sys_days{std::chrono::year{2026} / 5 / 1}} + monotonic(); }
+  WallTime now() const override {
+    return WallTime{std::chrono::sys_days{std::chrono::year{2026} / 5 / 1}} + monotonic();
+  }
   Duration monotonic() const override { return Duration{elapsed_.load()}; }
   void advance(Duration by) { elapsed_ += by.count(); }
 
@@ -60,11 +62,16 @@ class RememberingObserver final : public TwinObserver {
  public:
   Result<void> on_device_created(store::Records&, const DeviceId& id) override { return note("created " + id.str()); }
   Result<void> on_device_removed(store::Records&, const DeviceId& id) override { return note("removed " + id.str()); }
-  Result<void> on_reported(store::Records&, const DeviceId& id, const twin::Twin& twin, const json::Object& patch) override {
+  Result<void> on_reported(store::Records&, const DeviceId& id, const twin::Twin& twin,
+                           const json::Object& patch) override {
     return note("reported " + id.str() + " " + json::print(patch) + " -> " + std::to_string(twin.reported.version));
   }
-  Result<void> on_tags(store::Records&, const DeviceId& id, const twin::Twin& twin) override { return note("tags " + id.str() + " " + json::print(twin.tags)); }
-  Result<void> on_connected(store::Records&, const DeviceId& id, const std::string& model_id) override { return note("connected " + id.str() + " " + model_id); }
+  Result<void> on_tags(store::Records&, const DeviceId& id, const twin::Twin& twin) override {
+    return note("tags " + id.str() + " " + json::print(twin.tags));
+  }
+  Result<void> on_connected(store::Records&, const DeviceId& id, const std::string& model_id) override {
+    return note("connected " + id.str() + " " + model_id);
+  }
 
   [[nodiscard]] std::vector<std::string> events() const {
     const std::lock_guard lock(mutex_);
@@ -92,8 +99,8 @@ struct ConnectHow {
   bool is_clean = false;
   std::uint16_t keep_alive_seconds = 60;
   std::string hub = kHubName;
-  std::string client_id{};      // "" = the device id
-  std::string scope{};          // "" = the right one
+  std::string client_id{};  // "" = the device id
+  std::string scope{};      // "" = the right one
   std::int64_t expiry = 4'102'444'800;
   std::string query = "?api-version=2021-04-12&model-id=dtmi:azure:iot:deviceUpdateModel;3";
   std::optional<mqtt::Will> will{};
@@ -103,7 +110,8 @@ struct ConnectHow {
 /// A device that waits for answers. `key` is raw.
 class TestDevice {
  public:
-  TestDevice(std::uint16_t port, std::string id, std::string key) : port_(port), id_(std::move(id)), key_(std::move(key)) {}
+  TestDevice(std::uint16_t port, std::string id, std::string key)
+      : port_(port), id_(std::move(id)), key_(std::move(key)) {}
 
   bool open(const ConnectHow& how = {}) {
     if (!peer.dial(port_, how.receive_buffer) || !peer.start_tls()) return false;
@@ -117,7 +125,9 @@ class TestDevice {
     return ack.value_or(mqtt::ConnectAck{.code = mqtt::ConnectReturn::bad_identifier});
   }
   mqtt::Connect connect_packet(const ConnectHow& how) const {
-    mqtt::Connect packet{.clean_session = how.is_clean, .keep_alive_seconds = how.keep_alive_seconds, .client_id = how.client_id.empty() ? id_ : how.client_id};
+    mqtt::Connect packet{.clean_session = how.is_clean,
+                         .keep_alive_seconds = how.keep_alive_seconds,
+                         .client_id = how.client_id.empty() ? id_ : how.client_id};
     packet.user_name = how.hub + "/" + id_ + "/" + how.query;
     packet.password = trust::make_sas(how.scope.empty() ? how.hub + "/devices/" + id_ : how.scope, key_, how.expiry);
     packet.will = how.will;
@@ -136,7 +146,8 @@ class TestDevice {
     return ack.value_or(mqtt::SubscribeAck{});
   }
   void subscribe_twin() {
-    subscribe({{.filter = "$iothub/twin/res/#", .qos = 0}, {.filter = "$iothub/twin/PATCH/properties/desired/#", .qos = 0}});
+    subscribe(
+        {{.filter = "$iothub/twin/res/#", .qos = 0}, {.filter = "$iothub/twin/PATCH/properties/desired/#", .qos = 0}});
   }
 
   /// The next packet, nullopt when none comes in time or the hub closed.
@@ -219,14 +230,18 @@ class HubTest : public testing::Test {
   }
   void add_device(const std::string& id) {
     write([&](store::Records& records) -> Result<void> {
-      GODWIT_TRY(const auto identity, hub_->registry().create(records, {.id = device_id(id), .primary_key = key_of(id), .secondary_key = "second-" + key_of(id)}));
+      GODWIT_TRY(const auto identity, hub_->registry().create(records, {.id = device_id(id),
+                                                                        .primary_key = key_of(id),
+                                                                        .secondary_key = "second-" + key_of(id)}));
       return {};
     });
   }
   void desire(const std::string& id, const std::string& patch, bool is_replace = false) {
     write([&](store::Records& records) -> Result<void> {
       GODWIT_TRY(auto object, json::parse_object(patch));
-      GODWIT_TRY(const auto twin, hub_->registry().change_twin(records, device_id(id), {.desired = std::move(object), .is_replace = is_replace}));
+      GODWIT_TRY(const auto twin,
+                 hub_->registry().change_twin(records, device_id(id),
+                                              {.desired = std::move(object), .is_replace = is_replace}));
       return {};
     });
   }
@@ -256,7 +271,7 @@ class HubTest : public testing::Test {
   RememberingObserver observer_;
   Options options_;
   std::unique_ptr<net::TlsContext> tls_;
-  std::unique_ptr<Hub> hub_;                  // destroyed after the store: jobs of the registry refer to it
+  std::unique_ptr<Hub> hub_;  // destroyed after the store: jobs of the registry refer to it
   std::unique_ptr<store::Store> store_;
 };
 

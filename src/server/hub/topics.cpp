@@ -66,10 +66,12 @@ std::optional<Subscription> read_filter(std::string_view filter, const DeviceId&
 
 DeviceTopic read_topic(std::string_view topic, const DeviceId& id) {
   if (topic.starts_with(kTwinGet)) return with_parameters(Request::twin_get, topic.substr(kTwinGet.size()));
-  if (topic.starts_with(kReportedPatch)) return with_parameters(Request::reported_patch, topic.substr(kReportedPatch.size()));
+  if (topic.starts_with(kReportedPatch))
+    return with_parameters(Request::reported_patch, topic.substr(kReportedPatch.size()));
   if (topic.starts_with(kMethodResponse)) return read_method_response(topic.substr(kMethodResponse.size()));
   const auto rest = behind_device(topic, id);
-  if (rest && (*rest == "messages/events" || rest->starts_with("messages/events/"))) return {.request = Request::telemetry};
+  if (rest && (*rest == "messages/events" || rest->starts_with("messages/events/")))
+    return {.request = Request::telemetry};
   return {};
 }
 
@@ -80,6 +82,8 @@ std::string twin_response_topic(int status, std::string_view request_id, std::op
   return topic;
 }
 
-std::string desired_patch_topic(std::uint64_t version) { return "$iothub/twin/PATCH/properties/desired/?$version=" + std::to_string(version); }
+std::string desired_patch_topic(std::uint64_t version) {
+  return "$iothub/twin/PATCH/properties/desired/?$version=" + std::to_string(version);
+}
 
 }  // namespace godwit::hub

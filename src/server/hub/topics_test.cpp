@@ -12,7 +12,8 @@ TEST(Topics, the_documented_filters_are_known_and_others_are_not) {
   EXPECT_EQ(read_filter("$iothub/twin/PATCH/properties/desired/#", kDevice), Subscription::twin_desired);
   EXPECT_EQ(read_filter("$iothub/methods/POST/#", kDevice), Subscription::methods);
   EXPECT_EQ(read_filter("devices/dev1/messages/devicebound/#", kDevice), Subscription::device_bound);
-  for (const char* filter : {"#", "+", "$iothub/#", "$iothub/twin/res/+", "devices/dev2/messages/devicebound/#", "devices/+/messages/devicebound/#", "devices/dev1/#", "devices/dev1"})
+  for (const char* filter : {"#", "+", "$iothub/#", "$iothub/twin/res/+", "devices/dev2/messages/devicebound/#",
+                             "devices/+/messages/devicebound/#", "devices/dev1/#", "devices/dev1"})
     EXPECT_FALSE(read_filter(filter, kDevice)) << filter;
 }
 
@@ -60,8 +61,11 @@ TEST(Topics, a_method_response_carries_any_integer_status) {
 }
 
 TEST(Topics, everything_else_is_unknown) {
-  for (const std::string& topic : {std::string("$iothub/twin/GET/"), std::string("$iothub/twin/GET/?rid=1"), std::string("$iothub/twin/GET/?$version=1"), std::string("$iothub/twin/res/200/?$rid=1"),
-                                   std::string("$iothub/twin/PATCH/properties/desired/?$rid=1"), std::string("foo"), std::string("$SYS/x"), "$iothub/twin/GET/?$rid=" + std::string(300, 'r')})
+  for (const std::string& topic :
+       {std::string("$iothub/twin/GET/"), std::string("$iothub/twin/GET/?rid=1"),
+        std::string("$iothub/twin/GET/?$version=1"), std::string("$iothub/twin/res/200/?$rid=1"),
+        std::string("$iothub/twin/PATCH/properties/desired/?$rid=1"), std::string("foo"), std::string("$SYS/x"),
+        "$iothub/twin/GET/?$rid=" + std::string(300, 'r')})
     EXPECT_EQ(read_topic(topic, kDevice).request, Request::unknown) << topic.substr(0, 60);
 }
 

@@ -1,5 +1,5 @@
-// Goal: a connected device sees its twin as an IoT hub shows it. Method: a real hub over a real store, devices on raw TLS;
-// the test writes as the service does.
+// Goal: a connected device sees its twin as an IoT hub shows it. Method: a real hub over a real store, devices on raw
+// TLS; the test writes as the service does.
 #include "server/hub/test_hub.hpp"
 
 namespace godwit::hub {
@@ -24,7 +24,8 @@ TEST_F(TwinFlow, get_answers_with_both_sections_and_the_request_id_as_sent) {
   device.connect();
   device.subscribe({{.filter = "$iothub/twin/res/#", .qos = 1}});
   ASSERT_TRUE(device.publish("$iothub/twin/GET/?$rid=2c%20-1", " "));
-  EXPECT_EQ(device.take_publish(), R"($iothub/twin/res/200/?$rid=2c%20-1|{"desired":{"a":{"b":1},"$version":2},"reported":{"$version":1}})");
+  EXPECT_EQ(device.take_publish(),
+            R"($iothub/twin/res/200/?$rid=2c%20-1|{"desired":{"a":{"b":1},"$version":2},"reported":{"$version":1}})");
 }
 
 TEST_F(TwinFlow, a_reported_patch_is_merged_acknowledged_and_told_to_the_service) {
@@ -36,7 +37,8 @@ TEST_F(TwinFlow, a_reported_patch_is_merged_acknowledged_and_told_to_the_service
   ASSERT_TRUE(device.publish(kReported + "2", R"({"x":{"y":null}})"));
   EXPECT_EQ(device.take_publish(), "$iothub/twin/res/204/?$rid=2&$version=3|");
   ASSERT_TRUE(device.publish("$iothub/twin/GET/?$rid=3"));
-  EXPECT_EQ(device.take_publish(), R"($iothub/twin/res/200/?$rid=3|{"desired":{"$version":1},"reported":{"x":{"z":2},"$version":3}})");
+  EXPECT_EQ(device.take_publish(),
+            R"($iothub/twin/res/200/?$rid=3|{"desired":{"$version":1},"reported":{"x":{"z":2},"$version":3}})");
   EXPECT_EQ(observer_.events().back(), R"(reported dev1 {"x":{"y":null}} -> 3)");
 }
 
@@ -62,7 +64,8 @@ TEST_F(TwinFlow, patches_that_break_the_rules_are_400_and_the_connection_stays) 
   TestDevice device = this->device("dev1");
   device.connect();
   device.subscribe({{.filter = "$iothub/twin/res/#", .qos = 0}});
-  for (const std::string& payload : {std::string("{"), std::string("[1]"), std::string(""), std::string(R"({"a b":1})"), std::string(R"({"a":1,"a":2})"), R"({"a":")" + std::string(5000, 'x') + "\"}"}) {
+  for (const std::string& payload : {std::string("{"), std::string("[1]"), std::string(""), std::string(R"({"a b":1})"),
+                                     std::string(R"({"a":1,"a":2})"), R"({"a":")" + std::string(5000, 'x') + "\"}"}) {
     ASSERT_TRUE(device.publish(kReported + "1", payload));
     const auto answer = device.take<mqtt::Publish>();
     ASSERT_TRUE(answer) << payload.substr(0, 20);
@@ -93,7 +96,10 @@ TEST_F(TwinFlow, answers_keep_the_order_of_requests_and_a_get_sees_the_patch_bef
   device.subscribe({{.filter = "$iothub/twin/res/#", .qos = 0}});
   std::string burst;
   for (int i = 0; i < 100; ++i) {
-    burst += mqtt::encode(mqtt::Publish{.topic = kReported + std::to_string(i), .payload = "{\"n\":" + std::to_string(i) + "}", .qos = 1, .packet_id = static_cast<std::uint16_t>(i + 1)});
+    burst += mqtt::encode(mqtt::Publish{.topic = kReported + std::to_string(i),
+                                        .payload = "{\"n\":" + std::to_string(i) + "}",
+                                        .qos = 1,
+                                        .packet_id = static_cast<std::uint16_t>(i + 1)});
   }
   burst += mqtt::encode(mqtt::Publish{.topic = "$iothub/twin/GET/?$rid=get", .payload = ""});
   ASSERT_TRUE(device.peer.write(burst));
@@ -107,7 +113,8 @@ TEST_F(TwinFlow, answers_keep_the_order_of_requests_and_a_get_sees_the_patch_bef
     }
     const auto& publish = std::get<mqtt::Publish>(*packet);
     if (answers < 100) {
-      EXPECT_EQ(publish.topic, "$iothub/twin/res/204/?$rid=" + std::to_string(answers) + "&$version=" + std::to_string(answers + 2));
+      EXPECT_EQ(publish.topic,
+                "$iothub/twin/res/204/?$rid=" + std::to_string(answers) + "&$version=" + std::to_string(answers + 2));
     } else {
       EXPECT_EQ(publish.payload, R"({"desired":{"$version":1},"reported":{"n":99,"$version":101}})");
     }
@@ -131,7 +138,8 @@ TEST_F(TwinFlow, desired_changes_are_pushed_as_written) {
   device.connect();
   device.subscribe_twin();
   desire("dev1", R"({"a":{"b":1},"c":null})");
-  EXPECT_EQ(device.take_publish(), R"($iothub/twin/PATCH/properties/desired/?$version=2|{"a":{"b":1},"c":null,"$version":2})");
+  EXPECT_EQ(device.take_publish(),
+            R"($iothub/twin/PATCH/properties/desired/?$version=2|{"a":{"b":1},"c":null,"$version":2})");
   desire("dev1", R"({"only":true})", true);
   EXPECT_EQ(device.take_publish(), R"($iothub/twin/PATCH/properties/desired/?$version=3|{"only":true,"$version":3})");
   EXPECT_EQ(hub_->counters().desired_pushes, 2U);
@@ -203,7 +211,8 @@ TEST_F(TwinFlow, unsubscribing_is_durable_too) {
     TestDevice device = this->device("dev1");
     device.connect();
     device.subscribe_twin();
-    device.send(mqtt::Unsubscribe{.packet_id = 77, .filters = {"$iothub/twin/PATCH/properties/desired/#", "never/subscribed"}});
+    device.send(
+        mqtt::Unsubscribe{.packet_id = 77, .filters = {"$iothub/twin/PATCH/properties/desired/#", "never/subscribed"}});
     const auto ack = device.take<mqtt::UnsubscribeAck>();
     ASSERT_TRUE(ack);
     EXPECT_EQ(ack->packet_id, 77);
@@ -239,7 +248,12 @@ TEST_F(TwinFlow, telemetry_is_acknowledged_and_counted) {
 }
 
 TEST_F(TwinFlow, what_a_hub_does_not_speak_closes_the_connection_with_a_log_line) {
-  const struct { std::string topic; std::string payload; std::uint8_t qos; const char* reason; } cases[] = {
+  const struct {
+    std::string topic;
+    std::string payload;
+    std::uint8_t qos;
+    const char* reason;
+  } cases[] = {
       {"devices/dev2/messages/events/", "x", 0, "an unknown topic"},
       {"some/topic", "x", 1, "an unknown topic"},
       {"devices/dev1/messages/events/", "x", 2, "QoS 2"},

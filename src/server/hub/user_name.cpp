@@ -13,12 +13,16 @@ constexpr std::size_t kParameterLimit = 512;
 
 tl::unexpected<Error> refuse(std::string why) { return fail(Code::unauthorized, "the user name " + std::move(why)); }
 
-struct Halves { std::string_view path; std::string_view query; };
+struct Halves {
+  std::string_view path;
+  std::string_view query;
+};
 
 /// Ids may hold '?', so the query begins at the first "/?" or, where that is missing, at "?api-version=".
 Halves split_query(std::string_view text) {
   if (const auto at = text.find("/?"); at != std::string_view::npos) return {text.substr(0, at), text.substr(at + 2)};
-  if (const auto at = text.find("?api-version="); at != std::string_view::npos) return {text.substr(0, at), text.substr(at + 1)};
+  if (const auto at = text.find("?api-version="); at != std::string_view::npos)
+    return {text.substr(0, at), text.substr(at + 1)};
   if (text.ends_with('/')) text.remove_suffix(1);
   return {text, {}};
 }
@@ -30,12 +34,17 @@ Result<void> read_query(std::string_view query, UserName& out) {
     const auto equals = part.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view name = part.substr(0, equals);
-    std::string* slot = name == "api-version" ? &out.api_version : name == "model-id" ? &out.model_id : name == "DeviceClientType" ? &out.client_type : nullptr;
+    std::string* slot = name == "api-version"        ? &out.api_version
+                        : name == "model-id"         ? &out.model_id
+                        : name == "DeviceClientType" ? &out.client_type
+                                                     : nullptr;
     if (slot == nullptr) continue;
     const auto value = percent_decode(part.substr(equals + 1));
     if (!value || !is_valid_utf8(*value)) return refuse("has a broken value of " + std::string(name));
-    if (value->size() > kParameterLimit) return refuse("has a value of " + std::string(name) + " above " + std::to_string(kParameterLimit) + " bytes");
-    if (std::any_of(value->begin(), value->end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }))
+    if (value->size() > kParameterLimit)
+      return refuse("has a value of " + std::string(name) + " above " + std::to_string(kParameterLimit) + " bytes");
+    if (std::any_of(value->begin(), value->end(),
+                    [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }))
       return refuse("has a control character in " + std::string(name));
     *slot = *value;
   }
@@ -53,7 +62,8 @@ Result<std::string> decode_id(std::string_view text) {
 Result<UserName> parse_user_name(std::string_view text) {
   if (text.size() > kUserNameLimit) return refuse("is longer than " + std::to_string(kUserNameLimit) + " bytes");
   const auto first_slash = text.find('/');
-  if (first_slash == std::string_view::npos || first_slash == 0 || first_slash > kHubLimit) return refuse("does not begin with '<hub>/<device>'");
+  if (first_slash == std::string_view::npos || first_slash == 0 || first_slash > kHubLimit)
+    return refuse("does not begin with '<hub>/<device>'");
   const auto [path, query] = split_query(text.substr(first_slash + 1));
   const auto middle = path.find('/');
   GODWIT_TRY(const std::string device_text, decode_id(path.substr(0, middle)));
@@ -62,7 +72,8 @@ Result<UserName> parse_user_name(std::string_view text) {
   UserName name{.hub = std::string(text.substr(0, first_slash)), .device = *std::move(device), .module = {}};
   if (middle != std::string_view::npos) {
     GODWIT_TRY(name.module, decode_id(path.substr(middle + 1)));
-    if (const std::string reason = check_device_id(name.module); !reason.empty()) return refuse("names a module that " + reason);
+    if (const std::string reason = check_device_id(name.module); !reason.empty())
+      return refuse("names a module that " + reason);
   }
   GODWIT_TRY_VOID(read_query(query, name));
   return name;

@@ -11,7 +11,7 @@
 namespace godwit::hub {
 
 struct UserName {
-  std::string hub;            // as written; compare without case
+  std::string hub;  // as written; compare without case
   DeviceId device;
   std::string module;         // "" for a device
   std::string api_version{};  // "" if not given; unknown ones are accepted

@@ -6,7 +6,10 @@ namespace godwit::hub {
 namespace {
 
 TEST(UserName, what_the_node_client_sends_is_read_with_its_raw_model_id) {
-  const auto name = parse_user_name("contoso.example/dev1/?api-version=2021-04-12&model-id=dtmi:azure:iot:deviceUpdateModel;2&DeviceClientType=azure-iot-device%2F1.18.4%20(node%20v20)");
+  const auto name = parse_user_name(
+      "contoso.example/dev1/"
+      "?api-version=2021-04-12&model-id=dtmi:azure:iot:deviceUpdateModel;2&DeviceClientType=azure-iot-device%2F1.18.4%"
+      "20(node%20v20)");
   ASSERT_TRUE(name) << name.error().message;
   EXPECT_EQ(name->hub, "contoso.example");
   EXPECT_EQ(name->device.str(), "dev1");
@@ -17,7 +20,10 @@ TEST(UserName, what_the_node_client_sends_is_read_with_its_raw_model_id) {
 }
 
 TEST(UserName, what_the_c_client_sends_is_read_with_its_encoded_model_id_in_any_order) {
-  const auto name = parse_user_name("contoso.example/dev1/?api-version=2020-09-30&DeviceClientType=iothubclient%2f1.9.0&model-id=dtmi%3aazure%3aiot%3adeviceUpdateModel%3b3");
+  const auto name = parse_user_name(
+      "contoso.example/dev1/"
+      "?api-version=2020-09-30&DeviceClientType=iothubclient%2f1.9.0&model-id=dtmi%3aazure%3aiot%3adeviceUpdateModel%"
+      "3b3");
   ASSERT_TRUE(name);
   EXPECT_EQ(name->model_id, "dtmi:azure:iot:deviceUpdateModel;3");
 }
@@ -53,9 +59,11 @@ TEST(UserName, a_module_is_recognised) {
 }
 
 TEST(UserName, broken_ones_are_refused) {
-  for (const std::string& text : {std::string(""), std::string("dev1"), std::string("/dev1/?x=1"), std::string("h//?api-version=1"), std::string("h/de v/?api-version=1"),
-                                  std::string("h/d/m/x/?api-version=1"), std::string("h/d/?model-id=%zz"), std::string("h/d/?model-id=%07"), std::string("h/d/?model-id=%ff"),
-                                  "h/d/?model-id=" + std::string(600, 'm'), "h/" + std::string(200, 'd'), std::string(300, 'h') + "/d", "h/d/?a=" + std::string(5000, 'x')}) {
+  for (const std::string& text :
+       {std::string(""), std::string("dev1"), std::string("/dev1/?x=1"), std::string("h//?api-version=1"),
+        std::string("h/de v/?api-version=1"), std::string("h/d/m/x/?api-version=1"), std::string("h/d/?model-id=%zz"),
+        std::string("h/d/?model-id=%07"), std::string("h/d/?model-id=%ff"), "h/d/?model-id=" + std::string(600, 'm'),
+        "h/" + std::string(200, 'd'), std::string(300, 'h') + "/d", "h/d/?a=" + std::string(5000, 'x')}) {
     const auto name = parse_user_name(text);
     ASSERT_FALSE(name) << text.substr(0, 80);
     EXPECT_EQ(name.error().code, Code::unauthorized);

@@ -9,12 +9,15 @@ constexpr std::chrono::milliseconds kRetryAfter{200};
 
 }  // namespace
 
-Acceptor::Acceptor(asio::io_context& context, Log& log, Accepted accepted) : acceptor_(context), retry_(context), log_(log), accepted_(std::move(accepted)) {}
+Acceptor::Acceptor(asio::io_context& context, Log& log, Accepted accepted)
+    : acceptor_(context), retry_(context), log_(log), accepted_(std::move(accepted)) {}
 
 Result<void> Acceptor::open(const std::string& address, std::uint16_t port) {
   ErrorCode ec;
   const asio::ip::address ip = asio::ip::make_address(address, ec);
-  if (ec) return fail(Code::invalid_argument, "'" + address + "' is no IP address to listen on (use 127.0.0.1, 0.0.0.0 or ::)");
+  if (ec)
+    return fail(Code::invalid_argument,
+                "'" + address + "' is no IP address to listen on (use 127.0.0.1, 0.0.0.0 or ::)");
   const Tcp::endpoint endpoint{ip, port};
   const std::string where = "listen on " + address + " port " + std::to_string(port);
   const auto failed = [&] {
@@ -42,7 +45,9 @@ void Acceptor::accept_next() {
 }
 
 void Acceptor::pause(const ErrorCode& why) {
-  log_.warning("accept.paused", {{"port", port_}, {"reason", why.message()}, {"remedy", "raise the limit of open files (ulimit -n) if it was reached"}});
+  log_.warning("accept.paused", {{"port", port_},
+                                 {"reason", why.message()},
+                                 {"remedy", "raise the limit of open files (ulimit -n) if it was reached"}});
   retry_.expires_after(kRetryAfter);
   retry_.async_wait([this](const ErrorCode& ec) {
     if (!ec && acceptor_.is_open()) accept_next();

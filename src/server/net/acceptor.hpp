@@ -1,6 +1,6 @@
 // Listens on one address and hands accepted sockets out. When the process is out of descriptors it pauses and tries
-// again, so that connections which are there go on. Belongs to one loop; open() and close() before start or on its thread;
-// destroyed after that loop has stopped.
+// again, so that connections which are there go on. Belongs to one loop; open() and close() before start or on its
+// thread; destroyed after that loop has stopped.
 #pragma once
 
 #include <cstdint>

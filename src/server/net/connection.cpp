@@ -15,13 +15,15 @@ std::string peer_address(const Tcp::socket& socket) {
   const Tcp::endpoint endpoint = socket.remote_endpoint(ec);
   if (ec) return "unknown";
   asio::ip::address address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
   return address.to_string();
 }
 
 }  // namespace
 
-Connection::Connection(Tcp::socket socket, const TlsContext& tls) : socket_(std::move(socket)), ssl_(SSL_new(tls.native())), peer_(peer_address(socket_)) {
+Connection::Connection(Tcp::socket socket, const TlsContext& tls)
+    : socket_(std::move(socket)), ssl_(SSL_new(tls.native())), peer_(peer_address(socket_)) {
   ErrorCode ignored;
   socket_.non_blocking(true, ignored);
   socket_.native_non_blocking(true, ignored);
@@ -41,13 +43,15 @@ void Connection::start_handshake(HandshakeDone done) {
 }
 
 void Connection::handshake_step(HandshakeDone done) {
-  if (is_broken_ || !is_open()) return done(fail(Code::tls_failed, error_text_.empty() ? "the connection was closed" : error_text_));
+  if (is_broken_ || !is_open())
+    return done(fail(Code::tls_failed, error_text_.empty() ? "the connection was closed" : error_text_));
   ERR_clear_error();
   const int returned = SSL_do_handshake(ssl_.get());
   if (returned == 1) return done({});
   const IoResult result = to_result(returned, 0);
   if (result.status == IoStatus::closed) return done(fail(Code::network_failed, "the peer closed the connection"));
-  if (result.status != IoStatus::want_read && result.status != IoStatus::want_write) return done(fail(Code::tls_failed, error_text_));
+  if (result.status != IoStatus::want_read && result.status != IoStatus::want_write)
+    return done(fail(Code::tls_failed, error_text_));
   socket_.async_wait(result.status == IoStatus::want_read ? Tcp::socket::wait_read : Tcp::socket::wait_write,
                      [this, done = std::move(done)](const ErrorCode& ec) mutable {
                        if (ec) return done(fail(Code::cancelled, "the connection was closed"));
@@ -58,11 +62,13 @@ void Connection::handshake_step(HandshakeDone done) {
 void Connection::wait_readable(Ready ready) {
   // Bytes may be decrypted already: the descriptor would stay silent about them.
   if (ssl_ && SSL_pending(ssl_.get()) > 0) return yield(std::move(ready));
-  socket_.async_wait(Tcp::socket::wait_read, [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
+  socket_.async_wait(Tcp::socket::wait_read,
+                     [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
 }
 
 void Connection::wait_writable(Ready ready) {
-  socket_.async_wait(Tcp::socket::wait_write, [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
+  socket_.async_wait(Tcp::socket::wait_write,
+                     [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
 }
 
 void Connection::yield(Ready ready) {

@@ -35,8 +35,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Every callback below is called exactly once, from the loop, never from inside the call; after close() with an error
-  /// or false. It must keep this connection alive (capture the owner's shared_ptr).
+  /// Every callback below is called exactly once, from the loop, never from inside the call; after close() with an
+  /// error or false. It must keep this connection alive (capture the owner's shared_ptr).
   using HandshakeDone = std::function<void(Result<void>)>;
   using Ready = std::function<void(bool is_ready)>;
 
@@ -63,7 +63,9 @@ class Connection {
   [[nodiscard]] SSL* native_tls() const { return ssl_.get(); }
 
  private:
-  struct Free { void operator()(SSL* ssl) const { SSL_free(ssl); } };
+  struct Free {
+    void operator()(SSL* ssl) const { SSL_free(ssl); }
+  };
   void handshake_step(HandshakeDone done);
   [[nodiscard]] IoResult to_result(int returned, std::size_t bytes);
 

@@ -39,7 +39,8 @@ class CountingLog final : public Log {
 /// Echoes what it reads; the smallest owner that obeys the rules of Connection.
 class Echo : public std::enable_shared_from_this<Echo> {
  public:
-  Echo(Tcp::socket socket, const TlsContext& tls, std::promise<std::string>* end) : connection_(std::move(socket), tls), end_(end) {}
+  Echo(Tcp::socket socket, const TlsContext& tls, std::promise<std::string>* end)
+      : connection_(std::move(socket), tls), end_(end) {}
   void start() {
     connection_.start_handshake([self = shared_from_this()](Result<void> shaken) {
       if (!shaken) return self->finish("handshake: " + shaken.error().message);
@@ -53,12 +54,17 @@ class Echo : public std::enable_shared_from_this<Echo> {
     for (;;) {
       const bool is_writing = !pending_.empty();
       char buffer[4096];
-      const IoResult result = is_writing ? connection_.write_some(pending_) : connection_.read_some(buffer, sizeof buffer);
-      const auto go_on = [self = shared_from_this()](bool is_ready) { is_ready ? self->pump() : self->finish("cancelled"); };
+      const IoResult result =
+          is_writing ? connection_.write_some(pending_) : connection_.read_some(buffer, sizeof buffer);
+      const auto go_on = [self = shared_from_this()](bool is_ready) {
+        is_ready ? self->pump() : self->finish("cancelled");
+      };
       switch (result.status) {
         case IoStatus::ok:
-          if (is_writing) pending_.erase(0, result.bytes);
-          else pending_.assign(buffer, result.bytes);
+          if (is_writing)
+            pending_.erase(0, result.bytes);
+          else
+            pending_.assign(buffer, result.bytes);
           break;
         case IoStatus::want_read: return connection_.wait_readable(go_on);
         case IoStatus::want_write: return connection_.wait_writable(go_on);

@@ -1,5 +1,5 @@
-// For tests: a throw-away certificate on disk and a blocking TLS client on raw OpenSSL, independent of the code under test.
-// Owned by the test; one thread per peer.
+// For tests: a throw-away certificate on disk and a blocking TLS client on raw OpenSSL, independent of the code under
+// test. Owned by the test; one thread per peer.
 #pragma once
 
 #include <arpa/inet.h>
@@ -139,9 +139,15 @@ class TestPeer {
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
-  struct FreeContext { void operator()(SSL_CTX* p) const { SSL_CTX_free(p); } };
-  struct FreeSsl { void operator()(SSL* p) const { SSL_free(p); } };
-  struct FreeSession { void operator()(SSL_SESSION* p) const { SSL_SESSION_free(p); } };
+  struct FreeContext {
+    void operator()(SSL_CTX* p) const { SSL_CTX_free(p); }
+  };
+  struct FreeSsl {
+    void operator()(SSL* p) const { SSL_free(p); }
+  };
+  struct FreeSession {
+    void operator()(SSL_SESSION* p) const { SSL_SESSION_free(p); }
+  };
   int fd_ = -1;
   bool is_closed_ = false;
   std::unique_ptr<SSL_CTX, FreeContext> context_;

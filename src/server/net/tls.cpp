@@ -29,24 +29,31 @@ std::string take_tls_errors() {
 Result<TlsContext> TlsContext::make_server(const Path& certificate_chain, const Path& private_key) {
   constexpr ByteCount kPemLimit = 1024 * 1024;
   // OpenSSL reports a file that is not there poorly; read_file names it.
-  if (auto readable = read_file(certificate_chain, kPemLimit); !readable) return with_context("TLS certificate", readable.error());
-  if (auto readable = read_file(private_key, kPemLimit); !readable) return with_context("TLS private key", readable.error());
+  if (auto readable = read_file(certificate_chain, kPemLimit); !readable)
+    return with_context("TLS certificate", readable.error());
+  if (auto readable = read_file(private_key, kPemLimit); !readable)
+    return with_context("TLS private key", readable.error());
   ERR_clear_error();
   TlsContext tls{SSL_CTX_new(TLS_server_method())};
   SSL_CTX* context = tls.native();
-  if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) return tl::unexpected<Error>{tls_error("cannot set TLS up")};
+  if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1)
+    return tl::unexpected<Error>{tls_error("cannot set TLS up")};
   // RELEASE_BUFFERS: an idle connection keeps about 15 KB instead of 50 KB.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
   // Tickets are kept by the client, so a returning fleet costs no memory here and no key exchange with a certificate.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
   if (SSL_CTX_use_certificate_chain_file(context, certificate_chain.c_str()) != 1)
     return tl::unexpected<Error>{tls_error("TLS certificate '" + certificate_chain.string() + "' is not a PEM chain")};
   if (SSL_CTX_use_PrivateKey_file(context, private_key.c_str(), SSL_FILETYPE_PEM) != 1)
-    return tl::unexpected<Error>{tls_error("TLS private key '" + private_key.string() + "' is no PEM key of that certificate")};
+    return tl::unexpected<Error>{
+        tls_error("TLS private key '" + private_key.string() + "' is no PEM key of that certificate")};
   if (SSL_CTX_check_private_key(context) != 1)
-    return tl::unexpected<Error>{tls_error("TLS private key '" + private_key.string() + "' does not belong to the certificate")};
+    return tl::unexpected<Error>{
+        tls_error("TLS private key '" + private_key.string() + "' does not belong to the certificate")};
   std::signal(SIGPIPE, SIG_IGN);
   return tls;
 }

@@ -22,7 +22,9 @@ class TlsContext {
   [[nodiscard]] SSL_CTX* native() const { return context_.get(); }
 
  private:
-  struct Free { void operator()(SSL_CTX* context) const { SSL_CTX_free(context); } };
+  struct Free {
+    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  };
   explicit TlsContext(SSL_CTX* context) : context_(context) {}
   std::unique_ptr<SSL_CTX, Free> context_;
 };

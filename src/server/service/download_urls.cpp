@@ -1,9 +1,9 @@
 #include "server/service/download_urls.hpp"
 
-#include <charconv>
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <charconv>
 
 namespace godwit::service {
 namespace {
@@ -14,16 +14,20 @@ Bytes sign(const Secret& key, std::string_view sha256_hex, std::int64_t expiry) 
   const std::string text = fmt::format("{}\n{}", sha256_hex, expiry);
   unsigned char mac[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  const auto* made = HMAC(EVP_sha256(), key.reveal().data(), static_cast<int>(key.reveal().size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac, &size);
+  const auto* made = HMAC(EVP_sha256(), key.reveal().data(), static_cast<int>(key.reveal().size()),
+                          reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac, &size);
   GODWIT_CHECK(made != nullptr && size == 32);
   return {reinterpret_cast<const char*>(mac), size};
 }
 
-std::int64_t unix_seconds(WallTime time) { return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count(); }
+std::int64_t unix_seconds(WallTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+}
 
 }  // namespace
 
-DownloadUrls::DownloadUrls(std::string base_url, Secret key, Duration lifetime) : base_url_(std::move(base_url)), key_(std::move(key)), lifetime_(lifetime) {
+DownloadUrls::DownloadUrls(std::string base_url, Secret key, Duration lifetime)
+    : base_url_(std::move(base_url)), key_(std::move(key)), lifetime_(lifetime) {
   GODWIT_CHECK(key_.reveal().size() >= 32);
   GODWIT_CHECK(lifetime_ >= std::chrono::hours(1));
 }
@@ -31,21 +35,28 @@ DownloadUrls::DownloadUrls(std::string base_url, Secret key, Duration lifetime) 
 std::string DownloadUrls::payload(const Bytes& sha256, std::string_view file_name, WallTime now) const {
   const std::string hex = hex_encode(sha256);
   const std::int64_t expiry = unix_seconds(now + lifetime_);
-  return fmt::format("{}/download/{}/{}?se={}&sig={}", base_url_, hex, percent_encode(file_name), expiry, base64url_encode(sign(key_, hex, expiry)));
+  return fmt::format("{}/download/{}/{}?se={}&sig={}", base_url_, hex, percent_encode(file_name), expiry,
+                     base64url_encode(sign(key_, hex, expiry)));
 }
 
-std::string DownloadUrls::root_key_package(std::int64_t version) const { return fmt::format("{}/rootkeys/rootkeypackage-{}.json", base_url_, version); }
+std::string DownloadUrls::root_key_package(std::int64_t version) const {
+  return fmt::format("{}/rootkeys/rootkeypackage-{}.json", base_url_, version);
+}
 
-Result<Bytes> DownloadUrls::check(std::string_view sha256_hex, std::string_view expiry, std::string_view signature, WallTime now) const {
-  if (sha256_hex.size() != kDigestHexSize) return fail(Code::invalid_argument, "the link's digest must have 64 hex digits");
+Result<Bytes> DownloadUrls::check(std::string_view sha256_hex, std::string_view expiry, std::string_view signature,
+                                  WallTime now) const {
+  if (sha256_hex.size() != kDigestHexSize)
+    return fail(Code::invalid_argument, "the link's digest must have 64 hex digits");
   GODWIT_TRY(auto digest, hex_decode(sha256_hex));
   std::int64_t seconds = 0;
   const auto [end, failure] = std::from_chars(expiry.data(), expiry.data() + expiry.size(), seconds);
-  if (failure != std::errc{} || end != expiry.data() + expiry.size() || seconds < 0) return fail(Code::invalid_argument, "the link's expiry (se) must be a number of seconds");
+  if (failure != std::errc{} || end != expiry.data() + expiry.size() || seconds < 0)
+    return fail(Code::invalid_argument, "the link's expiry (se) must be a number of seconds");
   if (signature.size() > 64) return fail(Code::invalid_argument, "the link's signature (sig) is too long");
   GODWIT_TRY(const auto given, base64_decode(signature));
   // The signature is over the lower-case digest, whatever case the link was typed in.
-  if (!equal_constant_time(given, sign(key_, hex_encode(digest), seconds))) return fail(Code::forbidden, "the link's signature does not fit; ask for a new link");
+  if (!equal_constant_time(given, sign(key_, hex_encode(digest), seconds)))
+    return fail(Code::forbidden, "the link's signature does not fit; ask for a new link");
   if (unix_seconds(now) >= seconds)
     return fail(Code::forbidden, fmt::format("the link expired at unix time {}; ask for a new link", seconds));
   return digest;

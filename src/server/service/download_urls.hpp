@@ -1,6 +1,6 @@
 // Expiring, signed URLs for payloads: https://HOST/download/SHA256HEX/FILENAME?se=UNIX&sig=BASE64URL. The signature is
-// HMAC-SHA256 over "SHA256HEX\nUNIX" with the installation's URL key. The URL may lie, the digest in the manifest may not;
-// the signature only keeps strangers from fetching. Immutable; safe from any thread.
+// HMAC-SHA256 over "SHA256HEX\nUNIX" with the installation's URL key. The URL may lie, the digest in the manifest may
+// not; the signature only keeps strangers from fetching. Immutable; safe from any thread.
 #pragma once
 
 #include <string>
@@ -18,9 +18,11 @@ class DownloadUrls {
   /// `base_url`: "https://host:port" without a trailing slash, as devices reach it. `lifetime` at least an hour.
   DownloadUrls(std::string base_url, Secret key, Duration lifetime);
   [[nodiscard]] std::string payload(const Bytes& sha256, std::string_view file_name, WallTime now) const;
-  [[nodiscard]] std::string root_key_package(std::int64_t version) const;  // BASE/rootkeys/rootkeypackage-VERSION.json, unsigned: the content is
+  [[nodiscard]] std::string root_key_package(
+      std::int64_t version) const;  // BASE/rootkeys/rootkeypackage-VERSION.json, unsigned: the content is
   /// Checks hex digest, expiry and signature. Errors: forbidden ("the link expired at ..."), invalid_argument.
-  [[nodiscard]] Result<Bytes> check(std::string_view sha256_hex, std::string_view expiry, std::string_view signature, WallTime now) const;
+  [[nodiscard]] Result<Bytes> check(std::string_view sha256_hex, std::string_view expiry, std::string_view signature,
+                                    WallTime now) const;
   [[nodiscard]] Duration lifetime() const { return lifetime_; }
 
  private:

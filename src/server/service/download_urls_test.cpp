@@ -44,7 +44,8 @@ TEST_F(Urls, no_part_of_a_link_can_be_changed) {
   const auto parts = split(urls.payload(digest, "a", clock.now()));
   const std::string later = std::to_string(std::stoll(parts.expiry) + 1);
   EXPECT_EQ(urls.check(hex, later, parts.signature, clock.now()).error().code, Code::forbidden);
-  EXPECT_EQ(urls.check(hex_encode(sha256("other")), parts.expiry, parts.signature, clock.now()).error().code, Code::forbidden);
+  EXPECT_EQ(urls.check(hex_encode(sha256("other")), parts.expiry, parts.signature, clock.now()).error().code,
+            Code::forbidden);
   std::string forged = parts.signature;
   forged[0] = forged[0] == 'A' ? 'B' : 'A';
   EXPECT_EQ(urls.check(hex, parts.expiry, forged, clock.now()).error().code, Code::forbidden);
@@ -56,10 +57,13 @@ TEST_F(Urls, no_part_of_a_link_can_be_changed) {
 TEST_F(Urls, broken_parts_are_named) {
   EXPECT_EQ(urls.check("abc", "1", "x", clock.now()).error().code, Code::invalid_argument);
   EXPECT_EQ(urls.check(std::string(64, 'z'), "1", "x", clock.now()).error().code, Code::invalid_argument);
-  for (const char* expiry : {"", "soon", "12x", "-5", "99999999999999999999"}) EXPECT_EQ(urls.check(hex, expiry, "x", clock.now()).error().code, Code::invalid_argument) << expiry;
+  for (const char* expiry : {"", "soon", "12x", "-5", "99999999999999999999"})
+    EXPECT_EQ(urls.check(hex, expiry, "x", clock.now()).error().code, Code::invalid_argument) << expiry;
   EXPECT_EQ(urls.check(hex, "1", std::string(100, 'a'), clock.now()).error().code, Code::invalid_argument);
 }
 
-TEST_F(Urls, the_root_key_package_has_a_plain_address) { EXPECT_EQ(urls.root_key_package(3), "https://host:8443/rootkeys/rootkeypackage-3.json"); }
+TEST_F(Urls, the_root_key_package_has_a_plain_address) {
+  EXPECT_EQ(urls.root_key_package(3), "https://host:8443/rootkeys/rootkeypackage-3.json");
+}
 
 }  // namespace godwit::service

@@ -11,7 +11,8 @@
 
 namespace godwit::service {
 
-/// Writes a merge patch into a device's desired section, inside the caller's transaction; the device hears of it after the commit.
+/// Writes a merge patch into a device's desired section, inside the caller's transaction; the device hears of it after
+/// the commit.
 using SetDesired = std::function<Result<void>(store::Records& records, const DeviceId& id, const json::Object& patch)>;
 
 }  // namespace godwit::service

@@ -15,21 +15,21 @@ namespace godwit::store {
 
 /// A bearer token as it is kept: the token itself is shown once and never stored.
 struct TokenRecord {
-  Bytes sha256{};                     // of the token's text; 32 bytes
-  std::string name{};                 // 1..64, unique; appears in the audit trail
-  std::string role{};                 // api/permissions.hpp knows which exist
+  Bytes sha256{};      // of the token's text; 32 bytes
+  std::string name{};  // 1..64, unique; appears in the audit trail
+  std::string role{};  // api/permissions.hpp knows which exist
   WallTime created{};
   std::optional<WallTime> expires{};  // nullopt: never
 };
 
 /// One line of "who did what to what". Appended, never changed.
 struct AuditEvent {
-  std::int64_t id = 0;     // given by the store, rising
+  std::int64_t id = 0;  // given by the store, rising
   WallTime at{};
-  std::string actor{};     // token name, or "system"
-  std::string action{};    // "deployment.created", "update.deleted"
-  std::string subject{};   // what it was done to: an id
-  std::string details{};   // JSON object text or empty; holds no secrets
+  std::string actor{};    // token name, or "system"
+  std::string action{};   // "deployment.created", "update.deleted"
+  std::string subject{};  // what it was done to: an id
+  std::string details{};  // JSON object text or empty; holds no secrets
 };
 
 class AccessRecords {

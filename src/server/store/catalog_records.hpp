@@ -30,12 +30,12 @@ struct UpdateSummary {
 /// One imported update. Immutable once inserted.
 struct UpdateRecord {
   UpdateSummary summary{};
-  std::string import_manifest{};        // as imported, checked; the source of steps and files
-  std::vector<UpdateId> references{};   // children, in step order, each once
-  std::vector<Bytes> blobs{};           // every blob it needs to stay, each once
-  std::string scan_result{};            // "NotScanned", later "Success"
+  std::string import_manifest{};       // as imported, checked; the source of steps and files
+  std::vector<UpdateId> references{};  // children, in step order, each once
+  std::vector<Bytes> blobs{};          // every blob it needs to stay, each once
+  std::string scan_result{};           // "NotScanned", later "Success"
   std::string scan_details{};
-  std::string etag{};                   // a GUID, without quotes
+  std::string etag{};  // a GUID, without quotes
   WallTime imported{};
 };
 
@@ -46,37 +46,39 @@ struct OfferFile {
   friend bool operator==(const OfferFile&, const OfferFile&) = default;
 };
 struct OfferRecord {
-  std::string whole_manifest{};                // the whole update manifest, compact JSON
-  std::string manifest{};                      // what goes into the twin: the same, or a mini manifest that points at it
-  std::string signature{};                     // over `manifest`
-  std::map<std::string, OfferFile> files{};    // file id -> blob: payloads, related files, detached manifests, files of children
+  std::string whole_manifest{};  // the whole update manifest, compact JSON
+  std::string manifest{};        // what goes into the twin: the same, or a mini manifest that points at it
+  std::string signature{};       // over `manifest`
+  std::map<std::string, OfferFile>
+      files{};  // file id -> blob: payloads, related files, detached manifests, files of children
   friend bool operator==(const OfferRecord&, const OfferRecord&) = default;
 };
 
 enum class OperationKind : std::uint8_t { import_update = 0, delete_update = 1 };
 
 struct OperationRecord {
-  std::string id{};                        // a GUID
+  std::string id{};  // a GUID
   OperationKind kind = OperationKind::import_update;
   OperationStatus status = OperationStatus::not_started;
-  std::string request{};                   // JSON; enough to run it again after a restart
-  std::optional<UpdateId> update{};        // once the manifest is understood
+  std::string request{};             // JSON; enough to run it again after a restart
+  std::optional<UpdateId> update{};  // once the manifest is understood
   std::string update_description{};
   std::string update_friendly_name{};
-  std::string error{};                     // JSON object in the shape of the API, when failed
+  std::string error{};  // JSON object in the shape of the API, when failed
   std::string trace_id{};
-  std::string etag{};                      // a GUID, changes at each save
+  std::string etag{};  // a GUID, changes at each save
   WallTime created{};
   WallTime last_action{};
 };
 
-/// Which updates a list wants. Text is matched blind to case as a substring of provider, name, version, description, friendly name.
+/// Which updates a list wants. Text is matched blind to case as a substring of provider, name, version, description,
+/// friendly name.
 struct UpdateQuery {
   std::string search{};
   std::optional<bool> is_deployable{};
-  std::string provider{};                  // exact; "" = any
-  std::string name{};                      // exact; "" = any
-  std::optional<UpdateId> after{};         // the last one of the page before
+  std::string provider{};           // exact; "" = any
+  std::string name{};               // exact; "" = any
+  std::optional<UpdateId> after{};  // the last one of the page before
   std::size_t limit = 100;
 };
 
@@ -95,9 +97,11 @@ class CatalogRecords {
   /// Parents that refer to `id`.
   [[nodiscard]] virtual Result<std::vector<UpdateId>> referenced_by(const UpdateId& id) = 0;
   /// Another provider/name that already owns exactly this set; nullopt: free, or owned by `id`'s own provider and name.
-  [[nodiscard]] virtual Result<std::optional<UpdateId>> owner_of_set(const CompatibilitySet& set, const UpdateId& id) = 0;
+  [[nodiscard]] virtual Result<std::optional<UpdateId>> owner_of_set(const CompatibilitySet& set,
+                                                                     const UpdateId& id) = 0;
   /// `offers`: update manifest version (4, 5) -> offer. Errors: conflict when the id exists.
-  [[nodiscard]] virtual Result<void> insert_update(const UpdateRecord& update, const std::map<int, OfferRecord>& offers) = 0;
+  [[nodiscard]] virtual Result<void> insert_update(const UpdateRecord& update,
+                                                   const std::map<int, OfferRecord>& offers) = 0;
   [[nodiscard]] virtual Result<bool> remove_update(const UpdateId& id) = 0;  // false: there was none
   [[nodiscard]] virtual Result<std::optional<OfferRecord>> find_offer(const UpdateId& id, int manifest_version) = 0;
   /// True if some update needs this blob.
@@ -107,7 +111,9 @@ class CatalogRecords {
   [[nodiscard]] virtual Result<void> save_operation(const OperationRecord& operation) = 0;
   [[nodiscard]] virtual Result<std::optional<OperationRecord>> find_operation(const std::string& id) = 0;
   /// Imports only, newest first; `after` = id of the last one of the page before ("" = from the newest).
-  [[nodiscard]] virtual Result<std::vector<OperationRecord>> list_imports(bool only_unfinished, const std::string& after, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<OperationRecord>> list_imports(bool only_unfinished,
+                                                                          const std::string& after,
+                                                                          std::size_t limit) = 0;
   /// Every kind, oldest first: what a restart has to take up again.
   [[nodiscard]] virtual Result<std::vector<OperationRecord>> unfinished_operations(std::size_t limit) = 0;
   /// Forgets finished operations whose last action is before `time`; gives how many.

@@ -17,10 +17,10 @@ struct DeviceIdentity {
   DeviceId id;
   bool is_enabled = true;
   std::string status_reason{};
-  Secret primary_key{};          // raw bytes, 16..64
+  Secret primary_key{};  // raw bytes, 16..64
   Secret secondary_key{};
-  std::string generation{};      // changes when an id is deleted and made again
-  std::uint64_t etag = 1;        // + 1 at each change of the identity
+  std::string generation{};  // changes when an id is deleted and made again
+  std::uint64_t etag = 1;    // + 1 at each change of the identity
   WallTime created{};
 };
 
@@ -36,7 +36,7 @@ struct DeviceSession {
 
 struct TwinRecord {
   twin::Twin twin;
-  std::uint64_t version = 1;     // + 1 at any change; the twin's etag
+  std::uint64_t version = 1;  // + 1 at any change; the twin's etag
 };
 
 class DeviceRecords {
@@ -44,7 +44,8 @@ class DeviceRecords {
   virtual ~DeviceRecords() = default;
   [[nodiscard]] virtual Result<std::optional<DeviceIdentity>> find_identity(const DeviceId& id) = 0;
   /// In id order, after `after` ("" = from the start), at most `limit`.
-  [[nodiscard]] virtual Result<std::vector<DeviceIdentity>> list_identities(const std::string& after, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<DeviceIdentity>> list_identities(const std::string& after,
+                                                                            std::size_t limit) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> count_identities() = 0;
   /// Makes identity, session and an empty twin. Errors: conflict.
   [[nodiscard]] virtual Result<void> insert_identity(const DeviceIdentity& identity, WallTime now) = 0;

@@ -18,12 +18,15 @@ namespace godwit::store {
 class Records {
  public:
   virtual ~Records() = default;
-  [[nodiscard]] virtual DeviceRecords& devices() = 0;    // identities, sessions, twins: hub
-  [[nodiscard]] virtual CatalogRecords& catalog() = 0;   // updates, files, import operations: service/import, service/catalog
-  [[nodiscard]] virtual FleetRecords& fleet() = 0;       // devices as the service sees them, classes, groups: service/inventory
-  [[nodiscard]] virtual RolloutRecords& rollout() = 0;   // deployments and their devices: service/rollout
-  [[nodiscard]] virtual AccessRecords& access() = 0;     // bearer tokens, settings, audit events
-  /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post to a loop.
+  [[nodiscard]] virtual DeviceRecords& devices() = 0;   // identities, sessions, twins: hub
+  [[nodiscard]] virtual CatalogRecords& catalog() = 0;  // updates, files, import operations: service/import,
+                                                        // service/catalog
+  [[nodiscard]] virtual FleetRecords& fleet() = 0;      // devices as the service sees them, classes, groups:
+                                                        // service/inventory
+  [[nodiscard]] virtual RolloutRecords& rollout() = 0;  // deployments and their devices: service/rollout
+  [[nodiscard]] virtual AccessRecords& access() = 0;    // bearer tokens, settings, audit events
+  /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post
+  /// to a loop.
   virtual void after_commit(std::function<void()> action) = 0;
 };
 
@@ -34,9 +37,10 @@ class Store {
 
   virtual ~Store() = default;
 
-  /// Queues a write. Jobs run one at a time in order of arrival; many share one commit. A job that returns an error is rolled back
-  /// alone. `done` is called exactly once, on the writer thread, after the commit is durable or with the error. A job may run again
-  /// if the shared commit failed: it must have no effect outside the records (use after_commit).
+  /// Queues a write. Jobs run one at a time in order of arrival; many share one commit. A job that returns an error is
+  /// rolled back alone. `done` is called exactly once, on the writer thread, after the commit is durable or with the
+  /// error. A job may run again if the shared commit failed: it must have no effect outside the records (use
+  /// after_commit).
   virtual void submit(Job job, Done done) = 0;
   /// submit() and wait. Never call from the writer thread or an io loop.
   [[nodiscard]] Result<void> write(Job job);

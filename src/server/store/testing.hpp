@@ -14,7 +14,9 @@ namespace godwit::store {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(Path(testing::TempDir()) / ("godwit-" + hex_encode(random_bytes(8)))) { std::filesystem::create_directories(path_); }
+  TemporaryFolder() : path_(Path(testing::TempDir()) / ("godwit-" + hex_encode(random_bytes(8)))) {
+    std::filesystem::create_directories(path_);
+  }
   ~TemporaryFolder() { static_cast<void>(remove_tree(path_)); }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

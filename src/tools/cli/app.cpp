@@ -1,9 +1,9 @@
 #include "tools/cli/app.hpp"
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -69,8 +69,8 @@ Result<int> explain(const std::string& text) {
     known = true;
   }
   if (!known)
-    fmt::print("extended code {}: facility {}, component {}, value {} (0x{:X}); not a code of Godwit's own\n", extended_code_hex(code), code >> 28,
-               (code >> 20) & 0xFFU, code & 0xFFFFFU, code & 0xFFFFFU);
+    fmt::print("extended code {}: facility {}, component {}, value {} (0x{:X}); not a code of Godwit's own\n",
+               extended_code_hex(code), code >> 28, (code >> 20) & 0xFFU, code & 0xFFFFFU, code & 0xFFFFFU);
   return exit_code::ok;
 }
 
@@ -108,9 +108,11 @@ std::string unknown_verb_hint(const CLI::App& root, int argc, char** argv) {
       continue;
     }
     if (names.empty()) return {};
-    const auto begun = std::find_if(names.begin(), names.end(), [&word](const std::string& name) { return name.starts_with(word); });
+    const auto begun =
+        std::find_if(names.begin(), names.end(), [&word](const std::string& name) { return name.starts_with(word); });
     const auto near = begun != names.end() ? *begun : config::nearest(word, names);
-    return fmt::format("'{}' is not a verb of '{}'{}", word, here->get_parent() != nullptr ? here->get_name() : "godwit",
+    return fmt::format("'{}' is not a verb of '{}'{}", word,
+                       here->get_parent() != nullptr ? here->get_name() : "godwit",
                        near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
   }
   return {};
@@ -163,7 +165,8 @@ void Context::show(const json::Value& value, const Table& table) const {
 
 Result<void> Context::confirm(const std::string& question) const {
   if (assume_yes) return {};
-  if (::isatty(STDIN_FILENO) == 0) return fail(Code::refused, question + " Not asked, as there is no terminal; give -y to say yes");
+  if (::isatty(STDIN_FILENO) == 0)
+    return fail(Code::refused, question + " Not asked, as there is no terminal; give -y to say yes");
   std::fprintf(stderr, "%s [y/N] ", question.c_str());
   std::string answer;
   std::getline(std::cin, answer);
@@ -172,14 +175,18 @@ Result<void> Context::confirm(const std::string& question) const {
 }
 
 std::unique_ptr<CLI::App> make_app(Context& context) {
-  auto app = std::make_unique<CLI::App>("godwit: operate a Godwit update service.\nThe service is found by --url, GODWIT_URL or ~/.config/godwit/config.toml.", "godwit");
+  auto app = std::make_unique<CLI::App>(
+      "godwit: operate a Godwit update service.\nThe service is found by --url, GODWIT_URL or "
+      "~/.config/godwit/config.toml.",
+      "godwit");
   app->set_version_flag("--version", std::string("godwit ") + GODWIT_VERSION);
   app->set_help_all_flag("--help-all", "Help for every verb");
   app->require_subcommand(1);
   app->fallthrough();
   app->get_formatter()->column_width(34);
   app->add_option("--url", context.flags.url, "Service address, https://host:port [GODWIT_URL]");
-  app->add_option("--token-file", context.flags.token_file, "File with the bearer token [GODWIT_TOKEN_FILE, GODWIT_TOKEN]");
+  app->add_option("--token-file", context.flags.token_file,
+                  "File with the bearer token [GODWIT_TOKEN_FILE, GODWIT_TOKEN]");
   app->add_option("--ca", context.flags.ca, "PEM file of the CA to trust [GODWIT_CA]");
   app->add_option("--instance", context.flags.instance, "Instance id [GODWIT_INSTANCE]");
   app->add_option("-o,--output", context.output, "table or json")->check(CLI::IsMember({"table", "json"}));

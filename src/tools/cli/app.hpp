@@ -1,5 +1,6 @@
 // The operator's command line: verbs shaped like the well-known ones, tables for people, -o json for programs.
-// Each command registers itself and leaves an action; run() parses, connects when the action needs it, prints errors. One thread.
+// Each command registers itself and leaves an action; run() parses, connects when the action needs it, prints errors.
+// One thread.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -44,12 +45,12 @@ class Context {
   std::unique_ptr<Client> client_{};
 };
 
-void add_update_commands(CLI::App& root, Context& context);      // update list|show|delete|file|calculate-hash
-void add_init_command(CLI::App& update, Context& context);       // update init v5
-void add_import_command(CLI::App& update, Context& context);     // update import
-void add_device_commands(CLI::App& root, Context& context);      // device list|show|group|class|compliance
-void add_deployment_commands(CLI::App& device, Context& context);// device deployment ...
-void add_hub_commands(CLI::App& root, Context& context);         // hub device-identity|device-twin
+void add_update_commands(CLI::App& root, Context& context);        // update list|show|delete|file|calculate-hash
+void add_init_command(CLI::App& update, Context& context);         // update init v5
+void add_import_command(CLI::App& update, Context& context);       // update import
+void add_device_commands(CLI::App& root, Context& context);        // device list|show|group|class|compliance
+void add_deployment_commands(CLI::App& device, Context& context);  // device deployment ...
+void add_hub_commands(CLI::App& root, Context& context);           // hub device-identity|device-twin
 
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);
@@ -58,8 +59,9 @@ void add_hub_commands(CLI::App& root, Context& context);         // hub device-i
 [[nodiscard]] int run(int argc, char** argv, const Environment& environment);
 
 // Small readers shared by the commands.
-[[nodiscard]] std::string text_at(const json::Value& value, std::string_view path);   // "update.updateId.version", "" if absent
+[[nodiscard]] std::string text_at(const json::Value& value,
+                                  std::string_view path);  // "update.updateId.version", "" if absent
 [[nodiscard]] std::int64_t number_at(const json::Value& value, std::string_view path);
-[[nodiscard]] std::string update_name(const json::Value& update_info);               // "Contoso/Toaster 1.2.0" or "-"
+[[nodiscard]] std::string update_name(const json::Value& update_info);  // "Contoso/Toaster 1.2.0" or "-"
 
 }  // namespace godwit::cli

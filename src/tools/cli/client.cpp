@@ -16,7 +16,8 @@ constexpr std::size_t kAnswerLimit = 64 * 1024 * 1024;
 
 std::string lower(std::string_view text) {
   std::string out{text};
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -74,9 +75,11 @@ Error error_from_response(const Response& response, std::string_view what) {
   std::string text;
   if (auto parsed = json::parse_object(response.body)) {
     if (const auto* error = json::object_or_null(*parsed, "error")) {
-      text = json::text_or_nothing(*error, "code").value_or("") + ": " + json::text_or_nothing(*error, "message").value_or("");
+      text = json::text_or_nothing(*error, "code").value_or("") + ": " +
+             json::text_or_nothing(*error, "message").value_or("");
       if (const auto* inner = json::object_or_null(*error, "innererror"))
-        text += " (" + json::text_or_nothing(*inner, "code").value_or("") + ": " + json::text_or_nothing(*inner, "message").value_or("") + ")";
+        text += " (" + json::text_or_nothing(*inner, "code").value_or("") + ": " +
+                json::text_or_nothing(*inner, "message").value_or("") + ")";
     } else if (auto message = json::text_or_nothing(*parsed, "Message")) {
       text = *message;
     } else if (auto title = json::text_or_nothing(*parsed, "title")) {
@@ -103,8 +106,12 @@ std::string Client::full_url(const std::string& path, const Query& query) const 
   return url;
 }
 
-std::string Client::device_update(std::string_view rest) const { return "/deviceUpdate/" + percent_encode(connection_.instance) + std::string(rest); }
-std::string Client::godwit(std::string_view rest) const { return "/godwit/v1/" + percent_encode(connection_.instance) + std::string(rest); }
+std::string Client::device_update(std::string_view rest) const {
+  return "/deviceUpdate/" + percent_encode(connection_.instance) + std::string(rest);
+}
+std::string Client::godwit(std::string_view rest) const {
+  return "/godwit/v1/" + percent_encode(connection_.instance) + std::string(rest);
+}
 
 namespace {
 std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* user) {
@@ -126,7 +133,8 @@ Result<Response> Client::perform(Call& call) {
   curl_slist* headers = nullptr;
   for (const auto& line : call.headers) headers = curl_slist_append(headers, line.c_str());
   headers = curl_slist_append(headers, "Accept: application/json");
-  if (!connection_.token.empty()) headers = curl_slist_append(headers, ("Authorization: Bearer " + connection_.token.reveal()).c_str());
+  if (!connection_.token.empty())
+    headers = curl_slist_append(headers, ("Authorization: Bearer " + connection_.token.reveal()).c_str());
 
   curl_easy_setopt(curl, CURLOPT_URL, call.url.c_str());
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call.method.c_str());
@@ -170,17 +178,20 @@ Result<Response> Client::perform(Call& call) {
   return response;
 }
 
-Result<Response> Client::send(std::string_view method, const std::string& path, const Query& query, const std::string& body,
-                              const std::vector<std::string>& extra_headers) {
+Result<Response> Client::send(std::string_view method, const std::string& path, const Query& query,
+                              const std::string& body, const std::vector<std::string>& extra_headers) {
   Query full = query;
   const bool is_next_link = path.find("api-version=") != std::string::npos;
   if (path.starts_with("/deviceUpdate/") && !is_next_link) full.insert(full.begin(), {"api-version", "2022-10-01"});
-  if ((path.starts_with("/devices") || path.starts_with("/twins")) && !is_next_link) full.insert(full.begin(), {"api-version", "2021-04-12"});
+  if ((path.starts_with("/devices") || path.starts_with("/twins")) && !is_next_link)
+    full.insert(full.begin(), {"api-version", "2021-04-12"});
   Call call{.method = std::string(method), .url = full_url(path, full), .body = body, .headers = extra_headers};
-  const bool has_type = std::any_of(call.headers.begin(), call.headers.end(), [](const std::string& h) { return lower(h).starts_with("content-type:"); });
+  const bool has_type = std::any_of(call.headers.begin(), call.headers.end(),
+                                    [](const std::string& h) { return lower(h).starts_with("content-type:"); });
   if (!body.empty() && !has_type) call.headers.emplace_back("Content-Type: application/json");
   GODWIT_TRY(auto response, perform(call));
-  if (response.status >= 400) return tl::unexpected<Error>{error_from_response(response, std::string(method) + " " + path)};
+  if (response.status >= 400)
+    return tl::unexpected<Error>{error_from_response(response, std::string(method) + " " + path)};
   return response;
 }
 
@@ -201,15 +212,20 @@ Result<json::Array> Client::get_all(const std::string& path, const Query& query,
     all.insert(all.end(), values->begin(), values->end());
     next = json::text_or_nothing(page, "nextLink").value_or("");
     if (next.starts_with(connection_.url)) next.erase(0, connection_.url.size());
-    if (!next.empty() && next.front() != '/') return fail(Code::bad_json, path + ": the nextLink leads to another host");
+    if (!next.empty() && next.front() != '/')
+      return fail(Code::bad_json, path + ": the nextLink leads to another host");
     next_query.clear();
   }
   return all;
 }
 
-Result<Response> Client::upload(const std::string& path, const Path& file, ByteCount size, const OnUploaded& on_uploaded) {
+Result<Response> Client::upload(const std::string& path, const Path& file, ByteCount size,
+                                const OnUploaded& on_uploaded) {
   GODWIT_TRY(const auto fd, open_file(file, O_RDONLY));
-  Call call{.method = "PUT", .url = full_url(path, {}), .body = {}, .headers = {"Content-Type: application/octet-stream", "Expect: 100-continue"}};
+  Call call{.method = "PUT",
+            .url = full_url(path, {}),
+            .body = {},
+            .headers = {"Content-Type: application/octet-stream", "Expect: 100-continue"}};
   call.file = fd.get();
   call.file_size = size;
   call.on_uploaded = on_uploaded;

@@ -18,9 +18,9 @@ namespace godwit::cli {
 
 /// Where the service is and who we are.
 struct Connection {
-  std::string url;          // "https://host:port", no trailing slash
+  std::string url;  // "https://host:port", no trailing slash
   Secret token;
-  Path ca_file;             // empty: the system's CAs
+  Path ca_file;  // empty: the system's CAs
   std::string instance = "default";
 };
 
@@ -44,14 +44,17 @@ class Client {
 
   [[nodiscard]] const Connection& connection() const { return connection_; }
 
-  /// Any answer below 400, or the service's own words as an Error (not_found, conflict, unauthorized ...); network_failed otherwise.
-  [[nodiscard]] Result<Response> send(std::string_view method, const std::string& path, const Query& query = {}, const std::string& body = {},
-                                      const std::vector<std::string>& extra_headers = {});
+  /// Any answer below 400, or the service's own words as an Error (not_found, conflict, unauthorized ...);
+  /// network_failed otherwise.
+  [[nodiscard]] Result<Response> send(std::string_view method, const std::string& path, const Query& query = {},
+                                      const std::string& body = {}, const std::vector<std::string>& extra_headers = {});
   [[nodiscard]] Result<json::Value> get(const std::string& path, const Query& query = {});
   /// Follows nextLink to the end; at most `limit` items.
-  [[nodiscard]] Result<json::Array> get_all(const std::string& path, const Query& query = {}, std::size_t limit = 100'000);
+  [[nodiscard]] Result<json::Array> get_all(const std::string& path, const Query& query = {},
+                                            std::size_t limit = 100'000);
   /// PUT of a whole file, streamed.
-  [[nodiscard]] Result<Response> upload(const std::string& path, const Path& file, ByteCount size, const OnUploaded& on_uploaded);
+  [[nodiscard]] Result<Response> upload(const std::string& path, const Path& file, ByteCount size,
+                                        const OnUploaded& on_uploaded);
 
   /// "/deviceUpdate/<instance>" + rest, and the query that family needs.
   [[nodiscard]] std::string device_update(std::string_view rest) const;

@@ -15,7 +15,8 @@ std::string words_of(const CLI::App& app) {
 
 void add_cases(const CLI::App& app, const std::string& path, std::string& out) {
   out += "    '" + path + "') words='" + words_of(app) + "' ;;\n";
-  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) add_cases(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    add_cases(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
 }
 
 }  // namespace
@@ -23,11 +24,17 @@ void add_cases(const CLI::App& app, const std::string& path, std::string& out) {
 std::string completion_script(const CLI::App& root, const std::string& shell) {
   std::string out;
   if (shell == "zsh") out += "autoload -U +X bashcompinit && bashcompinit\n";
-  out += "_godwit() {\n  local path='' word words i\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    word=${COMP_WORDS[i]}\n";
-  out += "    [[ $word == -* || ${COMP_WORDS[i-1]} == -* ]] && continue\n    path=\"${path:+$path }$word\"\n  done\n  case \"$path\" in\n";
+  out +=
+      "_godwit() {\n  local path='' word words i\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    "
+      "word=${COMP_WORDS[i]}\n";
+  out +=
+      "    [[ $word == -* || ${COMP_WORDS[i-1]} == -* ]] && continue\n    path=\"${path:+$path }$word\"\n  done\n  "
+      "case \"$path\" in\n";
   add_cases(root, "", out);
   out += "    *) words='' ;;\n  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n";
-  out += "  [[ ${#COMPREPLY[@]} -eq 0 ]] && COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -F _godwit godwit\n";
+  out +=
+      "  [[ ${#COMPREPLY[@]} -eq 0 ]] && COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -F "
+      "_godwit godwit\n";
   return out;
 }
 

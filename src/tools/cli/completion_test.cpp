@@ -16,7 +16,8 @@ std::string complete(const std::string& line) {
   const auto app = make_app(context);
   const Path script = std::filesystem::temp_directory_path() / ("godwit-completion-" + random_guid());
   EXPECT_TRUE(write_file_durably(script, completion_script(*app, "bash")));
-  const std::string command = "bash -c 'source " + script.string() + "; COMP_WORDS=(" + line + " \"\"); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _godwit; echo ${COMPREPLY[@]}'";
+  const std::string command = "bash -c 'source " + script.string() + "; COMP_WORDS=(" + line +
+                              " \"\"); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _godwit; echo ${COMPREPLY[@]}'";
   FILE* pipe = ::popen(command.c_str(), "r");
   std::string out;
   char buffer[4096];

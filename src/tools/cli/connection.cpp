@@ -37,7 +37,9 @@ Result<Connection> find_connection(const ConnectionFlags& flags, const Environme
   Connection connection;
   connection.url = first_of(flags.url, environment("GODWIT_URL"), file.url);
   if (connection.url.empty())
-    return fail(Code::invalid_argument, "no service address: give --url https://host:port, set GODWIT_URL, or write url = \"...\" into " + config_file.string());
+    return fail(Code::invalid_argument,
+                "no service address: give --url https://host:port, set GODWIT_URL, or write url = \"...\" into " +
+                    config_file.string());
   if (!connection.url.starts_with("https://"))
     return fail(Code::invalid_argument, "the service address '" + connection.url + "' must begin with https://");
   while (connection.url.ends_with('/')) connection.url.pop_back();
@@ -51,7 +53,10 @@ Result<Connection> find_connection(const ConnectionFlags& flags, const Environme
     return connection;
   }
   const std::string token_file = first_of(flags.token_file, environment("GODWIT_TOKEN_FILE"), file.token_file);
-  if (token_file.empty()) return fail(Code::invalid_argument, "no token: give --token-file FILE or set GODWIT_TOKEN_FILE (godwitd init wrote admin.token into its data folder)");
+  if (token_file.empty())
+    return fail(Code::invalid_argument,
+                "no token: give --token-file FILE or set GODWIT_TOKEN_FILE (godwitd init wrote admin.token into its "
+                "data folder)");
   auto text = read_file(token_file, kTokenFileLimit);
   if (!text) return with_context("token file", text.error());
   connection.token = Secret(trimmed(*text));

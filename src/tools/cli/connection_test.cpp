@@ -16,7 +16,8 @@ Environment environment_of(std::map<std::string, std::string> values) {
 }
 
 TEST(Connection, a_flag_outranks_the_environment) {
-  const auto found = find_connection({.url = "https://flag:1/"}, environment_of({{"GODWIT_URL", "https://env:2"}, {"GODWIT_TOKEN", "t\n"}}));
+  const auto found = find_connection({.url = "https://flag:1/"},
+                                     environment_of({{"GODWIT_URL", "https://env:2"}, {"GODWIT_TOKEN", "t\n"}}));
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->url, "https://flag:1");
   EXPECT_EQ(found->token.reveal(), "t");

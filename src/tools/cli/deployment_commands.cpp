@@ -24,7 +24,8 @@ struct DeploymentFlags {
 
   [[nodiscard]] std::string group_path() const { return "/management/groups/" + percent_encode(group); }
   [[nodiscard]] std::string path() const {
-    return group_path() + (class_id.empty() ? "" : "/deviceClassSubgroups/" + percent_encode(class_id)) + "/deployments/" + percent_encode(id);
+    return group_path() + (class_id.empty() ? "" : "/deviceClassSubgroups/" + percent_encode(class_id)) +
+           "/deployments/" + percent_encode(id);
   }
 };
 
@@ -32,12 +33,15 @@ void add_state_row(const json::Value& state, Table& table) {
   // Steps count from 0 on the wire, from 1 for people.
   const auto step = text_at(state, "godwit.step").empty() ? "" : std::to_string(number_at(state, "godwit.step") + 1);
   std::string code = text_at(state, "godwit.resultCode");
-  if (const auto extended = text_at(state, "godwit.extendedResultCode"); !extended.empty() && extended != "00000000") code += " / " + extended;
+  if (const auto extended = text_at(state, "godwit.extendedResultCode"); !extended.empty() && extended != "00000000")
+    code += " / " + extended;
   std::string details = text_at(state, "godwit.resultDetails");
   if (details.empty()) {
-    if (const auto parsed = parse_extended_code(text_at(state, "godwit.extendedResultCode")); parsed && *parsed != 0) details = std::string(extended_code_text(*parsed));
+    if (const auto parsed = parse_extended_code(text_at(state, "godwit.extendedResultCode")); parsed && *parsed != 0)
+      details = std::string(extended_code_text(*parsed));
   }
-  table.add({text_at(state, "deviceId"), text_at(state, "deviceState"), text_at(state, "godwit.phase"), step, text_at(state, "retryCount"), code, details});
+  table.add({text_at(state, "deviceId"), text_at(state, "deviceState"), text_at(state, "godwit.phase"), step,
+             text_at(state, "retryCount"), code, details});
 }
 
 // Device states of every subgroup of the deployment, or of the one asked for.
@@ -47,14 +51,18 @@ Result<json::Array> device_states(Client& client, const DeploymentFlags& flags) 
     classes.push_back(flags.class_id);
   } else {
     GODWIT_TRY(const auto deployment, client.get(client.device_update(flags.path())));
-    if (const auto* list = deployment.as_object().if_contains("deviceClassSubgroups"); list != nullptr && list->is_array())
+    if (const auto* list = deployment.as_object().if_contains("deviceClassSubgroups");
+        list != nullptr && list->is_array())
       for (const auto& one : list->as_array()) classes.emplace_back(one.as_string());
   }
   json::Array all;
   Query query;
   if (!flags.filter.empty()) query.emplace_back("filter", flags.filter);
   for (const auto& one : classes) {
-    GODWIT_TRY(auto states, client.get_all(client.device_update(flags.group_path() + "/deviceClassSubgroups/" + percent_encode(one) + "/deployments/" + percent_encode(flags.id) + "/devicestates"), query));
+    GODWIT_TRY(auto states,
+               client.get_all(client.device_update(flags.group_path() + "/deviceClassSubgroups/" + percent_encode(one) +
+                                                   "/deployments/" + percent_encode(flags.id) + "/devicestates"),
+                              query));
     all.insert(all.end(), states.begin(), states.end());
   }
   return all;
@@ -72,13 +80,19 @@ Result<int> list_devices(Context& context, const DeploymentFlags& flags) {
 Result<int> create(Context& context, const DeploymentFlags& flags) {
   GODWIT_TRY(auto* client, context.client());
   const std::string start = flags.start.empty() ? format_time(SystemClock().now()) : flags.start;
-  const json::Object body{
-      {"deploymentId", flags.id}, {"groupId", flags.group}, {"startDateTime", start},
-      {"update", json::Object{{"updateId", json::Object{{"provider", flags.update.provider}, {"name", flags.update.name}, {"version", flags.update.version}}}}}};
+  const json::Object body{{"deploymentId", flags.id},
+                          {"groupId", flags.group},
+                          {"startDateTime", start},
+                          {"update", json::Object{{"updateId", json::Object{{"provider", flags.update.provider},
+                                                                            {"name", flags.update.name},
+                                                                            {"version", flags.update.version}}}}}};
   GODWIT_TRY(const auto response, client->send("PUT", client->device_update(flags.path()), {}, json::print(body)));
   GODWIT_TRY(const auto deployment, json::parse_object(response.body));
-  if (context.wants_json()) context.show_json(deployment);
-  else fmt::print("deployment {} of {}/{} {} to group {} starts {}\n", flags.id, flags.update.provider, flags.update.name, flags.update.version, flags.group, text_at(deployment, "startDateTime"));
+  if (context.wants_json())
+    context.show_json(deployment);
+  else
+    fmt::print("deployment {} of {}/{} {} to group {} starts {}\n", flags.id, flags.update.provider, flags.update.name,
+               flags.update.version, flags.group, text_at(deployment, "startDateTime"));
   return exit_code::ok;
 }
 
@@ -86,10 +100,17 @@ Result<int> list(Context& context, const DeploymentFlags& flags) {
   GODWIT_TRY(auto* client, context.client());
   Query query;
   if (!flags.order.empty()) query.emplace_back("orderby", flags.order);
-  GODWIT_TRY(const auto deployments, client->get_all(client->device_update(flags.group_path() + (flags.class_id.empty() ? "" : "/deviceClassSubgroups/" + percent_encode(flags.class_id)) + "/deployments"), query));
+  GODWIT_TRY(
+      const auto deployments,
+      client->get_all(client->device_update(
+                          flags.group_path() +
+                          (flags.class_id.empty() ? "" : "/deviceClassSubgroups/" + percent_encode(flags.class_id)) +
+                          "/deployments"),
+                      query));
   Table table({"DEPLOYMENT", "UPDATE", "START", "CANCELED", "RETRIED"});
   for (const auto& one : deployments)
-    table.add({text_at(one, "deploymentId"), update_name(one.at("update")), text_at(one, "startDateTime").substr(0, 19), text_at(one, "isCanceled"), text_at(one, "isRetried")});
+    table.add({text_at(one, "deploymentId"), update_name(one.at("update")), text_at(one, "startDateTime").substr(0, 19),
+               text_at(one, "isCanceled"), text_at(one, "isRetried")});
   context.show(deployments, table);
   return exit_code::ok;
 }
@@ -101,9 +122,11 @@ std::string progress_text(const json::Value& state) {
   if (device_state != "InProgress") return device + "  " + device_state;
   if (phase.empty()) return device + "  offered";
   std::string text = device + "  " + phase;
-  if (const auto steps = number_at(state, "godwit.steps"); steps > 0) text += fmt::format("  step {} of {}", number_at(state, "godwit.step") + 1, steps);
+  if (const auto steps = number_at(state, "godwit.steps"); steps > 0)
+    text += fmt::format("  step {} of {}", number_at(state, "godwit.step") + 1, steps);
   if (const auto total = number_at(state, "godwit.totalBytes"); total > 0)
-    text += fmt::format("  {} of {}", print_size(static_cast<ByteCount>(number_at(state, "godwit.doneBytes"))), print_size(static_cast<ByteCount>(total)));
+    text += fmt::format("  {} of {}", print_size(static_cast<ByteCount>(number_at(state, "godwit.doneBytes"))),
+                        print_size(static_cast<ByteCount>(total)));
   return text;
 }
 
@@ -130,20 +153,25 @@ Result<int> wait(Client& client, const DeploymentFlags& flags) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(flags.timeout_seconds);
   ProgressLine progress;
   for (;;) {
-    GODWIT_TRY(const auto status, client.get(client.device_update(flags.group_path() + "/deployments/" + percent_encode(flags.id) + "/status")));
+    GODWIT_TRY(const auto status, client.get(client.device_update(flags.group_path() + "/deployments/" +
+                                                                  percent_encode(flags.id) + "/status")));
     const Counts counts = count(status);
-    if (counts.total > 0 && counts.running == 0) return counts.failed + counts.canceled > 0 ? exit_code::deployment_failed : exit_code::ok;
+    if (counts.total > 0 && counts.running == 0)
+      return counts.failed + counts.canceled > 0 ? exit_code::deployment_failed : exit_code::ok;
     if (counts.total == 1) {
       GODWIT_TRY(const auto states, device_states(client, flags));
       if (!states.empty()) {
         const auto total = number_at(states[0], "godwit.totalBytes");
         if (text_at(states[0], "godwit.phase") == "downloading" && total > 0)
-          progress.bytes(text_at(states[0], "deviceId") + "  downloading", static_cast<ByteCount>(number_at(states[0], "godwit.doneBytes")), static_cast<ByteCount>(total));
+          progress.bytes(text_at(states[0], "deviceId") + "  downloading",
+                         static_cast<ByteCount>(number_at(states[0], "godwit.doneBytes")),
+                         static_cast<ByteCount>(total));
         else
           progress.text(progress_text(states[0]));
       }
     } else {
-      progress.text(fmt::format("{} devices: {} in progress, {} succeeded, {} failed, {} canceled", counts.total, counts.running, counts.succeeded, counts.failed, counts.canceled));
+      progress.text(fmt::format("{} devices: {} in progress, {} succeeded, {} failed, {} canceled", counts.total,
+                                counts.running, counts.succeeded, counts.failed, counts.canceled));
     }
     if (std::chrono::steady_clock::now() > deadline) return exit_code::timed_out;
     std::this_thread::sleep_for(kPollPause);
@@ -156,21 +184,30 @@ Result<int> show(Context& context, const DeploymentFlags& flags) {
   if (flags.wait) {
     GODWIT_TRY(code, wait(*client, flags));
   }
-  GODWIT_TRY(const auto value, client->get(client->device_update(flags.path() + (flags.status || flags.wait ? "/status" : ""))));
+  GODWIT_TRY(const auto value,
+             client->get(client->device_update(flags.path() + (flags.status || flags.wait ? "/status" : ""))));
   if (context.wants_json()) {
     context.show_json(value);
     return code;
   }
   if (!flags.status && !flags.wait) {
     Table table({"FIELD", "VALUE"});
-    for (const auto* field : {"deploymentId", "groupId", "startDateTime", "isCanceled", "isRetried", "isCloudInitiatedRollback", "deviceClassSubgroups"})
+    for (const auto* field : {"deploymentId", "groupId", "startDateTime", "isCanceled", "isRetried",
+                              "isCloudInitiatedRollback", "deviceClassSubgroups"})
       if (const auto text = text_at(value, field); !text.empty()) table.add({field, text});
     table.add({"update", update_name(value.at("update"))});
     context.show(value, table);
     return code;
   }
-  const Counts counts = flags.class_id.empty() ? count(value) : Counts{number_at(value, "totalDevices"), number_at(value, "devicesInProgressCount"), number_at(value, "devicesCompletedFailedCount"), number_at(value, "devicesCompletedSucceededCount"), number_at(value, "devicesCanceledCount")};
-  fmt::print("deployment {}  {}  {} devices: {} succeeded, {} in progress, {} failed, {} canceled\n", flags.id, text_at(value, "deploymentState"), counts.total, counts.succeeded, counts.running, counts.failed, counts.canceled);
+  const Counts counts =
+      flags.class_id.empty()
+          ? count(value)
+          : Counts{number_at(value, "totalDevices"), number_at(value, "devicesInProgressCount"),
+                   number_at(value, "devicesCompletedFailedCount"), number_at(value, "devicesCompletedSucceededCount"),
+                   number_at(value, "devicesCanceledCount")};
+  fmt::print("deployment {}  {}  {} devices: {} succeeded, {} in progress, {} failed, {} canceled\n", flags.id,
+             text_at(value, "deploymentState"), counts.total, counts.succeeded, counts.running, counts.failed,
+             counts.canceled);
   if (code == exit_code::deployment_failed || counts.failed > 0) {
     DeploymentFlags failed = flags;
     failed.filter = "deviceState eq 'Failed'";
@@ -179,18 +216,23 @@ Result<int> show(Context& context, const DeploymentFlags& flags) {
     for (const auto& state : states) add_state_row(state, table);
     if (!states.empty()) std::fputs(table.print(0).c_str(), stdout);
   }
-  if (code == exit_code::timed_out) fmt::print(stderr, "godwit: not ended after {} s; the deployment goes on\n", flags.timeout_seconds);
+  if (code == exit_code::timed_out)
+    fmt::print(stderr, "godwit: not ended after {} s; the deployment goes on\n", flags.timeout_seconds);
   return code;
 }
 
 Result<int> act(Context& context, const DeploymentFlags& flags, const std::string& verb) {
   GODWIT_TRY(auto* client, context.client());
-  const std::string route = flags.class_id.empty() ? client->godwit("/groups/" + percent_encode(flags.group) + "/deployments/" + percent_encode(flags.id) + ":" + verb)
-                                                    : client->device_update(flags.path() + ":" + verb);
+  const std::string route = flags.class_id.empty()
+                                ? client->godwit("/groups/" + percent_encode(flags.group) + "/deployments/" +
+                                                 percent_encode(flags.id) + ":" + verb)
+                                : client->device_update(flags.path() + ":" + verb);
   GODWIT_TRY(const auto response, client->send("POST", route));
   GODWIT_TRY(const auto answer, json::parse(response.body.empty() ? "{}" : response.body));
-  if (context.wants_json()) context.show_json(answer);
-  else fmt::print("{} of deployment {} in group {} was asked for\n", verb, flags.id, flags.group);
+  if (context.wants_json())
+    context.show_json(answer);
+  else
+    fmt::print("{} of deployment {} in group {} was asked for\n", verb, flags.id, flags.group);
   return exit_code::ok;
 }
 
@@ -208,13 +250,18 @@ Result<int> remove(Context& context, const DeploymentFlags& flags) {
 void add_deployment_commands(CLI::App& device, Context& context) {
   auto* deployment = device.add_subcommand("deployment", "Deployments of an update to a group");
   deployment->require_subcommand(1);
-  const auto command = [&](const std::string& name, const std::string& help, bool wants_id, Result<int> (*run_it)(Context&, const DeploymentFlags&)) {
+  const auto command = [&](const std::string& name, const std::string& help, bool wants_id,
+                           Result<int> (*run_it)(Context&, const DeploymentFlags&)) {
     auto* sub = deployment->add_subcommand(name, help);
     auto flags = std::make_shared<DeploymentFlags>();
     sub->add_option("--group-id,--gid", flags->group, "Group id")->required();
-    if (wants_id) sub->add_option("--deployment-id,--did", flags->id, "Deployment id: lower case, at most 73 characters")->required();
-    if (name != "create") sub->add_option("--class-id,--cid", flags->class_id, "Only the subgroup of this device class");
-    sub->callback([&context, flags, run_it] { context.action = [flags, run_it](Context& c) { return run_it(c, *flags); }; });
+    if (wants_id)
+      sub->add_option("--deployment-id,--did", flags->id, "Deployment id: lower case, at most 73 characters")
+          ->required();
+    if (name != "create")
+      sub->add_option("--class-id,--cid", flags->class_id, "Only the subgroup of this device class");
+    sub->callback(
+        [&context, flags, run_it] { context.action = [flags, run_it](Context& c) { return run_it(c, *flags); }; });
     return std::pair{sub, flags};
   };
   const auto made = command("create", "Deploy an update to a group", true, create);
@@ -224,15 +271,22 @@ void add_deployment_commands(CLI::App& device, Context& context) {
   const auto listed = command("list", "List the deployments of a group", false, list);
   listed.first->add_option("--order-by", listed.second->order, "startDateTime [asc|desc]");
 
-  const auto shown = command("show", "Show a deployment; --status for counts, --wait to follow it to its end", true, show);
+  const auto shown =
+      command("show", "Show a deployment; --status for counts, --wait to follow it to its end", true, show);
   shown.first->add_flag("--status", shown.second->status, "Counts of devices by state");
-  shown.first->add_flag("--wait", shown.second->wait, "Follow until no device is in progress (exit 0 all succeeded, 3 some failed, 4 timed out)");
-  shown.first->add_option("--timeout", shown.second->timeout_seconds, "Seconds to wait")->check(CLI::Range(1, 7 * 24 * 3600))->capture_default_str();
+  shown.first->add_flag("--wait", shown.second->wait,
+                        "Follow until no device is in progress (exit 0 all succeeded, 3 some failed, 4 timed out)");
+  shown.first->add_option("--timeout", shown.second->timeout_seconds, "Seconds to wait")
+      ->check(CLI::Range(1, 7 * 24 * 3600))
+      ->capture_default_str();
 
-  const auto states = command("list-devices", "List the devices of a deployment with state, step, code and sentence", true, list_devices);
+  const auto states = command("list-devices", "List the devices of a deployment with state, step, code and sentence",
+                              true, list_devices);
   states.first->add_option("--filter", states.second->filter, "deviceState eq 'Failed'");
-  command("cancel", "Cancel a deployment for the group, or one class of it", true, [](Context& c, const DeploymentFlags& f) { return act(c, f, "cancel"); });
-  command("retry", "Try again on the devices that failed", true, [](Context& c, const DeploymentFlags& f) { return act(c, f, "retry"); });
+  command("cancel", "Cancel a deployment for the group, or one class of it", true,
+          [](Context& c, const DeploymentFlags& f) { return act(c, f, "cancel"); });
+  command("retry", "Try again on the devices that failed", true,
+          [](Context& c, const DeploymentFlags& f) { return act(c, f, "retry"); });
   command("delete", "Delete a deployment that is no longer active", true, remove);
 }
 

@@ -19,8 +19,11 @@ Result<int> list_devices(Context& context, const ListFlags& flags) {
   GODWIT_TRY(const auto devices, client->get_all(client->device_update("/management/devices"), query));
   Table table({"DEVICE", "GROUP", "INSTALLED", "LATEST", "DEPLOYMENT", "STATE", "CLASS"});
   for (const auto& device : devices)
-    table.add({text_at(device, "deviceId"), text_at(device, "groupId"), update_name(device.as_object().contains("installedUpdate") ? device.at("installedUpdate") : json::Value()),
-               text_at(device, "onLatestUpdate") == "true" ? "yes" : "no", text_at(device, "lastDeploymentId"), text_at(device, "deploymentStatus"), text_at(device, "deviceClassId").substr(0, 12)});
+    table.add(
+        {text_at(device, "deviceId"), text_at(device, "groupId"),
+         update_name(device.as_object().contains("installedUpdate") ? device.at("installedUpdate") : json::Value()),
+         text_at(device, "onLatestUpdate") == "true" ? "yes" : "no", text_at(device, "lastDeploymentId"),
+         text_at(device, "deploymentStatus"), text_at(device, "deviceClassId").substr(0, 12)});
   context.show(devices, table);
   return exit_code::ok;
 }
@@ -28,8 +31,11 @@ Result<int> list_devices(Context& context, const ListFlags& flags) {
 void add_members(const json::Value& value, const std::string& prefix, Table& table) {
   for (const auto& member : value.as_object()) {
     const std::string name = prefix + std::string(member.key());
-    if (member.value().is_object() && !member.value().as_object().empty()) add_members(member.value(), name + ".", table);
-    else if (!member.value().is_null()) table.add({name, member.value().is_string() ? std::string(member.value().as_string()) : json::print(member.value())});
+    if (member.value().is_object() && !member.value().as_object().empty())
+      add_members(member.value(), name + ".", table);
+    else if (!member.value().is_null())
+      table.add(
+          {name, member.value().is_string() ? std::string(member.value().as_string()) : json::print(member.value())});
   }
 }
 
@@ -52,7 +58,9 @@ Result<int> list_groups(Context& context, const ListFlags& flags) {
     std::string active;
     if (const auto* list = group.as_object().if_contains("deployments"); list != nullptr && list->is_array())
       for (const auto& id : list->as_array()) active += (active.empty() ? "" : ", ") + std::string(id.as_string());
-    table.add({text_at(group, "groupId"), text_at(group, "deviceCount"), text_at(group, "subgroupsWithOnLatestUpdateCount"), text_at(group, "subgroupsWithUpdatesInProgressCount"),
+    table.add({text_at(group, "groupId"), text_at(group, "deviceCount"),
+               text_at(group, "subgroupsWithOnLatestUpdateCount"),
+               text_at(group, "subgroupsWithUpdatesInProgressCount"),
                text_at(group, "subgroupsWithNewUpdatesAvailableCount"), active});
   }
   context.show(groups, table);
@@ -64,8 +72,10 @@ Result<int> list_classes(Context& context) {
   GODWIT_TRY(const auto classes, client->get_all(client->device_update("/management/deviceClasses")));
   Table table({"CLASS", "NAME", "COMPATIBILITY", "BEST UPDATE"});
   for (const auto& one : classes)
-    table.add({text_at(one, "deviceClassId"), text_at(one, "friendlyName"), text_at(one, "deviceClassProperties.compatProperties"),
-               update_name(one.as_object().contains("bestCompatibleUpdate") ? one.at("bestCompatibleUpdate") : json::Value())});
+    table.add({text_at(one, "deviceClassId"), text_at(one, "friendlyName"),
+               text_at(one, "deviceClassProperties.compatProperties"),
+               update_name(one.as_object().contains("bestCompatibleUpdate") ? one.at("bestCompatibleUpdate")
+                                                                            : json::Value())});
   context.show(classes, table);
   return exit_code::ok;
 }
@@ -85,16 +95,20 @@ Result<int> show_compliance(Context& context, const std::string& group) {
   for (const auto& one : groups) {
     const auto id = text_at(one, "groupId");
     if (!group.empty() && id != group) continue;
-    GODWIT_TRY(auto part, client->get(client->device_update("/management/groups/" + percent_encode(id) + "/updateCompliance")));
+    GODWIT_TRY(auto part,
+               client->get(client->device_update("/management/groups/" + percent_encode(id) + "/updateCompliance")));
     lines.push_back({id, std::move(part)});
   }
-  if (lines.empty()) return fail(Code::not_found, "there is no group '" + group + "'; godwit device group list shows them");
+  if (lines.empty())
+    return fail(Code::not_found, "there is no group '" + group + "'; godwit device group list shows them");
   Table table({"GROUP", "DEVICES", "ON LATEST", "IN PROGRESS", "NEW UPDATES", "COMPLIANT"});
   json::Object all;
   for (const auto& line : lines) {
     const auto total = number_at(line.value, "totalDeviceCount");
     const auto latest = number_at(line.value, "onLatestUpdateDeviceCount");
-    table.add({line.name, std::to_string(total), std::to_string(latest), text_at(line.value, "updatesInProgressDeviceCount"), text_at(line.value, "newUpdatesAvailableDeviceCount"),
+    table.add({line.name, std::to_string(total), std::to_string(latest),
+               text_at(line.value, "updatesInProgressDeviceCount"),
+               text_at(line.value, "newUpdatesAvailableDeviceCount"),
                total == 0 ? "-" : fmt::format("{} %", latest * 100 / total)});
     all[line.name] = line.value;
   }
@@ -105,7 +119,8 @@ Result<int> show_compliance(Context& context, const std::string& group) {
 Result<int> delete_group(Context& context, const std::string& group) {
   GODWIT_TRY_VOID(context.confirm("Delete group '" + group + "' and its deployment history?"));
   GODWIT_TRY(auto* client, context.client());
-  GODWIT_TRY(const auto gone, client->send("DELETE", client->device_update("/management/groups/" + percent_encode(group))));
+  GODWIT_TRY(const auto gone,
+             client->send("DELETE", client->device_update("/management/groups/" + percent_encode(group))));
   (void)gone;
   if (!context.wants_json()) fmt::print("deleted group {}\n", group);
   return exit_code::ok;
@@ -122,7 +137,10 @@ void add_group_commands(CLI::App& device, Context& context) {
   auto* show = group->add_subcommand("show", "Show one group");
   show->add_option("--group-id,--gid", *id, "Group id")->required();
   show->callback([&context, id] {
-    context.action = [id](Context& c) { return show_at(c, [id](Client& client) { return client.device_update("/management/groups/" + percent_encode(*id)); }); };
+    context.action = [id](Context& c) {
+      return show_at(
+          c, [id](Client& client) { return client.device_update("/management/groups/" + percent_encode(*id)); });
+    };
   });
   auto* remove = group->add_subcommand("delete", "Delete an empty group");
   remove->add_option("--group-id,--gid", *id, "Group id")->required();
@@ -144,18 +162,26 @@ void add_device_commands(CLI::App& root, Context& context) {
   auto id = std::make_shared<std::string>();
   show->add_option("--device-id,-d", *id, "Device id")->required();
   show->callback([&context, id] {
-    context.action = [id](Context& c) { return show_at(c, [id](Client& client) { return client.godwit("/devices/" + percent_encode(*id)); }); };
+    context.action = [id](Context& c) {
+      return show_at(c, [id](Client& client) { return client.godwit("/devices/" + percent_encode(*id)); });
+    };
   });
   add_group_commands(*device, context);
 
   auto* classes = device->add_subcommand("class", "Device classes");
   classes->require_subcommand(1);
-  classes->add_subcommand("list", "List device classes")->callback([&context] { context.action = [](Context& c) { return list_classes(c); }; });
+  classes->add_subcommand("list", "List device classes")->callback([&context] {
+    context.action = [](Context& c) { return list_classes(c); };
+  });
   auto class_id = std::make_shared<std::string>();
   auto* class_show = classes->add_subcommand("show", "Show one device class");
   class_show->add_option("--class-id,--cid", *class_id, "Class id")->required();
   class_show->callback([&context, class_id] {
-    context.action = [class_id](Context& c) { return show_at(c, [class_id](Client& client) { return client.device_update("/management/deviceClasses/" + percent_encode(*class_id)); }); };
+    context.action = [class_id](Context& c) {
+      return show_at(c, [class_id](Client& client) {
+        return client.device_update("/management/deviceClasses/" + percent_encode(*class_id));
+      });
+    };
   });
 
   auto* compliance = device->add_subcommand("compliance", "How many devices have what they should have");
@@ -163,7 +189,8 @@ void add_device_commands(CLI::App& root, Context& context) {
   auto* compliance_show = compliance->add_subcommand("show", "Counts for all devices and for each group");
   auto group = std::make_shared<std::string>();
   compliance_show->add_option("--group-id,--gid", *group, "Only this group");
-  compliance_show->callback([&context, group] { context.action = [group](Context& c) { return show_compliance(c, *group); }; });
+  compliance_show->callback(
+      [&context, group] { context.action = [group](Context& c) { return show_compliance(c, *group); }; });
 
   add_deployment_commands(*device, context);
 }

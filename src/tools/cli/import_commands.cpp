@@ -27,8 +27,13 @@ Result<void> upload_file(Client& client, const manifest::FileBase& file, const P
   auto digest = sha256_of_file(path);
   if (!digest) return with_context("payload of the manifest", digest.error());
   const ByteCount size = std::filesystem::file_size(path);
-  if (size != file.size) return fail(Code::size_mismatch, fmt::format("{}: the file has {} bytes, the manifest says {}; make the manifest anew", path.string(), size, file.size));
-  if (*digest != file.sha256()) return fail(Code::digest_mismatch, path.string() + ": the file's sha256 is not the manifest's; make the manifest anew");
+  if (size != file.size)
+    return fail(Code::size_mismatch,
+                fmt::format("{}: the file has {} bytes, the manifest says {}; make the manifest anew", path.string(),
+                            size, file.size));
+  if (*digest != file.sha256())
+    return fail(Code::digest_mismatch,
+                path.string() + ": the file's sha256 is not the manifest's; make the manifest anew");
   const std::string route = client.godwit("/blobs/" + hex_encode(*digest));
   if (auto there = client.send("HEAD", route); there) {
     progress.text("uploaded " + file.file_name + "  " + print_size(size) + " (was there)");
@@ -37,13 +42,16 @@ Result<void> upload_file(Client& client, const manifest::FileBase& file, const P
     return tl::unexpected<Error>{there.error()};
   }
   const std::string label = "uploading " + file.file_name;
-  GODWIT_TRY(const auto answer, client.upload(route, path, size, [&](ByteCount done, ByteCount total) { progress.bytes(label, done, total); }));
+  GODWIT_TRY(const auto answer, client.upload(route, path, size, [&](ByteCount done, ByteCount total) {
+    progress.bytes(label, done, total);
+  }));
   progress.bytes(label, size, size);
   progress.finish();
   return {};
 }
 
-Result<json::Object> upload_update(Client& client, const std::string& manifest_path, const ImportFlags& flags, ProgressLine& progress) {
+Result<json::Object> upload_update(Client& client, const std::string& manifest_path, const ImportFlags& flags,
+                                   ProgressLine& progress) {
   auto text = read_file(manifest_path, manifest::kImportManifestLimit);
   if (!text) return with_context("import manifest", text.error());
   auto parsed = manifest::parse_import_manifest(*text);
@@ -64,19 +72,25 @@ Result<json::Object> item_by_url(const ImportFlags& flags) {
     GODWIT_TRY(const auto pairs, read_pairs(words, {"filename", "url"}, "--file"));
     json::Object file;
     for (const auto& [key, value] : pairs) file[key] = value;
-    if (!file.contains("filename") || !file.contains("url")) return fail(Code::invalid_argument, "--file needs filename=... url=...");
+    if (!file.contains("filename") || !file.contains("url"))
+      return fail(Code::invalid_argument, "--file needs filename=... url=...");
     files.push_back(std::move(file));
   }
   std::string sha = flags.hashes;
   if (sha.starts_with("sha256=")) sha.erase(0, 7);
-  json::Object item{{"importManifest", json::Object{{"url", flags.url}, {"sizeInBytes", flags.size}, {"hashes", json::Object{{"sha256", sha}}}}}, {"files", std::move(files)}};
+  json::Object item{
+      {"importManifest",
+       json::Object{{"url", flags.url}, {"sizeInBytes", flags.size}, {"hashes", json::Object{{"sha256", sha}}}}},
+      {"files", std::move(files)}};
   if (!flags.friendly_name.empty()) item["friendlyName"] = flags.friendly_name;
   return item;
 }
 
 Result<int> import_update(Context& context, const ImportFlags& flags) {
   if (flags.manifests.empty() == flags.url.empty())
-    return fail(Code::invalid_argument, "give either --manifest FILE (direct upload) or --url URL --size N --hashes sha256=... (the service fetches)");
+    return fail(
+        Code::invalid_argument,
+        "give either --manifest FILE (direct upload) or --url URL --size N --hashes sha256=... (the service fetches)");
   GODWIT_TRY(auto* client, context.client());
   ProgressLine progress;
   json::Array items;
@@ -86,39 +100,55 @@ Result<int> import_update(Context& context, const ImportFlags& flags) {
       items.push_back(std::move(item));
     }
   } else {
-    if (flags.size == 0 || flags.hashes.empty()) return fail(Code::invalid_argument, "--url needs --size and --hashes of the manifest (godwit update calculate-hash prints both)");
+    if (flags.size == 0 || flags.hashes.empty())
+      return fail(Code::invalid_argument,
+                  "--url needs --size and --hashes of the manifest (godwit update calculate-hash prints both)");
     GODWIT_TRY(auto item, item_by_url(flags));
     items.push_back(std::move(item));
   }
   progress.finish();
-  const std::string route = flags.url.empty() ? client->godwit("/updates:import") : client->device_update("/updates:import");
+  const std::string route =
+      flags.url.empty() ? client->godwit("/updates:import") : client->device_update("/updates:import");
   GODWIT_TRY(const auto started, client->send("POST", route, {}, json::print(json::Value(items))));
   if (flags.no_wait) {
-    if (context.wants_json()) context.show_json(json::Object{{"operationLocation", started.header("operation-location")}});
-    else fmt::print("the import goes on: {}\n", started.header("operation-location"));
+    if (context.wants_json())
+      context.show_json(json::Object{{"operationLocation", started.header("operation-location")}});
+    else
+      fmt::print("the import goes on: {}\n", started.header("operation-location"));
     return exit_code::ok;
   }
   GODWIT_TRY(const auto operation, wait_for_operation(*client, started));
-  if (context.wants_json()) context.show_json(operation);
-  else fmt::print("imported {}\n", operation.as_object().contains("update") ? update_name(operation.at("update")) : "the update");
+  if (context.wants_json())
+    context.show_json(operation);
+  else
+    fmt::print("imported {}\n",
+               operation.as_object().contains("update") ? update_name(operation.at("update")) : "the update");
   return exit_code::ok;
 }
 
 }  // namespace
 
 void add_import_command(CLI::App& update, Context& context) {
-  auto* import = update.add_subcommand("import", "Import an update: upload manifest and files, or let the service fetch them");
+  auto* import =
+      update.add_subcommand("import", "Import an update: upload manifest and files, or let the service fetch them");
   auto flags = std::make_shared<ImportFlags>();
-  import->add_option("--manifest,--manifest-path", flags->manifests, "Import manifest; repeat it for a parent and its children")->check(CLI::ExistingFile);
-  import->add_option("--files-dir", flags->files_folder, "Folder of the payloads; default: that of the manifest")->check(CLI::ExistingDirectory);
+  import
+      ->add_option("--manifest,--manifest-path", flags->manifests,
+                   "Import manifest; repeat it for a parent and its children")
+      ->check(CLI::ExistingFile);
+  import->add_option("--files-dir", flags->files_folder, "Folder of the payloads; default: that of the manifest")
+      ->check(CLI::ExistingDirectory);
   import->add_option("--friendly-name", flags->friendly_name, "Name for people, at most 512 characters");
   import->add_option("--url", flags->url, "URL of the manifest, fetched by the service");
   import->add_option("--size", flags->size, "Size of the manifest in bytes (with --url)");
   import->add_option("--hashes", flags->hashes, "sha256=BASE64 of the manifest (with --url)");
-  import->add_option_function<std::vector<std::string>>("--file", [flags](const std::vector<std::string>& words) { flags->files.push_back(words); }, "filename=NAME url=URL (with --url); may be repeated")
+  import->add_option_function<std::vector<std::string>>("--file", [flags](const std::vector<std::string>& words) { flags->files.push_back(words);
+}, "filename=NAME url=URL (with --url); may be repeated")
       ->expected(1, -1)->trigger_on_parse();
-  import->add_flag("--no-wait", flags->no_wait, "Do not wait for the operation");
-  import->callback([&context, flags] { context.action = [flags](Context& c) { return import_update(c, *flags); }; });
-}
+import->add_flag("--no-wait", flags->no_wait, "Do not wait for the operation");
+  import->callback([&context, flags] { context.action = [flags](Context& c) { return import_update(c, *flags);
+  };  // namespace godwit::cli
+  });
+  }
 
-}  // namespace godwit::cli
+  }  // namespace godwit::cli

@@ -1,4 +1,5 @@
-// update init v5: make an import manifest. --file binds to the --step before it, --related-file to the --file before it.
+// update init v5: make an import manifest. --file binds to the --step before it, --related-file to the --file before
+// it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,7 +27,10 @@ Result<json::Object> json_value(const std::string& text, std::string_view flag) 
 }
 
 Result<void> add_step(InitFlags& flags, const std::vector<std::string>& words) {
-  GODWIT_TRY(const auto pairs, read_pairs(words, {"handler", "properties", "description", "updateId.provider", "updateId.name", "updateId.version"}, "--step"));
+  GODWIT_TRY(const auto pairs, read_pairs(words,
+                                          {"handler", "properties", "description", "updateId.provider", "updateId.name",
+                                           "updateId.version"},
+                                          "--step"));
   StepWish step;
   for (const auto& [key, value] : pairs) {
     if (key == "handler") step.handler = value;
@@ -38,14 +42,17 @@ Result<void> add_step(InitFlags& flags, const std::vector<std::string>& words) {
       GODWIT_TRY(step.properties, json_value(value, "--step"));
     }
   }
-  if (step.handler.empty() == step.update_provider.empty()) return fail(Code::invalid_argument, "--step needs either handler=... or updateId.provider=, updateId.name=, updateId.version=");
+  if (step.handler.empty() == step.update_provider.empty())
+    return fail(Code::invalid_argument,
+                "--step needs either handler=... or updateId.provider=, updateId.name=, updateId.version=");
   flags.wish.steps.push_back(std::move(step));
   return {};
 }
 
 Result<void> add_file(InitFlags& flags, const std::vector<std::string>& words) {
   GODWIT_TRY(const auto pairs, read_pairs(words, {"path", "downloadHandler"}, "--file"));
-  if (flags.wish.steps.empty()) return fail(Code::invalid_argument, "--file stands before any --step; it belongs to the step before it");
+  if (flags.wish.steps.empty())
+    return fail(Code::invalid_argument, "--file stands before any --step; it belongs to the step before it");
   FileWish file;
   for (const auto& [key, value] : pairs) (key == "path" ? file.path : file.download_handler) = value;
   if (file.path.empty()) return fail(Code::invalid_argument, "--file needs path=...");
@@ -77,7 +84,8 @@ Result<void> add_compatibility(InitFlags& flags, const std::vector<std::string>&
 
 std::string file_name_of(const UpdateId& id) {
   std::string name = id.provider + "." + id.name + "." + id.version.str() + ".importmanifest.json";
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return name;
 }
 
@@ -91,8 +99,10 @@ Result<int> init(Context& context, const InitFlags& flags) {
   }
   const Path path = Path(flags.folder) / file_name_of(manifest.update_id);
   GODWIT_TRY_VOID(write_file_durably(path, text, 0644));
-  if (context.wants_json()) context.show_json(json::Object{{"manifest", path.string()}});
-  else fmt::print("wrote {}\n", path.string());
+  if (context.wants_json())
+    context.show_json(json::Object{{"manifest", path.string()}});
+  else
+    fmt::print("wrote {}\n", path.string());
   return exit_code::ok;
 }
 
@@ -107,20 +117,27 @@ void add_init_command(CLI::App& update, Context& context) {
   v5->add_option("--update-name", flags->wish.name, "Name, e.g. Toaster")->required();
   v5->add_option("--update-version", flags->wish.version, "Version of 2 to 4 numbers, e.g. 1.2.0")->required();
   v5->add_option("--description", flags->wish.description, "Free text, at most 512 characters");
-  v5->add_option("--is-deployable", flags->wish.is_deployable, "false: only usable as a step of another update")->default_str("true");
+  v5->add_option("--is-deployable", flags->wish.is_deployable, "false: only usable as a step of another update")
+      ->default_str("true");
   v5->add_option("--folder", flags->folder, "Where to write <provider>.<name>.<version>.importmanifest.json");
   v5->add_flag("--stdout", flags->to_stdout, "Print instead of writing a file");
 
   using Adder = Result<void> (*)(InitFlags&, const std::vector<std::string>&);
   const auto ordered = [&](const std::string& name, const std::string& help, Adder adder) {
-    return v5->add_option_function<std::vector<std::string>>(
-                 name, [flags, adder](const std::vector<std::string>& words) {
-                   if (auto added = adder(*flags, words); !added && !flags->problem) flags->problem = added.error();
-                 }, help)
-        ->expected(1, -1)->trigger_on_parse();
+    return v5
+        ->add_option_function<std::vector<std::string>>(
+            name,
+            [flags, adder](const std::vector<std::string>& words) {
+              if (auto added = adder(*flags, words); !added && !flags->problem) flags->problem = added.error();
+            },
+            help)
+        ->expected(1, -1)
+        ->trigger_on_parse();
   };
-  ordered("--compat", "One compatibility set: manufacturer=Contoso model=Toaster; may be repeated", add_compatibility)->required();
-  ordered("--step", "handler=microsoft/script:1 properties='{...}' [description=...]; may be repeated", add_step)->required();
+  ordered("--compat", "One compatibility set: manufacturer=Contoso model=Toaster; may be repeated", add_compatibility)
+      ->required();
+  ordered("--step", "handler=microsoft/script:1 properties='{...}' [description=...]; may be repeated", add_step)
+      ->required();
   ordered("--file", "path=FILE [downloadHandler=microsoft/delta:1]; belongs to the step before it", add_file);
   ordered("--related-file", "path=FILE properties='{...}'; belongs to the file before it", add_related);
   v5->callback([&context, flags] { context.action = [flags](Context& c) { return init(c, *flags); }; });

@@ -33,8 +33,14 @@ Result<manifest::File> make_file(const FileWish& wish) {
 
 Result<manifest::ImportManifest> build_manifest(const ManifestWish& wish, const std::string& created) {
   GODWIT_TRY(auto id, UpdateId::parse(wish.provider, wish.name, wish.version));
-  manifest::ImportManifest out{.version = "5.0", .update_id = std::move(id), .description = wish.description, .is_deployable = wish.is_deployable,
-                               .compatibility = wish.compatibility, .steps = {}, .files = {}, .created = created};
+  manifest::ImportManifest out{.version = "5.0",
+                               .update_id = std::move(id),
+                               .description = wish.description,
+                               .is_deployable = wish.is_deployable,
+                               .compatibility = wish.compatibility,
+                               .steps = {},
+                               .files = {},
+                               .created = created};
   std::map<std::string, std::string> path_of;  // file name -> the path it came from
   for (const auto& step : wish.steps) {
     if (step.handler.empty()) {
@@ -42,12 +48,15 @@ Result<manifest::ImportManifest> build_manifest(const ManifestWish& wish, const 
       out.steps.emplace_back(manifest::ReferenceStep{.description = step.description, .update = std::move(referenced)});
       continue;
     }
-    manifest::InlineStep made{.description = step.description, .handler = step.handler, .files = {}, .handler_properties = step.properties};
+    manifest::InlineStep made{
+        .description = step.description, .handler = step.handler, .files = {}, .handler_properties = step.properties};
     for (const auto& wanted : step.files) {
       const std::string name = Path(wanted.path).filename().string();
       made.files.push_back(name);
       if (const auto known = path_of.find(name); known != path_of.end()) {
-        if (known->second != wanted.path) return fail(Code::invalid_argument, "two different files are called '" + name + "': " + known->second + " and " + wanted.path);
+        if (known->second != wanted.path)
+          return fail(Code::invalid_argument,
+                      "two different files are called '" + name + "': " + known->second + " and " + wanted.path);
         continue;
       }
       path_of[name] = wanted.path;
@@ -59,18 +68,22 @@ Result<manifest::ImportManifest> build_manifest(const ManifestWish& wish, const 
   return manifest::parse_import_manifest(manifest::print_import_manifest(out));
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> read_pairs(const std::vector<std::string>& words, const std::vector<std::string>& allowed, std::string_view flag) {
+Result<std::vector<std::pair<std::string, std::string>>> read_pairs(const std::vector<std::string>& words,
+                                                                    const std::vector<std::string>& allowed,
+                                                                    std::string_view flag) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const auto& word : words) {
     const auto equals = word.find('=');
-    if (equals == std::string::npos || equals == 0) return fail(Code::invalid_argument, std::string(flag) + ": '" + word + "' is not key=value");
+    if (equals == std::string::npos || equals == 0)
+      return fail(Code::invalid_argument, std::string(flag) + ": '" + word + "' is not key=value");
     const std::string key = word.substr(0, equals);
     const bool is_allowed = std::any_of(allowed.begin(), allowed.end(), [&key](const std::string& name) {
       return name == key || (name.ends_with(".*") && key.starts_with(name.substr(0, name.size() - 1)));
     });
     if (!is_allowed) {
       const auto near = config::nearest(key, allowed);
-      return fail(Code::invalid_argument, std::string(flag) + ": unknown key '" + key + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
+      return fail(Code::invalid_argument, std::string(flag) + ": unknown key '" + key + "'" +
+                                              (near.empty() ? "" : "; did you mean '" + near + "'?"));
     }
     pairs.emplace_back(key, word.substr(equals + 1));
   }

@@ -18,8 +18,11 @@ class ManifestBuilder : public testing::Test {
   void TearDown() override { (void)remove_tree(folder_); }
 
   ManifestWish wish() const {
-    ManifestWish out{.provider = "Contoso", .name = "Toaster", .version = "1.0.0", .compatibility = {{{"manufacturer", "Contoso"}}}};
-    out.steps.push_back(StepWish{.handler = "microsoft/script:1", .properties = {{"scriptFileName", "run.sh"}}, .files = {{.path = (folder_ / "run.sh").string()}}});
+    ManifestWish out{
+        .provider = "Contoso", .name = "Toaster", .version = "1.0.0", .compatibility = {{{"manufacturer", "Contoso"}}}};
+    out.steps.push_back(StepWish{.handler = "microsoft/script:1",
+                                 .properties = {{"scriptFileName", "run.sh"}},
+                                 .files = {{.path = (folder_ / "run.sh").string()}}});
     return out;
   }
   Path folder_;

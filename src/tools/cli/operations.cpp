@@ -14,9 +14,11 @@ constexpr int kLongestPauseSeconds = 10;
 
 Result<json::Value> wait_for_operation(Client& client, const Response& started) {
   std::string location = started.header("operation-location");
-  if (location.empty()) return fail(Code::bad_json, "the service accepted the request without telling where to follow it");
+  if (location.empty())
+    return fail(Code::bad_json, "the service accepted the request without telling where to follow it");
   if (location.starts_with(client.connection().url)) location.erase(0, client.connection().url.size());
-  if (!location.starts_with('/')) return fail(Code::bad_json, "the Operation-Location leads to another host: " + location);
+  if (!location.starts_with('/'))
+    return fail(Code::bad_json, "the Operation-Location leads to another host: " + location);
   const auto begun = std::chrono::steady_clock::now();
   auto pause = std::chrono::milliseconds(100);  // short work is seen at once, long work polled gently
   for (;;) {
@@ -28,7 +30,8 @@ Result<json::Value> wait_for_operation(Client& client, const Response& started) 
       Response as_error{.status = 400, .headers = {}, .body = response.body};
       return tl::unexpected<Error>{error_from_response(as_error, "the operation failed")};
     }
-    if (std::chrono::steady_clock::now() - begun > kLongestWait) return fail(Code::timed_out, "the operation has not ended after two hours: " + location);
+    if (std::chrono::steady_clock::now() - begun > kLongestWait)
+      return fail(Code::timed_out, "the operation has not ended after two hours: " + location);
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(kLongestPauseSeconds * 1000));
   }

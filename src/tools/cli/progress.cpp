@@ -21,7 +21,8 @@ void ProgressLine::draw(const std::string& line) {
   }
   winsize size{};
   std::string shown = line;
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 4 && shown.size() >= size.ws_col) shown.resize(size.ws_col - 1U);
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 4 && shown.size() >= size.ws_col)
+    shown.resize(size.ws_col - 1U);
   std::fprintf(stderr, "\r\x1b[K%s", shown.c_str());
   std::fflush(stderr);
   is_open_ = true;
@@ -46,8 +47,11 @@ void ProgressLine::bytes(const std::string& label, ByteCount done, ByteCount tot
   const auto filled = static_cast<std::size_t>(share * kWidth);
   const double seconds = std::chrono::duration<double>(now - label_since_).count();
   const double rate = seconds > 0.2 ? static_cast<double>(done - first_done_) / seconds : 0;
-  std::string line = fmt::format("{}  [{:#<{}}{:.<{}}] {:3.0f} %  {} of {}", label, "", filled, "", kWidth - filled, share * 100, print_size(done), print_size(total));
-  if (rate > 0) line += fmt::format("  {}/s  {:.0f} s left", print_size(static_cast<ByteCount>(rate)), static_cast<double>(total - done) / rate);
+  std::string line = fmt::format("{}  [{:#<{}}{:.<{}}] {:3.0f} %  {} of {}", label, "", filled, "", kWidth - filled,
+                                 share * 100, print_size(done), print_size(total));
+  if (rate > 0)
+    line += fmt::format("  {}/s  {:.0f} s left", print_size(static_cast<ByteCount>(rate)),
+                        static_cast<double>(total - done) / rate);
   draw(line);
 }
 

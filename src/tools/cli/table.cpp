@@ -11,7 +11,8 @@ namespace {
 
 // Code points, not bytes: names of devices and sentences may hold any language.
 std::size_t shown_length(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 std::string cut_to(const std::string& text, std::size_t length) {
@@ -38,7 +39,8 @@ std::string printable(std::string_view text) {
 std::string Table::print(std::size_t width) const {
   std::vector<std::size_t> widths(head_.size());
   const auto measure = [&widths](const std::vector<std::string>& row) {
-    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) widths[i] = std::max(widths[i], shown_length(row[i]));
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], shown_length(row[i]));
   };
   measure(head_);
   for (const auto& row : rows_) measure(row);

@@ -14,7 +14,8 @@ class Table {
   explicit Table(std::vector<std::string> head) : head_(std::move(head)) {}
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
   [[nodiscard]] bool empty() const { return rows_.empty(); }
-  /// `width` in characters, 0 = unlimited. The last column is cut with "..." when a line would not fit. Control characters become '?'.
+  /// `width` in characters, 0 = unlimited. The last column is cut with "..." when a line would not fit. Control
+  /// characters become '?'.
   [[nodiscard]] std::string print(std::size_t width) const;
 
  private:

@@ -1,5 +1,5 @@
-// Bytes of a stranger on the HTTPS port: parser, target, ranges. Whatever comes, the parser ends in a request, a refusal or a wish for
-// more; the same bytes in two cuts give the same requests.
+// Bytes of a stranger on the HTTPS port: parser, target, ranges. Whatever comes, the parser ends in a request, a
+// refusal or a wish for more; the same bytes in two cuts give the same requests.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

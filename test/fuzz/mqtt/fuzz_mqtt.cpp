@@ -15,12 +15,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if ((*first)->used == 0 || (*first)->used > bytes.size()) std::abort();
     bytes.remove_prefix((*first)->used);
     const auto* connect = std::get_if<godwit::mqtt::Connect>(&(*first)->packet);
-    if (connect != nullptr && (connect->protocol_level != 4 || connect->protocol_name != "MQTT")) continue;  // its rest was not read
+    if (connect != nullptr && (connect->protocol_level != 4 || connect->protocol_name != "MQTT"))
+      continue;  // its rest was not read
     const std::string again = godwit::mqtt::encode((*first)->packet);
     const auto second = godwit::mqtt::decode(again, 64 * 1024);
     if (!second || !*second || (*second)->used != again.size()) std::abort();
     if (godwit::mqtt::encode((*second)->packet) != again) std::abort();
-    if (const auto* publish = std::get_if<godwit::mqtt::Publish>(&(*first)->packet); publish != nullptr && publish->topic.size() < 200)
+    if (const auto* publish = std::get_if<godwit::mqtt::Publish>(&(*first)->packet);
+        publish != nullptr && publish->topic.size() < 200)
       if (!godwit::mqtt::topic_matches("#", publish->topic) && publish->topic.front() != '$') std::abort();
   }
   return 0;

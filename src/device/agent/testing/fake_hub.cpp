@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ std::string with_version(const json::Object& desired, std::uint64_t version) {
 }  // namespace
 
 FakeHub::FakeHub(const Path& folder, const std::string& name, Bytes key) : folder_(folder), key_(std::move(key)) {
+  ::signal(SIGPIPE, SIG_IGN);  // clients that do not like the certificate close at any time
   const auto ca = trust::make_ca("test authority", 2);
   GODWIT_CHECK(ca.has_value());
   const auto server = trust::issue_server_certificate(*ca, {name}, 2);
@@ -78,7 +80,9 @@ void FakeHub::set_desired(json::Object desired, std::uint64_t version) {
     const std::lock_guard lock(mutex_);
     desired_ = std::move(desired);
     version_ = version;
-    if (is_connected_) to_push_ += publish("$iothub/twin/PATCH/properties/desired/?$version=" + std::to_string(version), with_version(desired_, version));
+    if (is_connected_)
+      to_push_ += publish("$iothub/twin/PATCH/properties/desired/?$version=" + std::to_string(version),
+                          with_version(desired_, version));
   }
   wake_up(wake_.get());
 }
@@ -171,7 +175,8 @@ std::string FakeHub::reply_to(const mqtt::Packet& packet, bool& must_close) {
     const std::lock_guard lock(mutex_);
     if (const auto* connect = std::get_if<mqtt::Connect>(&packet)) reply = reply_to(*connect, must_close);
     if (const auto* message = std::get_if<mqtt::Publish>(&packet)) reply = reply_to(*message);
-    if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) reply = mqtt::encode(mqtt::SubscribeAck{subscribe->packet_id, {0, 0}});
+    if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet))
+      reply = mqtt::encode(mqtt::SubscribeAck{subscribe->packet_id, {0, 0}});
     if (std::holds_alternative<mqtt::PingRequest>(packet)) reply = mqtt::encode(mqtt::PingResponse{});
     if (std::holds_alternative<mqtt::Disconnect>(packet)) {
       ++seen_.disconnects;
@@ -197,7 +202,9 @@ std::string FakeHub::reply_to(const mqtt::Publish& message) {
   const auto rid = message.topic.find("?$rid=");
   if (rid == std::string::npos) return "";
   const std::string id = message.topic.substr(rid);
-  if (message.topic.starts_with("$iothub/twin/GET/")) return publish("$iothub/twin/res/200/" + id, "{\"desired\":" + with_version(desired_, version_) + ",\"reported\":{\"$version\":1}}");
+  if (message.topic.starts_with("$iothub/twin/GET/"))
+    return publish("$iothub/twin/res/200/" + id,
+                   "{\"desired\":" + with_version(desired_, version_) + ",\"reported\":{\"$version\":1}}");
   seen_.reported.push_back(message.payload);
   return publish("$iothub/twin/res/" + std::to_string(report_status_) + "/" + id + "&$version=2", "");
 }

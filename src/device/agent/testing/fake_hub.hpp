@@ -27,15 +27,16 @@ class FakeHub {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Path ca_file() const { return folder_ / "ca.pem"; }
 
-  void set_desired(json::Object desired, std::uint64_t version);  // a connected device is told with a whole-section patch
-  void refuse(mqtt::ConnectReturn code);                          // from the next CONNECT on; accepted: no more
+  void set_desired(json::Object desired,
+                   std::uint64_t version);  // a connected device is told with a whole-section patch
+  void refuse(mqtt::ConnectReturn code);    // from the next CONNECT on; accepted: no more
   void answer_reports_with(int status);
-  void drop_connection();                                         // without a good-bye
+  void drop_connection();  // without a good-bye
 
   struct Seen {
-    int connections = 0;       // accepted CONNECTs
+    int connections = 0;  // accepted CONNECTs
     int refusals = 0;
-    int disconnects = 0;       // DISCONNECT packets
+    int disconnects = 0;  // DISCONNECT packets
     std::vector<std::string> reported{};
     std::vector<std::string> passwords{};
   };

@@ -13,8 +13,9 @@ namespace godwit::agent {
 
 class TempFolder {
  public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "godwit-agent-XXXXXX").string();
+  TempFolder() : TempFolder(std::filesystem::temp_directory_path()) {}
+  explicit TempFolder(const Path& parent) {
+    std::string name = (parent / "godwit-agent-XXXXXX").string();
     GODWIT_CHECK(::mkdtemp(name.data()) != nullptr);
     path_ = name;
   }

@@ -1,8 +1,9 @@
-// The content family of the Device Update API, 2022-10-01: updates, their files, and the operations that import and delete them.
+// The content family of the Device Update API, 2022-10-01: updates, their files, and the operations that import and
+// delete them.
 #include "server/api/deviceupdate/updates_routes.hpp"
 
-#include <charconv>
 #include <fmt/format.h>
+#include <charconv>
 
 #include "server/api/errors.hpp"
 #include "server/api/paging.hpp"
@@ -15,7 +16,9 @@ namespace {
 
 constexpr std::size_t kSearchLimit = 512;
 
-Result<UpdateId> update_of(const Request& request) { return UpdateId::parse(request.parameter("provider"), request.parameter("name"), request.parameter("version")); }
+Result<UpdateId> update_of(const Request& request) {
+  return UpdateId::parse(request.parameter("provider"), request.parameter("name"), request.parameter("version"));
+}
 
 json::Array to_array(const std::vector<std::string>& texts) {
   json::Array array;
@@ -52,11 +55,15 @@ Result<bool> unfinished_filter(const Request& request) {
   for (const FilterTerm& term : filter.terms) {
     const auto* state = std::get_if<std::string>(&term.literal);
     const std::string word = state != nullptr && term.path == "status" ? lower_case(*state) : "";
-    if (word == "notstarted") is_not_started = true;
-    else if (word == "running") is_running = true;
-    else is_other = true;
+    if (word == "notstarted")
+      is_not_started = true;
+    else if (word == "running")
+      is_running = true;
+    else
+      is_other = true;
   }
-  if (is_other || !is_not_started || !is_running) return fail(Code::invalid_argument, "this list takes the filter: status eq 'NotStarted' or status eq 'Running'");
+  if (is_other || !is_not_started || !is_running)
+    return fail(Code::invalid_argument, "this list takes the filter: status eq 'NotStarted' or status eq 'Running'");
   return true;
 }
 
@@ -65,13 +72,16 @@ Result<std::size_t> read_top(const Request& request) {
   if (!text) return kPageSize;
   std::size_t top = 0;
   const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), top);
-  if (failure != std::errc{} || end != text->data() + text->size() || top == 0) return fail(Code::invalid_argument, "top must be a number of at least 1");
+  if (failure != std::errc{} || end != text->data() + text->size() || top == 0)
+    return fail(Code::invalid_argument, "top must be a number of at least 1");
   return std::min(top, kPageSize);
 }
 
 Reply accepted(const Services& services, const std::string& operation_id) {
   Reply reply{.status = 202};
-  reply.headers.emplace_back("Operation-Location", fmt::format("/deviceUpdate/{}/updates/operations/{}?api-version=2022-10-01", services.instance_id, operation_id));
+  reply.headers.emplace_back(
+      "Operation-Location",
+      fmt::format("/deviceUpdate/{}/updates/operations/{}?api-version=2022-10-01", services.instance_id, operation_id));
   reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
@@ -90,7 +100,8 @@ Reply refused(const Request& request, const service::ImportFailure& failure) {
 
 Result<Reply> list_updates(const Request& request, Services& services) {
   store::UpdateQuery query{.search = request.query_value("search").value_or(""), .limit = kPageSize};
-  if (query.search.size() > kSearchLimit) return fail(Code::invalid_argument, fmt::format("search has more than {} bytes", kSearchLimit));
+  if (query.search.size() > kSearchLimit)
+    return fail(Code::invalid_argument, fmt::format("search has more than {} bytes", kSearchLimit));
   GODWIT_TRY(query.is_deployable, deployable_filter(request));
   GODWIT_TRY(const auto token, page_token(request));
   GODWIT_TRY(auto found, services.catalog.list(std::move(query), token));
@@ -121,7 +132,8 @@ Result<Reply> list_names(const Request& request, Services& services) {
 
 Result<Reply> list_versions(const Request& request, Services& services) {
   GODWIT_TRY(const auto is_deployable, deployable_filter(request));
-  GODWIT_TRY(const auto versions, services.catalog.versions(request.parameter("provider"), request.parameter("name"), is_deployable));
+  GODWIT_TRY(const auto versions,
+             services.catalog.versions(request.parameter("provider"), request.parameter("name"), is_deployable));
   return page(request, to_array(versions), "");
 }
 
@@ -147,7 +159,8 @@ Result<Reply> list_operations(const Request& request, Services& services) {
 }
 
 Result<Reply> get_operation(const Request& request, Services& services) {
-  GODWIT_TRY(const auto operation, services.catalog.describe_operation(request.parameter("operationId"), services.instance_id));
+  GODWIT_TRY(const auto operation,
+             services.catalog.describe_operation(request.parameter("operationId"), services.instance_id));
   Reply reply = with_etag(request, operation);
   const std::string status = json::text_or_nothing(operation, "status").value_or("");
   if (status == "NotStarted" || status == "Running") reply.headers.emplace_back("Retry-After", "1");
@@ -167,15 +180,23 @@ const std::vector<Route>& deviceupdate_updates_routes() {
   static const std::vector<Route> routes{
       {Method::get, "/deviceUpdate/{instanceId}/updates", Permission::updates_read, list_updates},
       {Method::post, "/deviceUpdate/{instanceId}/updates:import", Permission::updates_write, import_updates},
-      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}", Permission::updates_read, get_update},
-      {Method::delete_, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}", Permission::updates_delete, delete_update},
+      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}",
+       Permission::updates_read, get_update},
+      {Method::delete_, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}",
+       Permission::updates_delete, delete_update},
       {Method::get, "/deviceUpdate/{instanceId}/updates/providers", Permission::updates_read, list_providers},
-      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names", Permission::updates_read, list_names},
-      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions", Permission::updates_read, list_versions},
-      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}/files", Permission::updates_read, list_files},
-      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}/files/{fileId}", Permission::updates_read, get_file},
+      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names", Permission::updates_read,
+       list_names},
+      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions",
+       Permission::updates_read, list_versions},
+      {Method::get, "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}/files",
+       Permission::updates_read, list_files},
+      {Method::get,
+       "/deviceUpdate/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}/files/{fileId}",
+       Permission::updates_read, get_file},
       {Method::get, "/deviceUpdate/{instanceId}/updates/operations", Permission::updates_read, list_operations},
-      {Method::get, "/deviceUpdate/{instanceId}/updates/operations/{operationId}", Permission::updates_read, get_operation},
+      {Method::get, "/deviceUpdate/{instanceId}/updates/operations/{operationId}", Permission::updates_read,
+       get_operation},
   };
   return routes;
 }

@@ -15,25 +15,44 @@ using service::text_at;
 class UpdateRoutes : public testing::Test {
  protected:
   UpdateRoutes()
-      : services{.clock = rig.test.clock, .log = rig.test.log, .store = *rig.test.store, .blobs = *rig.blobs, .registry = never_called<hub::Registry>(), .importer = *rig.importer,
-                 .catalog = rig.catalog, .inventory = never_called<service::Inventory>(), .rollout = never_called<service::Rollout>(), .urls = urls, .hub_name = "hub.test", .instance_id = "main"} {
+      : services{.clock = rig.test.clock,
+                 .log = rig.test.log,
+                 .store = *rig.test.store,
+                 .blobs = *rig.blobs,
+                 .registry = never_called<hub::Registry>(),
+                 .importer = *rig.importer,
+                 .catalog = rig.catalog,
+                 .inventory = never_called<service::Inventory>(),
+                 .rollout = never_called<service::Rollout>(),
+                 .urls = urls,
+                 .hub_name = "hub.test",
+                 .instance_id = "main"} {
     router.add(deviceupdate_updates_routes());
     router.add(godwit_routes());
   }
 
   /// As the rim does: target, router, handler; a failure becomes a reply by its code.
-  Reply call(Method method, const std::string& target_text, const std::string& body = "", const std::map<std::string, std::string>& headers = {}) {
+  Reply call(Method method, const std::string& target_text, const std::string& body = "",
+             const std::map<std::string, std::string>& headers = {}) {
     const auto target = parse_target(target_text).value();
     const auto match = router.find(method, target);
     if (!match) {
       ADD_FAILURE() << "no route for " << target_text;
       return {};
     }
-    const Request request{.method = method, .path = target.path, .parameters = match->parameters, .query = target.query, .headers = headers, .body = body, .caller = "tester"};
+    const Request request{.method = method,
+                          .path = target.path,
+                          .parameters = match->parameters,
+                          .query = target.query,
+                          .headers = headers,
+                          .body = body,
+                          .caller = "tester"};
     auto reply = match->handler(request, services);
     return reply ? *std::move(reply) : Reply{.status = http_status(reply.error().code), .body = reply.error().message};
   }
-  Reply get(const std::string& path, const std::map<std::string, std::string>& headers = {}) { return call(Method::get, "/deviceUpdate/main" + path, "", headers); }
+  Reply get(const std::string& path, const std::map<std::string, std::string>& headers = {}) {
+    return call(Method::get, "/deviceUpdate/main" + path, "", headers);
+  }
   static json::Object object(const Reply& reply) { return json::parse_object(reply.body).value(); }
   static std::string values(const Reply& reply) { return json::print(*json::find(object(reply), "value")); }
   static std::string header(const Reply& reply, const std::string& name) {
@@ -50,7 +69,8 @@ class UpdateRoutes : public testing::Test {
   }
   void import(const SampleUpdate& update) {
     rig.upload_files(update);
-    const auto body = json::print(json::Value(json::Array{json::Object{{"importManifest", manifest_text(update)}, {"friendlyName", "Spring"}}}));
+    const auto body = json::print(
+        json::Value(json::Array{json::Object{{"importManifest", manifest_text(update)}, {"friendlyName", "Spring"}}}));
     EXPECT_EQ(text_at(follow(call(Method::post, "/godwit/v1/main/updates:import", body)), "status"), "Succeeded");
   }
 
@@ -78,14 +98,17 @@ TEST_F(UpdateRoutes, an_import_by_url_leads_to_an_update) {
 TEST_F(UpdateRoutes, a_failed_import_is_an_operation_with_its_codes) {
   auto item = rig.publish({});
   item.url += "-gone";
-  const auto operation = follow(call(Method::post, "/deviceUpdate/main/updates:import", service::print_import_request({item})));
+  const auto operation =
+      follow(call(Method::post, "/deviceUpdate/main/updates:import", service::print_import_request({item})));
   EXPECT_EQ(text_at(operation, "status"), "Failed");
   EXPECT_EQ(service::codes_of(operation), "CannotProcessImportManifest/CannotDownload");
   EXPECT_EQ(json::find(operation, "resourceLocation"), nullptr);
 }
 
 TEST_F(UpdateRoutes, a_bad_direct_import_is_answered_at_once_in_both_readable_shapes) {
-  const auto body = [](const SampleUpdate& update) { return json::print(json::Value(json::Array{json::Object{{"importManifest", manifest_text(update)}}})); };
+  const auto body = [](const SampleUpdate& update) {
+    return json::print(json::Value(json::Array{json::Object{{"importManifest", manifest_text(update)}}}));
+  };
   const Reply missing = call(Method::post, "/godwit/v1/main/updates:import", body({}));
   EXPECT_EQ(missing.status, 400);
   const auto problem = object(missing);

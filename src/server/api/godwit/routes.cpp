@@ -1,6 +1,6 @@
 // What Godwit adds beside the published APIs: direct imports, the state of the installation, the audit trail.
-#include <charconv>
 #include <fmt/format.h>
+#include <charconv>
 
 #include "server/api/deviceupdate/updates_routes.hpp"
 #include "server/api/paging.hpp"
@@ -27,7 +27,11 @@ Result<Reply> status(const Request&, Services& services) {
 }
 
 json::Object describe_event(const store::AuditEvent& event) {
-  json::Object object{{"id", event.id}, {"time", format_time(event.at)}, {"actor", event.actor}, {"action", event.action}, {"subject", event.subject}};
+  json::Object object{{"id", event.id},
+                      {"time", format_time(event.at)},
+                      {"actor", event.actor},
+                      {"action", event.action},
+                      {"subject", event.subject}};
   if (!event.details.empty())
     if (auto details = json::parse_object(event.details)) object["details"] = *std::move(details);
   return object;
@@ -38,7 +42,8 @@ Result<Reply> list_audit(const Request& request, Services& services) {
   std::int64_t before = 0;
   if (!token.empty()) {
     const auto [end, failure] = std::from_chars(token.data(), token.data() + token.size(), before);
-    if (failure != std::errc{} || end != token.data() + token.size() || before < 1) return fail(Code::invalid_argument, "skiptoken is not one that this service made");
+    if (failure != std::errc{} || end != token.data() + token.size() || before < 1)
+      return fail(Code::invalid_argument, "skiptoken is not one that this service made");
   }
   std::vector<store::AuditEvent> events;
   GODWIT_TRY_VOID(services.store.read([&](store::Records& records) -> Result<void> {

@@ -18,7 +18,8 @@ constexpr std::size_t kMostListed = 1000;
   auto key = base64_decode(*text);
   const std::string where = "authentication.symmetricKey." + std::string(name);
   if (!key) return fail(Code::invalid_argument, where + " is not base64");
-  if (key->size() < 16 || key->size() > 64) return fail(Code::invalid_argument, where + " has " + std::to_string(key->size()) + " bytes; 16 to 64 are needed");
+  if (key->size() < 16 || key->size() > 64)
+    return fail(Code::invalid_argument, where + " has " + std::to_string(key->size()) + " bytes; 16 to 64 are needed");
   return key;
 }
 
@@ -26,7 +27,9 @@ constexpr std::size_t kMostListed = 1000;
   const json::Object* authentication = json::object_or_null(body, "authentication");
   if (authentication == nullptr) return {};
   const std::string type = json::text_or_nothing(*authentication, "type").value_or("sas");
-  if (type != "sas") return fail(Code::unsupported, "authentication.type '" + type.substr(0, 40) + "' is not served here; only 'sas' is");
+  if (type != "sas")
+    return fail(Code::unsupported,
+                "authentication.type '" + type.substr(0, 40) + "' is not served here; only 'sas' is");
   const json::Object* keys = json::object_or_null(*authentication, "symmetricKey");
   if (keys == nullptr) return {};
   GODWIT_TRY(wanted.primary_key, read_key(*keys, "primaryKey"));
@@ -35,17 +38,21 @@ constexpr std::size_t kMostListed = 1000;
 }
 
 [[nodiscard]] Result<hub::NewIdentity> read_identity(const Request& request, const DeviceId& id) {
-  GODWIT_TRY(const json::Object body, json::parse_object(request.body.empty() ? std::string_view("{}") : std::string_view(request.body)));
+  GODWIT_TRY(const json::Object body,
+             json::parse_object(request.body.empty() ? std::string_view("{}") : std::string_view(request.body)));
   if (const auto named = json::text_or_nothing(body, "deviceId"); named && *named != id.str())
-    return fail(Code::invalid_argument, "deviceId in the body is '" + named->substr(0, 128) + "' but the path says '" + id.str() + "'");
+    return fail(Code::invalid_argument,
+                "deviceId in the body is '" + named->substr(0, 128) + "' but the path says '" + id.str() + "'");
   hub::NewIdentity wanted{.id = id};
   const std::string status = json::text_or_nothing(body, "status").value_or("enabled");
-  if (status != "enabled" && status != "disabled") return fail(Code::invalid_argument, "status is neither 'enabled' nor 'disabled'");
+  if (status != "enabled" && status != "disabled")
+    return fail(Code::invalid_argument, "status is neither 'enabled' nor 'disabled'");
   wanted.is_enabled = status == "enabled";
   wanted.status_reason = json::text_or_nothing(body, "statusReason").value_or("");
   if (wanted.status_reason.size() > 128) return fail(Code::invalid_argument, "statusReason has more than 128 bytes");
   if (const json::Object* capabilities = json::object_or_null(body, "capabilities"))
-    if (const json::Value* edge = json::find(*capabilities, "iotEdge"); edge != nullptr && edge->is_bool() && edge->get_bool())
+    if (const json::Value* edge = json::find(*capabilities, "iotEdge");
+        edge != nullptr && edge->is_bool() && edge->get_bool())
       return fail(Code::unsupported, "capabilities.iotEdge is not served here");
   GODWIT_TRY_VOID(read_authentication(body, wanted));
   return wanted;
@@ -57,8 +64,10 @@ constexpr std::size_t kMostListed = 1000;
   return reply;
 }
 
-[[nodiscard]] Result<void> audit(store::Records& records, const Request& request, Services& services, const char* action, const DeviceId& id) {
-  return records.access().append_audit(store::AuditEvent{.at = services.clock.now(), .actor = request.caller, .action = action, .subject = id.str()});
+[[nodiscard]] Result<void> audit(store::Records& records, const Request& request, Services& services,
+                                 const char* action, const DeviceId& id) {
+  return records.access().append_audit(
+      store::AuditEvent{.at = services.clock.now(), .actor = request.caller, .action = action, .subject = id.str()});
 }
 
 [[nodiscard]] Result<std::size_t> read_top(const Request& request) {

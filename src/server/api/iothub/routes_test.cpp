@@ -10,7 +10,9 @@ class NobodyWatches final : public hub::TwinObserver {
  public:
   Result<void> on_device_created(store::Records&, const DeviceId&) override { return {}; }
   Result<void> on_device_removed(store::Records&, const DeviceId&) override { return {}; }
-  Result<void> on_reported(store::Records&, const DeviceId&, const twin::Twin&, const json::Object&) override { return {}; }
+  Result<void> on_reported(store::Records&, const DeviceId&, const twin::Twin&, const json::Object&) override {
+    return {};
+  }
   Result<void> on_tags(store::Records&, const DeviceId&, const twin::Twin&) override { return {}; }
   Result<void> on_connected(store::Records&, const DeviceId&, const std::string&) override { return {}; }
 };
@@ -23,7 +25,8 @@ Router hub_router() {
 
 class IotHub : public ::testing::Test {
  protected:
-  Answer call(std::string_view method, const std::string& path, std::string_view body = {}, std::string_view fields = {}) {
+  Answer call(std::string_view method, const std::string& path, std::string_view body = {},
+              std::string_view fields = {}) {
     const std::string separator = path.find('?') == std::string::npos ? "?" : "&";
     return client_.send(request_text(method, path + separator + "api-version=2021-04-12", token_, body, fields));
   }
@@ -36,15 +39,19 @@ class IotHub : public ::testing::Test {
   SystemClock clock_;
   NobodyWatches observer_;
   std::vector<std::string> pushed_;
-  hub::Registry registry_{clock_, observer_, [this](const DeviceId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
-                          [](const DeviceId&, const std::string&) {}};
+  hub::Registry registry_{
+      clock_, observer_,
+      [this](const DeviceId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
+      [](const DeviceId&, const std::string&) {}};
   TestRig rig_{hub_router(), {}, registry_};
   std::string token_ = rig_.token(Role::hub_administrator);
   TestClient client_{rig_};
 };
 
 TEST_F(IotHub, creates_reads_changes_and_removes_an_identity) {
-  const Answer created = call("PUT", "/devices/dev1", R"({"deviceId":"dev1","status":"enabled","authentication":{"type":"sas","symmetricKey":{"primaryKey":"","secondaryKey":""}}})");
+  const Answer created = call(
+      "PUT", "/devices/dev1",
+      R"({"deviceId":"dev1","status":"enabled","authentication":{"type":"sas","symmetricKey":{"primaryKey":"","secondaryKey":""}}})");
   ASSERT_EQ(created.status, 200) << created.body;
   const json::Object body = object(created);
   EXPECT_EQ(*json::text_or_nothing(body, "deviceId"), "dev1");
@@ -60,10 +67,12 @@ TEST_F(IotHub, creates_reads_changes_and_removes_an_identity) {
   EXPECT_EQ(again.status, 409);
   EXPECT_EQ(error_word(again), "ErrorCode:DeviceAlreadyExists");
 
-  const Answer disabled = call("PUT", "/devices/dev1", R"({"deviceId":"dev1","status":"disabled"})", "If-Match: \"AAAAAAAAAAE=\"\r\n");
+  const Answer disabled =
+      call("PUT", "/devices/dev1", R"({"deviceId":"dev1","status":"disabled"})", "If-Match: \"AAAAAAAAAAE=\"\r\n");
   ASSERT_EQ(disabled.status, 200) << disabled.body;
   EXPECT_EQ(*json::text_or_nothing(object(disabled), "status"), "disabled");
-  EXPECT_EQ(object(disabled).at("authentication").at("symmetricKey").at("primaryKey").get_string(), primary) << "keys stay unless others are given";
+  EXPECT_EQ(object(disabled).at("authentication").at("symmetricKey").at("primaryKey").get_string(), primary)
+      << "keys stay unless others are given";
   EXPECT_EQ(call("PUT", "/devices/dev1", "{}", "If-Match: \"AAAAAAAAAAE=\"\r\n").status, 412);
   EXPECT_EQ(call("DELETE", "/devices/dev1", {}, "If-Match: \"AAAAAAAAAAE=\"\r\n").status, 412);
   EXPECT_EQ(call("DELETE", "/devices/dev1", {}, "If-Match: *\r\n").status, 204);
@@ -74,11 +83,13 @@ TEST_F(IotHub, creates_reads_changes_and_removes_an_identity) {
 
 TEST_F(IotHub, a_given_key_is_kept_and_a_bad_body_stores_nothing) {
   const std::string key = base64_encode("0123456789abcdef0123456789abcdef");
-  const Answer created = call("PUT", "/devices/dev1", R"({"authentication":{"symmetricKey":{"primaryKey":")" + key + R"("}}})");
+  const Answer created =
+      call("PUT", "/devices/dev1", R"({"authentication":{"symmetricKey":{"primaryKey":")" + key + R"("}}})");
   EXPECT_EQ(object(created).at("authentication").at("symmetricKey").at("primaryKey").get_string(), key);
-  for (const char* body : {"{", "[]", R"({"deviceId":"other"})", R"({"status":"asleep"})", R"({"authentication":{"type":"selfSigned"}})",
-                           R"({"authentication":{"symmetricKey":{"primaryKey":"c2hvcnQ="}}})", R"({"authentication":{"symmetricKey":{"primaryKey":"!!"}}})",
-                           R"({"capabilities":{"iotEdge":true}})"}) {
+  for (const char* body :
+       {"{", "[]", R"({"deviceId":"other"})", R"({"status":"asleep"})", R"({"authentication":{"type":"selfSigned"}})",
+        R"({"authentication":{"symmetricKey":{"primaryKey":"c2hvcnQ="}}})",
+        R"({"authentication":{"symmetricKey":{"primaryKey":"!!"}}})", R"({"capabilities":{"iotEdge":true}})"}) {
     const Answer refused = call("PUT", "/devices/dev2", body);
     EXPECT_EQ(refused.status, 400) << body;
     EXPECT_EQ(error_word(refused), "ErrorCode:ArgumentInvalid") << body;
@@ -94,14 +105,16 @@ TEST_F(IotHub, lists_in_pages_without_an_empty_continuation) {
   EXPECT_FALSE(all.headers.contains("x-ms-continuation"));
   const Answer first = call("GET", "/devices?top=2");
   EXPECT_EQ(json::parse(first.body)->get_array().size(), 2U);
-  const Answer second = call("GET", "/devices?top=2", {}, "x-ms-continuation: " + first.headers.at("x-ms-continuation") + "\r\n");
+  const Answer second =
+      call("GET", "/devices?top=2", {}, "x-ms-continuation: " + first.headers.at("x-ms-continuation") + "\r\n");
   ASSERT_EQ(json::parse(second.body)->get_array().size(), 1U);
   EXPECT_EQ(json::parse(second.body)->get_array()[0].at("deviceId").get_string(), "c");
   EXPECT_FALSE(second.headers.contains("x-ms-continuation"));
   EXPECT_EQ(call("GET", "/devices?top=0").status, 400);
   EXPECT_EQ(call("GET", "/devices?top=1001").status, 400);
 
-  const Answer page = call("POST", "/devices/query", R"({"query":"select  *  FROM Devices"})", "x-ms-max-item-count: 2\r\n");
+  const Answer page =
+      call("POST", "/devices/query", R"({"query":"select  *  FROM Devices"})", "x-ms-max-item-count: 2\r\n");
   ASSERT_EQ(page.status, 200) << page.body;
   EXPECT_EQ(page.headers.at("x-ms-item-type"), "Twin");
   EXPECT_EQ(json::parse(page.body)->get_array().size(), 2U);
@@ -111,12 +124,14 @@ TEST_F(IotHub, lists_in_pages_without_an_empty_continuation) {
   EXPECT_NE(where.body.find("SELECT * FROM devices"), std::string::npos);
 
   ASSERT_EQ(call("PUT", "/devices/c", R"({"status":"disabled"})", "If-Match: \"*\"\r\n").status, 200);
-  EXPECT_EQ(call("GET", "/statistics/devices").body, R"({"totalDeviceCount":3,"enabledDeviceCount":2,"disabledDeviceCount":1})");
+  EXPECT_EQ(call("GET", "/statistics/devices").body,
+            R"({"totalDeviceCount":3,"enabledDeviceCount":2,"disabledDeviceCount":1})");
 }
 
 TEST_F(IotHub, twins_merge_replace_and_respect_the_etag) {
   ASSERT_EQ(call("PUT", "/devices/dev1", "{}").status, 200);
-  const Answer patched = call("PATCH", "/twins/dev1", R"({"tags":{"ADUGroup":"g1","site":"x"},"properties":{"desired":{"a":{"b":1},"c":2}}})");
+  const Answer patched = call("PATCH", "/twins/dev1",
+                              R"({"tags":{"ADUGroup":"g1","site":"x"},"properties":{"desired":{"a":{"b":1},"c":2}}})");
   ASSERT_EQ(patched.status, 200) << patched.body;
   const json::Object twin = object(patched);
   EXPECT_EQ(twin.at("tags").at("ADUGroup").get_string(), "g1");
@@ -134,7 +149,9 @@ TEST_F(IotHub, twins_merge_replace_and_respect_the_etag) {
   EXPECT_EQ(call("PATCH", "/twins/dev1", R"({"tags":{"site":"z"}})", "If-Match: not-ours\r\n").status, 412);
   EXPECT_FALSE(object(call("GET", "/twins/dev1")).at("tags").get_object().contains("site"));
 
-  const Answer replaced = call("PUT", "/twins/dev1", R"({"deviceId":"dev1","properties":{"desired":{"only":true},"reported":{"ignored":1}}})", "If-Match: \"*\"\r\n");
+  const Answer replaced = call("PUT", "/twins/dev1",
+                               R"({"deviceId":"dev1","properties":{"desired":{"only":true},"reported":{"ignored":1}}})",
+                               "If-Match: \"*\"\r\n");
   ASSERT_EQ(replaced.status, 200) << replaced.body;
   EXPECT_FALSE(object(replaced).at("properties").at("desired").get_object().contains("a"));
   EXPECT_FALSE(object(replaced).at("properties").at("reported").get_object().contains("ignored"));
@@ -143,9 +160,11 @@ TEST_F(IotHub, twins_merge_replace_and_respect_the_etag) {
 TEST_F(IotHub, bad_twin_bodies_are_the_caller_s_fault_and_change_nothing) {
   ASSERT_EQ(call("PUT", "/devices/dev1", "{}").status, 200);
   const json::Object before = object(call("GET", "/twins/dev1"));
-  for (const std::string& body : {std::string("{}"), std::string("[]"), std::string(R"({"tags":null})"), std::string(R"({"properties":{"desired":[]}})"),
-                                  std::string(R"({"properties":{"reported":{"a":1}}})"), std::string(R"({"tags":{"a.b":1}})"),
-                                  R"({"properties":{"desired":{"a":")" + std::string(4097, 'x') + R"("}}})"}) {
+  for (const std::string& body :
+       {std::string("{}"), std::string("[]"), std::string(R"({"tags":null})"),
+        std::string(R"({"properties":{"desired":[]}})"), std::string(R"({"properties":{"reported":{"a":1}}})"),
+        std::string(R"({"tags":{"a.b":1}})"),
+        R"({"properties":{"desired":{"a":")" + std::string(4097, 'x') + R"("}}})"}) {
     const Answer refused = call("PATCH", "/twins/dev1", body);
     EXPECT_EQ(refused.status, 400) << body.substr(0, 80) << refused.body;
   }

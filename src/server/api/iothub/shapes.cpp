@@ -10,8 +10,12 @@ namespace {
 // Before a device was ever seen, clients of the hub expect the first day of their calendar.
 constexpr std::string_view kNever = "0001-01-01T00:00:00Z";
 
-[[nodiscard]] std::string time_or_never(WallTime time) { return time == WallTime{} ? std::string(kNever) : format_time_7(time); }
-[[nodiscard]] std::string_view connection_state(const store::DeviceSession& session) { return session.is_connected ? "Connected" : "Disconnected"; }
+[[nodiscard]] std::string time_or_never(WallTime time) {
+  return time == WallTime{} ? std::string(kNever) : format_time_7(time);
+}
+[[nodiscard]] std::string_view connection_state(const store::DeviceSession& session) {
+  return session.is_connected ? "Connected" : "Disconnected";
+}
 
 [[nodiscard]] json::Object no_thumbprints() {
   json::Object thumbprints;
@@ -42,7 +46,8 @@ Result<std::optional<std::uint64_t>> if_match(const Request& request) {
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
   if (text == "*") return std::optional<std::uint64_t>{};
   const auto bytes = base64_decode(text);
-  if (!bytes || bytes->size() != 8) return fail(Code::precondition_failed, "If-Match names an etag that this service did not make");
+  if (!bytes || bytes->size() != 8)
+    return fail(Code::precondition_failed, "If-Match names an etag that this service did not make");
   std::uint64_t number = 0;
   for (const char c : *bytes) number = (number << 8) | static_cast<unsigned char>(c);
   return std::optional<std::uint64_t>(number);
@@ -72,7 +77,8 @@ json::Object identity_json(const store::DeviceIdentity& identity, const store::D
   return body;
 }
 
-json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session, const store::TwinRecord& record) {
+json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
+                       const store::TwinRecord& record) {
   json::Object properties;
   properties["desired"] = record.twin.desired.with_metadata();
   properties["reported"] = record.twin.reported.with_metadata();
@@ -101,18 +107,22 @@ Result<Device> find_device(store::Records& records, const DeviceId& id) {
   if (!identity) return fail(Code::not_found, "there is no device '" + id.str() + "'");
   GODWIT_TRY(auto session, records.devices().find_session(id));
   GODWIT_TRY(auto twin, records.devices().find_twin(id));
-  if (!session || !twin) return fail(Code::internal, "device '" + id.str() + "' has an identity but no session or twin");
+  if (!session || !twin)
+    return fail(Code::internal, "device '" + id.str() + "' has an identity but no session or twin");
   return Device{.identity = *std::move(identity), .session = *std::move(session), .twin = *std::move(twin)};
 }
 
-Result<DeviceId> device_id(const Request& request) { return DeviceId::parse(request.parameter("deviceId"), "device id"); }
+Result<DeviceId> device_id(const Request& request) {
+  return DeviceId::parse(request.parameter("deviceId"), "device id");
+}
 
 Result<std::string> continuation(const Request& request) {
   const auto header = request.header("x-ms-continuation");
   const std::string token = header ? *header : request.query_value("continuation").value_or("");
   if (token.empty()) return std::string{};
   auto decoded = base64_decode(token);
-  if (!decoded || !check_device_id(*decoded).empty()) return fail(Code::invalid_argument, "x-ms-continuation is not one that this service made");
+  if (!decoded || !check_device_id(*decoded).empty())
+    return fail(Code::invalid_argument, "x-ms-continuation is not one that this service made");
   return std::string(*std::move(decoded));
 }
 

@@ -1,4 +1,5 @@
-// How identities and twins look to the hub's own client libraries, and how their etags travel. Pure; safe from any thread.
+// How identities and twins look to the hub's own client libraries, and how their etags travel. Pure; safe from any
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@ namespace godwit::api::iothub {
 [[nodiscard]] Result<std::optional<std::uint64_t>> if_match(const Request& request);
 
 [[nodiscard]] json::Object identity_json(const store::DeviceIdentity& identity, const store::DeviceSession& session);
-[[nodiscard]] json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session, const store::TwinRecord& record);
+[[nodiscard]] json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
+                                     const store::TwinRecord& record);
 
 /// One device as the store has it. Errors: not_found, database_failed.
 struct Device {

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kDefaultPage = 100;
 constexpr std::size_t kLargestPage = 1000;
 
-[[nodiscard]] Result<std::optional<json::Object>> read_section(const json::Object& parent, std::string_view name, std::string_view where) {
+[[nodiscard]] Result<std::optional<json::Object>> read_section(const json::Object& parent, std::string_view name,
+                                                               std::string_view where) {
   const json::Value* section = json::find(parent, name);
   if (section == nullptr) return std::optional<json::Object>{};
   if (!section->is_object()) return fail(Code::invalid_argument, std::string(where) + " is not an object");
@@ -28,9 +29,11 @@ constexpr std::size_t kLargestPage = 1000;
   if (properties) {
     GODWIT_TRY(change.desired, read_section(*properties, "desired", "properties.desired"));
     // A client that replaces sends back the whole twin it once read; in a patch the member can only be a mistake.
-    if (!is_replace && properties->contains("reported")) return fail(Code::invalid_argument, "properties.reported belongs to the device and cannot be written here");
+    if (!is_replace && properties->contains("reported"))
+      return fail(Code::invalid_argument, "properties.reported belongs to the device and cannot be written here");
   }
-  if (!change.tags && !change.desired) return fail(Code::invalid_argument, "the body has neither tags nor properties.desired");
+  if (!change.tags && !change.desired)
+    return fail(Code::invalid_argument, "the body has neither tags nor properties.desired");
   GODWIT_TRY(change.if_version, if_match(request));
   return change;
 }
@@ -47,8 +50,8 @@ constexpr std::size_t kLargestPage = 1000;
   Reply reply;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY_VOID(services.registry.change_twin(records, id, change));
-    GODWIT_TRY_VOID(records.access().append_audit(
-        store::AuditEvent{.at = services.clock.now(), .actor = request.caller, .action = "twin.changed", .subject = id.str()}));
+    GODWIT_TRY_VOID(records.access().append_audit(store::AuditEvent{
+        .at = services.clock.now(), .actor = request.caller, .action = "twin.changed", .subject = id.str()}));
     GODWIT_TRY(const Device device, find_device(records, id));
     reply = twin_reply(device);
     return {};
@@ -62,8 +65,10 @@ constexpr std::size_t kLargestPage = 1000;
   std::string words;
   for (const char c : lower_case(query)) {
     const bool is_space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-    if (!is_space) words.push_back(c);
-    else if (!words.empty() && words.back() != ' ') words.push_back(' ');
+    if (!is_space)
+      words.push_back(c);
+    else if (!words.empty() && words.back() != ' ')
+      words.push_back(' ');
   }
   while (!words.empty() && (words.back() == ' ' || words.back() == ';')) words.pop_back();
   return words;
@@ -100,7 +105,8 @@ Result<Reply> query_devices(const Request& request, Services& services) {
   GODWIT_TRY(const json::Object body, json::parse_object(request.body));
   GODWIT_TRY(const std::string query, json::text(body, "query", "query"));
   if (normalised(query) != "select * from devices")
-    return fail(Code::invalid_argument, "the query is not served here; the one query there is so far is: SELECT * FROM devices");
+    return fail(Code::invalid_argument,
+                "the query is not served here; the one query there is so far is: SELECT * FROM devices");
   GODWIT_TRY(const std::size_t size, page_size(request));
   GODWIT_TRY(const std::string after, continuation(request));
   json::Array list;

@@ -14,14 +14,19 @@ namespace {
 constexpr std::size_t kDigestSize = 32;
 
 Result<std::string> name_of(const Bytes& sha256) {
-  if (sha256.size() != kDigestSize) return fail(Code::invalid_argument, fmt::format("a SHA-256 digest has 32 bytes, not {}", sha256.size()));
+  if (sha256.size() != kDigestSize)
+    return fail(Code::invalid_argument, fmt::format("a SHA-256 digest has 32 bytes, not {}", sha256.size()));
   return hex_encode(sha256);
 }
 
 class DiskUpload final : public Upload {
  public:
   DiskUpload(Path root, Path temporary, UniqueFd file, Bytes sha256, ByteCount size)
-      : root_(std::move(root)), temporary_(std::move(temporary)), file_(std::move(file)), sha256_(std::move(sha256)), size_(size) {}
+      : root_(std::move(root)),
+        temporary_(std::move(temporary)),
+        file_(std::move(file)),
+        sha256_(std::move(sha256)),
+        size_(size) {}
   ~DiskUpload() override {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
@@ -29,7 +34,8 @@ class DiskUpload final : public Upload {
   Result<void> write(std::string_view bytes) override {
     GODWIT_CHECK(file_);
     if (bytes.size() > size_ - written_)
-      return fail(Code::too_large, fmt::format("more than the announced {} bytes arrived for blob {}", size_, hex_encode(sha256_)));
+      return fail(Code::too_large,
+                  fmt::format("more than the announced {} bytes arrived for blob {}", size_, hex_encode(sha256_)));
     GODWIT_TRY_VOID(write_all(file_.get(), bytes));
     hash_.update(bytes);
     written_ += bytes.size();
@@ -39,7 +45,8 @@ class DiskUpload final : public Upload {
   Result<void> finish() override {
     GODWIT_CHECK(file_);
     const std::string name = hex_encode(sha256_);
-    if (written_ != size_) return fail(Code::size_mismatch, fmt::format("blob {} ended after {} of {} bytes", name, written_, size_));
+    if (written_ != size_)
+      return fail(Code::size_mismatch, fmt::format("blob {} ended after {} of {} bytes", name, written_, size_));
     if (const Bytes found = hash_.finish(); found != sha256_) {
       file_.reset();
       return fail(Code::digest_mismatch, fmt::format("the bytes of blob {} have SHA-256 {}", name, hex_encode(found)));
@@ -48,9 +55,11 @@ class DiskUpload final : public Upload {
     file_.reset();
     const Path folder = root_ / name.substr(0, 2);
     const bool is_new_folder = ::mkdir(folder.c_str(), 0700) == 0;
-    if (!is_new_folder && errno != EEXIST) return tl::unexpected<Error>{error_from_errno("make folder " + folder.string(), errno)};
+    if (!is_new_folder && errno != EEXIST)
+      return tl::unexpected<Error>{error_from_errno("make folder " + folder.string(), errno)};
     // Two uploads of one digest hold equal bytes: whoever renames last changes nothing.
-    if (::rename(temporary_.c_str(), (folder / name).c_str()) != 0) return tl::unexpected<Error>{error_from_errno("rename to " + (folder / name).string(), errno)};
+    if (::rename(temporary_.c_str(), (folder / name).c_str()) != 0)
+      return tl::unexpected<Error>{error_from_errno("rename to " + (folder / name).string(), errno)};
     temporary_.clear();
     GODWIT_TRY_VOID(sync_folder(folder));
     return sync_folder(root_);
@@ -74,7 +83,8 @@ class DiskBlobs final : public Blobs {
     GODWIT_TRY(const std::string name, name_of(sha256));
     Path temporary = root_ / "tmp" / fmt::format("{}.{}", name, next_++);
     GODWIT_TRY(auto file, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL));
-    return std::unique_ptr<Upload>{std::make_unique<DiskUpload>(root_, std::move(temporary), std::move(file), sha256, size)};
+    return std::unique_ptr<Upload>{
+        std::make_unique<DiskUpload>(root_, std::move(temporary), std::move(file), sha256, size)};
   }
 
   Result<std::optional<ByteCount>> size_of(const Bytes& sha256) override {

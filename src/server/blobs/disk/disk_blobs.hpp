@@ -8,8 +8,8 @@
 
 namespace godwit::blobs {
 
-/// Makes the folders and removes what an earlier process left in tmp/. One process per folder (the store's lock sees to that).
-/// Errors: io_failed, disk_full.
+/// Makes the folders and removes what an earlier process left in tmp/. One process per folder (the store's lock sees to
+/// that). Errors: io_failed, disk_full.
 [[nodiscard]] Result<std::unique_ptr<Blobs>> open_disk_blobs(const Path& folder);
 
 }  // namespace godwit::blobs

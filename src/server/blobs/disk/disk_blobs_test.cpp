@@ -11,7 +11,9 @@ namespace {
 
 class DiskBlobs : public testing::Test {
  protected:
-  DiskBlobs() : folder_(Path(testing::TempDir()) / ("godwit-blobs-" + hex_encode(random_bytes(8)))), blobs_(open_disk_blobs(folder_).value()) {}
+  DiskBlobs()
+      : folder_(Path(testing::TempDir()) / ("godwit-blobs-" + hex_encode(random_bytes(8)))),
+        blobs_(open_disk_blobs(folder_).value()) {}
   ~DiskBlobs() override { static_cast<void>(remove_tree(folder_)); }
   Result<void> put(std::string_view bytes, const Bytes& digest, ByteCount size) {
     GODWIT_TRY(auto upload, blobs_->start(digest, size));
@@ -19,7 +21,9 @@ class DiskBlobs : public testing::Test {
     GODWIT_TRY_VOID(upload->write(bytes.substr(bytes.size() / 2)));
     return upload->finish();
   }
-  [[nodiscard]] std::ptrdiff_t temporaries() const { return std::distance(std::filesystem::directory_iterator(folder_ / "tmp"), std::filesystem::directory_iterator()); }
+  [[nodiscard]] std::ptrdiff_t temporaries() const {
+    return std::distance(std::filesystem::directory_iterator(folder_ / "tmp"), std::filesystem::directory_iterator());
+  }
   [[nodiscard]] std::string contents(const Bytes& digest) {
     auto file = blobs_->open(digest).value();
     std::string bytes(4096, '\0');
@@ -100,7 +104,8 @@ TEST_F(DiskBlobs, opening_again_sweeps_what_a_killed_process_left_and_keeps_the_
 TEST_F(DiskBlobs, a_full_disk_is_named_as_such_and_room_is_given_back) {
   const Path small = folder_ / "small";
   std::filesystem::create_directories(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "cannot mount a tmpfs here (needs root)";
+  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "cannot mount a tmpfs here (needs root)";
   auto blobs = open_disk_blobs(small).value();
   const std::string large(4 * 1024 * 1024, 'x');
   {

@@ -1,7 +1,7 @@
 #include "server/service/catalog/catalog.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "core/manifest/update_manifest.hpp"
 #include "server/service/catalog/describe.hpp"
@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t kPageLimit = 100;
 
-tl::unexpected<Error> no_update(const UpdateId& id) { return fail(Code::not_found, "the update " + id.str() + " does not exist"); }
+tl::unexpected<Error> no_update(const UpdateId& id) {
+  return fail(Code::not_found, "the update " + id.str() + " does not exist");
+}
 
 Result<store::UpdateRecord> need_update(store::Records& records, const UpdateId& id) {
   GODWIT_TRY(auto found, records.catalog().find_update(id));
@@ -29,19 +31,29 @@ Result<UpdateId> read_token(const std::string& token) {
 
 Result<void> check_removable(store::Records& records, const UpdateId& id, const Catalog::IsInUse& is_in_use) {
   GODWIT_TRY(const auto parents, records.catalog().referenced_by(id));
-  if (!parents.empty()) return fail(Code::conflict, fmt::format("the update {} is referred to by {}; delete that first", id.str(), parents.front().str()));
+  if (!parents.empty())
+    return fail(Code::conflict,
+                fmt::format("the update {} is referred to by {}; delete that first", id.str(), parents.front().str()));
   if (!is_in_use) return {};
   GODWIT_TRY(const bool is_wanted, is_in_use(records, id));
-  if (is_wanted) return fail(Code::conflict, fmt::format("the update {} is in an active deployment; cancel that first", id.str()));
+  if (is_wanted)
+    return fail(Code::conflict, fmt::format("the update {} is in an active deployment; cancel that first", id.str()));
   return {};
 }
 
 store::OperationRecord deletion_of(const store::UpdateRecord& update, WallTime now) {
   json::Array blobs;
   for (const Bytes& sha256 : update.blobs) blobs.emplace_back(hex_encode(sha256));
-  return {.id = random_guid(), .kind = store::OperationKind::delete_update, .request = json::print(json::Object{{"blobs", std::move(blobs)}}),
-          .update = update.summary.id, .update_description = update.summary.description, .update_friendly_name = update.summary.friendly_name,
-          .trace_id = hex_encode(random_bytes(16)), .etag = random_guid(), .created = now, .last_action = now};
+  return {.id = random_guid(),
+          .kind = store::OperationKind::delete_update,
+          .request = json::print(json::Object{{"blobs", std::move(blobs)}}),
+          .update = update.summary.id,
+          .update_description = update.summary.description,
+          .update_friendly_name = update.summary.friendly_name,
+          .trace_id = hex_encode(random_bytes(16)),
+          .etag = random_guid(),
+          .created = now,
+          .last_action = now};
 }
 
 }  // namespace
@@ -49,7 +61,9 @@ store::OperationRecord deletion_of(const store::UpdateRecord& update, WallTime n
 Result<Offer> Catalog::offer_for(store::Records& records, const UpdateId& id, ContractModel model) const {
   GODWIT_TRY(auto found, records.catalog().find_offer(id, model == ContractModel::v1 ? 4 : 5));
   if (!found) return no_update(id);
-  return Offer{.manifest = std::move(found->manifest), .signature = std::move(found->signature), .files = std::move(found->files)};
+  return Offer{.manifest = std::move(found->manifest),
+               .signature = std::move(found->signature),
+               .files = std::move(found->files)};
 }
 
 Result<json::Object> Catalog::describe(const UpdateId& id) const {
@@ -105,7 +119,8 @@ Result<std::vector<std::string>> Catalog::names(const std::string& provider) con
   return names;
 }
 
-Result<std::vector<std::string>> Catalog::versions(const std::string& provider, const std::string& name, std::optional<bool> is_deployable) const {
+Result<std::vector<std::string>> Catalog::versions(const std::string& provider, const std::string& name,
+                                                   std::optional<bool> is_deployable) const {
   std::vector<std::string> versions;
   bool is_known = false;
   GODWIT_TRY_VOID(store_.read([&](store::Records& records) -> Result<void> {
@@ -115,13 +130,16 @@ Result<std::vector<std::string>> Catalog::versions(const std::string& provider, 
       GODWIT_TRY(const auto updates, records.catalog().list_updates(query));
       for (const store::UpdateRecord& update : updates) {
         is_known = true;
-        if (!is_deployable || update.summary.is_deployable == *is_deployable) versions.push_back(update.summary.id.version.str());
+        if (!is_deployable || update.summary.is_deployable == *is_deployable)
+          versions.push_back(update.summary.id.version.str());
       }
       if (updates.size() < query.limit) return {};
       query.after = updates.back().summary.id;
     }
   }));
-  if (!is_known) return fail(Code::not_found, "no update has the provider '" + provider.substr(0, 64) + "' and the name '" + name.substr(0, 64) + "'");
+  if (!is_known)
+    return fail(Code::not_found, "no update has the provider '" + provider.substr(0, 64) + "' and the name '" +
+                                     name.substr(0, 64) + "'");
   return versions;
 }
 
@@ -145,7 +163,8 @@ Result<json::Object> Catalog::describe_file(const UpdateId& id, const std::strin
       if (manifest::make_file_id(id, file.file_name) == file_id) object = service::describe_file(update, file);
     return {};
   }));
-  if (object.empty()) return fail(Code::not_found, fmt::format("the update {} has no file '{}'", id.str(), file_id.substr(0, 64)));
+  if (object.empty())
+    return fail(Code::not_found, fmt::format("the update {} has no file '{}'", id.str(), file_id.substr(0, 64)));
   return object;
 }
 
@@ -159,7 +178,8 @@ Result<std::string> Catalog::remove(const UpdateId& id, const std::string& actor
     const auto operation = deletion_of(update, clock_.now());
     operation_id = operation.id;
     GODWIT_TRY_VOID(records.catalog().insert_operation(operation));
-    GODWIT_TRY_VOID(records.access().append_audit({.at = operation.created, .actor = actor, .action = "update.delete", .subject = id.str()}));
+    GODWIT_TRY_VOID(records.access().append_audit(
+        {.at = operation.created, .actor = actor, .action = "update.delete", .subject = id.str()}));
     if (wake_) records.after_commit(wake_);
     return {};
   };
@@ -167,17 +187,21 @@ Result<std::string> Catalog::remove(const UpdateId& id, const std::string& actor
   return operation_id;
 }
 
-Result<json::Object> Catalog::describe_operation(const std::string& operation_id, const std::string& instance_id) const {
+Result<json::Object> Catalog::describe_operation(const std::string& operation_id,
+                                                 const std::string& instance_id) const {
   std::optional<store::OperationRecord> operation;
   GODWIT_TRY_VOID(store_.read([&](store::Records& records) -> Result<void> {
     GODWIT_TRY(operation, records.catalog().find_operation(operation_id));
     return {};
   }));
-  if (!operation) return fail(Code::not_found, "there is no operation '" + operation_id.substr(0, 256) + "'; finished ones are kept for 7 days");
+  if (!operation)
+    return fail(Code::not_found,
+                "there is no operation '" + operation_id.substr(0, 256) + "'; finished ones are kept for 7 days");
   return service::describe_operation(*operation, instance_id);
 }
 
-Result<Catalog::Page> Catalog::list_imports(bool only_unfinished, std::size_t top, const std::string& token, const std::string& instance_id) const {
+Result<Catalog::Page> Catalog::list_imports(bool only_unfinished, std::size_t top, const std::string& token,
+                                            const std::string& instance_id) const {
   const std::size_t limit = std::clamp<std::size_t>(top, 1, kPageLimit);
   Page page;
   GODWIT_TRY_VOID(store_.read([&](store::Records& records) -> Result<void> {
@@ -186,7 +210,8 @@ Result<Catalog::Page> Catalog::list_imports(bool only_unfinished, std::size_t to
       operations.resize(limit);
       page.next_token = operations.back().id;
     }
-    for (const store::OperationRecord& operation : operations) page.values.emplace_back(service::describe_operation(operation, instance_id));
+    for (const store::OperationRecord& operation : operations)
+      page.values.emplace_back(service::describe_operation(operation, instance_id));
     return {};
   }));
   return page;

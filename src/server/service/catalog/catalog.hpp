@@ -16,11 +16,12 @@
 
 namespace godwit::service {
 
-/// What goes into the twin of one device, in the dialect of its contract model; URLs are made from `files` by the caller.
+/// What goes into the twin of one device, in the dialect of its contract model; URLs are made from `files` by the
+/// caller.
 struct Offer {
-  std::string manifest{};                             // exact signed bytes: whole, or mini when the whole does not fit a twin
+  std::string manifest{};  // exact signed bytes: whole, or mini when the whole does not fit a twin
   std::string signature{};
-  std::map<std::string, store::OfferFile> files{};    // file id -> sha256 and file name; all of them belong into fileUrls
+  std::map<std::string, store::OfferFile> files{};  // file id -> sha256 and file name; all of them belong into fileUrls
 };
 
 class Catalog {
@@ -46,17 +47,20 @@ class Catalog {
   /// `token`: "" or the next_token of the page before.
   [[nodiscard]] Result<Page> list(store::UpdateQuery query, const std::string& token) const;
   [[nodiscard]] Result<std::vector<std::string>> providers() const;
-  [[nodiscard]] Result<std::vector<std::string>> names(const std::string& provider) const;                                                          // not_found
-  [[nodiscard]] Result<std::vector<std::string>> versions(const std::string& provider, const std::string& name, std::optional<bool> is_deployable) const;  // not_found
-  [[nodiscard]] Result<std::vector<std::string>> file_ids(const UpdateId& id) const;                                                                // not_found
-  [[nodiscard]] Result<json::Object> describe_file(const UpdateId& id, const std::string& file_id) const;                                           // not_found
+  [[nodiscard]] Result<std::vector<std::string>> names(const std::string& provider) const;  // not_found
+  [[nodiscard]] Result<std::vector<std::string>> versions(const std::string& provider, const std::string& name,
+                                                          std::optional<bool> is_deployable) const;        // not_found
+  [[nodiscard]] Result<std::vector<std::string>> file_ids(const UpdateId& id) const;                       // not_found
+  [[nodiscard]] Result<json::Object> describe_file(const UpdateId& id, const std::string& file_id) const;  // not_found
 
-  /// Takes the update out of the catalog at once and queues an operation that frees its blobs; gives the operation's id.
-  /// Errors: not_found, conflict (a parent refers to it, a deployment wants it).
+  /// Takes the update out of the catalog at once and queues an operation that frees its blobs; gives the operation's
+  /// id. Errors: not_found, conflict (a parent refers to it, a deployment wants it).
   [[nodiscard]] Result<std::string> remove(const UpdateId& id, const std::string& actor);
 
-  [[nodiscard]] Result<json::Object> describe_operation(const std::string& operation_id, const std::string& instance_id) const;  // not_found
-  [[nodiscard]] Result<Page> list_imports(bool only_unfinished, std::size_t top, const std::string& token, const std::string& instance_id) const;
+  [[nodiscard]] Result<json::Object> describe_operation(const std::string& operation_id,
+                                                        const std::string& instance_id) const;  // not_found
+  [[nodiscard]] Result<Page> list_imports(bool only_unfinished, std::size_t top, const std::string& token,
+                                          const std::string& instance_id) const;
 
  private:
   store::Store& store_;

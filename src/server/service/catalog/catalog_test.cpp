@@ -18,11 +18,12 @@ TEST(Catalog, an_update_has_the_members_that_clients_read) {
   EXPECT_EQ(etag.size(), 38U) << "a GUID in quotes";
   EXPECT_EQ(etag.front(), '"');
   update.erase("etag");
-  EXPECT_EQ(json::print(update),
-            R"({"updateId":{"provider":"Contoso","name":"Toaster","version":"1.2.0"},"description":"A better Toaster","friendlyName":"Spring","isDeployable":true,)"
-            R"("compatibility":[{"manufacturer":"Contoso","model":"Toaster"}],"instructions":{"steps":[{"type":"inline","handler":"microsoft/script:1",)"
-            R"("handlerProperties":{"installedCriteria":"1.2.0"},"files":["app.bin"]}]},"scanResult":"NotScanned","manifestVersion":"5.0",)"
-            R"("importedDateTime":"2026-01-01T00:00:00.0000000Z","createdDateTime":"2026-01-01T00:00:00Z"})");
+  EXPECT_EQ(
+      json::print(update),
+      R"({"updateId":{"provider":"Contoso","name":"Toaster","version":"1.2.0"},"description":"A better Toaster","friendlyName":"Spring","isDeployable":true,)"
+      R"("compatibility":[{"manufacturer":"Contoso","model":"Toaster"}],"instructions":{"steps":[{"type":"inline","handler":"microsoft/script:1",)"
+      R"("handlerProperties":{"installedCriteria":"1.2.0"},"files":["app.bin"]}]},"scanResult":"NotScanned","manifestVersion":"5.0",)"
+      R"("importedDateTime":"2026-01-01T00:00:00.0000000Z","createdDateTime":"2026-01-01T00:00:00Z"})");
 }
 
 TEST(Catalog, a_file_shows_its_hashes_and_its_deltas) {
@@ -45,12 +46,14 @@ TEST(Catalog, a_file_shows_its_hashes_and_its_deltas) {
 
 TEST(Catalog, lists_turn_pages_without_losing_or_repeating) {
   ImportRig rig;
-  for (const char* version : {"1.10", "1.9", "1.2", "2.0", "1.1"}) ASSERT_EQ(text_at(rig.import_directly({.version = version}), "status"), "Succeeded");
+  for (const char* version : {"1.10", "1.9", "1.2", "2.0", "1.1"})
+    ASSERT_EQ(text_at(rig.import_directly({.version = version}), "status"), "Succeeded");
   std::vector<std::string> seen;
   std::string token;
   do {
     const auto page = rig.catalog.list({.limit = 2}, token).value();
-    for (const auto& value : page.values) seen.push_back(text_at(*json::object_or_null(value.get_object(), "updateId"), "version"));
+    for (const auto& value : page.values)
+      seen.push_back(text_at(*json::object_or_null(value.get_object(), "updateId"), "version"));
     token = page.next_token;
   } while (!token.empty());
   EXPECT_EQ(seen, (std::vector<std::string>{"1.1", "1.2", "1.9", "1.10", "2.0"}));
@@ -91,10 +94,15 @@ TEST(Catalog, an_offer_follows_the_contract_model) {
   EXPECT_EQ(manifest::parse_update_manifest(rig.offer(id, ContractModel::v1).manifest).value().version, 4);
   EXPECT_EQ(manifest::parse_update_manifest(rig.offer(id, ContractModel::v2).manifest).value().version, 5);
   EXPECT_EQ(rig.offer(id, ContractModel::v3).files.size(), 2U);
-  EXPECT_EQ(rig.test.store->read([&](store::Records& records) -> Result<void> {
-              GODWIT_TRY(const auto none, rig.catalog.offer_for(records, sample_id("Toaster", "9.9"), ContractModel::v3));
-              return {};
-            }).error().code, Code::not_found);
+  EXPECT_EQ(rig.test.store
+                ->read([&](store::Records& records) -> Result<void> {
+                  GODWIT_TRY(const auto none,
+                             rig.catalog.offer_for(records, sample_id("Toaster", "9.9"), ContractModel::v3));
+                  return {};
+                })
+                .error()
+                .code,
+            Code::not_found);
 }
 
 }  // namespace godwit::service

@@ -29,7 +29,8 @@ json::Object describe_step(const manifest::ReferenceStep& step) {
 /// Clients read a map of texts; whatever else a manifest holds is shown as its JSON text.
 json::Object describe_properties(const json::Object& properties) {
   json::Object object;
-  for (const auto& member : properties) object[member.key()] = member.value().is_string() ? member.value() : json::Value(json::print(member.value()));
+  for (const auto& member : properties)
+    object[member.key()] = member.value().is_string() ? member.value() : json::Value(json::print(member.value()));
   return object;
 }
 
@@ -73,7 +74,8 @@ Result<json::Object> describe_update(const store::UpdateRecord& update, const st
   for (const CompatibilitySet& set : update.summary.compatibility) sets.emplace_back(to_json(set));
   object["compatibility"] = std::move(sets);
   json::Array steps;
-  for (const manifest::Step& step : manifest.steps) steps.emplace_back(std::visit([](const auto& one) { return describe_step(one); }, step));
+  for (const manifest::Step& step : manifest.steps)
+    steps.emplace_back(std::visit([](const auto& one) { return describe_step(one); }, step));
   object["instructions"] = json::Object{{"steps", std::move(steps)}};
   if (!referenced_by.empty()) {
     json::Array parents;
@@ -102,14 +104,17 @@ json::Object describe_file(const store::UpdateRecord& update, const manifest::Fi
 }
 
 std::string update_location(const UpdateId& id, const std::string& instance_id) {
-  return fmt::format("/deviceUpdate/{}/updates/providers/{}/names/{}/versions/{}?api-version=2022-10-01", percent_encode(instance_id), percent_encode(id.provider),
-                     percent_encode(id.name), percent_encode(id.version.str()));
+  return fmt::format("/deviceUpdate/{}/updates/providers/{}/names/{}/versions/{}?api-version=2022-10-01",
+                     percent_encode(instance_id), percent_encode(id.provider), percent_encode(id.name),
+                     percent_encode(id.version.str()));
 }
 
 json::Object describe_operation(const store::OperationRecord& operation, const std::string& instance_id) {
   json::Object object{{"operationId", operation.id}, {"status", status_name(operation.status)}};
   if (operation.update) {
-    object["update"] = update_info({.id = *operation.update, .description = operation.update_description, .friendly_name = operation.update_friendly_name});
+    object["update"] = update_info({.id = *operation.update,
+                                    .description = operation.update_description,
+                                    .friendly_name = operation.update_friendly_name});
     // A deletion has no location: clients follow it, and the update is gone.
     if (operation.kind == store::OperationKind::import_update && operation.status == store::OperationStatus::succeeded)
       object["resourceLocation"] = update_location(*operation.update, instance_id);

@@ -11,7 +11,8 @@
 
 namespace godwit::service {
 
-[[nodiscard]] Result<json::Object> describe_update(const store::UpdateRecord& update, const std::vector<UpdateId>& referenced_by);
+[[nodiscard]] Result<json::Object> describe_update(const store::UpdateRecord& update,
+                                                   const std::vector<UpdateId>& referenced_by);
 [[nodiscard]] json::Object describe_file(const store::UpdateRecord& update, const manifest::File& file);
 [[nodiscard]] json::Object describe_operation(const store::OperationRecord& operation, const std::string& instance_id);
 /// "/deviceUpdate/main/updates/providers/Contoso/names/Toaster/versions/1.2.0?api-version=2022-10-01"

@@ -37,24 +37,32 @@ constexpr auto kSpecial4 = std::to_array<Range4>({
 });
 
 bool is_public4(std::uint32_t address) {
-  return std::none_of(kSpecial4.begin(), kSpecial4.end(), [address](const Range4& range) { return (address ^ range.network) >> (32 - range.bits) == 0; });
+  return std::none_of(kSpecial4.begin(), kSpecial4.end(),
+                      [address](const Range4& range) { return (address ^ range.network) >> (32 - range.bits) == 0; });
 }
 
 using Bytes16 = std::array<std::uint8_t, 16>;
 
 std::uint32_t embedded4(const Bytes16& bytes, std::size_t at) {
-  return (std::uint32_t{bytes[at]} << 24U) | (std::uint32_t{bytes[at + 1]} << 16U) | (std::uint32_t{bytes[at + 2]} << 8U) | bytes[at + 3];
+  return (std::uint32_t{bytes[at]} << 24U) | (std::uint32_t{bytes[at + 1]} << 16U) |
+         (std::uint32_t{bytes[at + 2]} << 8U) | bytes[at + 3];
 }
 
-bool begins_with(const Bytes16& bytes, std::initializer_list<std::uint8_t> prefix) { return std::equal(prefix.begin(), prefix.end(), bytes.begin()); }
+bool begins_with(const Bytes16& bytes, std::initializer_list<std::uint8_t> prefix) {
+  return std::equal(prefix.begin(), prefix.end(), bytes.begin());
+}
 
 bool is_public6(const Bytes16& bytes) {
-  if (begins_with(bytes, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF})) return is_public4(embedded4(bytes, 12));           // mapped
-  if (begins_with(bytes, {0x00, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0})) return is_public4(embedded4(bytes, 12));     // NAT64, RFC 6052
-  if (begins_with(bytes, {0x20, 0x02})) return is_public4(embedded4(bytes, 2));                                          // 6to4
-  if (begins_with(bytes, {0x20, 0x01, 0x00}) || begins_with(bytes, {0x20, 0x01, 0x0D, 0xB8})) return false;              // Teredo and others, documentation
+  if (begins_with(bytes, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF}))
+    return is_public4(embedded4(bytes, 12));  // mapped
+  if (begins_with(bytes, {0x00, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0}))
+    return is_public4(embedded4(bytes, 12));                                     // NAT64, RFC 6052
+  if (begins_with(bytes, {0x20, 0x02})) return is_public4(embedded4(bytes, 2));  // 6to4
+  if (begins_with(bytes, {0x20, 0x01, 0x00}) || begins_with(bytes, {0x20, 0x01, 0x0D, 0xB8}))
+    return false;  // Teredo and others, documentation
   if (begins_with(bytes, {0x20, 0x01, 0x01})) return false;
-  return (bytes[0] & 0xE0U) == 0x20U;  // only 2000::/3 is global unicast: ::1, fc00::/7, fe80::/10, ff00::/8 are outside
+  return (bytes[0] & 0xE0U) ==
+         0x20U;  // only 2000::/3 is global unicast: ::1, fc00::/7, fe80::/10, ff00::/8 are outside
 }
 
 }  // namespace

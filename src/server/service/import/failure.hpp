@@ -1,4 +1,5 @@
-// Why an import failed, in the words of the API: an outer and an inner code and a sentence. A value; safe from any thread.
+// Why an import failed, in the words of the API: an outer and an inner code and a sentence. A value; safe from any
+// thread.
 #pragma once
 
 #include <string>
@@ -9,9 +10,9 @@
 namespace godwit::service {
 
 struct ImportFailure {
-  Code code = Code::internal;   // how a synchronous answer maps to HTTP
-  std::string outer{};          // "CannotProcessImportManifest"
-  std::string inner{};          // "CannotParse"; may be empty
+  Code code = Code::internal;  // how a synchronous answer maps to HTTP
+  std::string outer{};         // "CannotProcessImportManifest"
+  std::string inner{};         // "CannotParse"; may be empty
   std::string message{};
 };
 
@@ -19,8 +20,10 @@ struct ImportFailure {
 template <class T>
 using Imported = tl::expected<T, ImportFailure>;
 
-[[nodiscard]] inline tl::unexpected<ImportFailure> import_failure(Code code, std::string outer, std::string inner, std::string message) {
-  return tl::unexpected<ImportFailure>{ImportFailure{.code = code, .outer = std::move(outer), .inner = std::move(inner), .message = std::move(message)}};
+[[nodiscard]] inline tl::unexpected<ImportFailure> import_failure(Code code, std::string outer, std::string inner,
+                                                                  std::string message) {
+  return tl::unexpected<ImportFailure>{
+      ImportFailure{.code = code, .outer = std::move(outer), .inner = std::move(inner), .message = std::move(message)}};
 }
 /// A failure of our own machine, not of what was imported.
 [[nodiscard]] inline tl::unexpected<ImportFailure> internal_failure(Error error) {
@@ -30,7 +33,8 @@ using Imported = tl::expected<T, ImportFailure>;
 /// {"code","message","innererror"?} as operations and error bodies carry it.
 [[nodiscard]] inline json::Object to_json(const ImportFailure& failure) {
   json::Object object{{"code", failure.outer}, {"message", failure.message}};
-  if (!failure.inner.empty()) object["innererror"] = json::Object{{"code", failure.inner}, {"message", failure.message}};
+  if (!failure.inner.empty())
+    object["innererror"] = json::Object{{"code", failure.inner}, {"message", failure.message}};
   return object;
 }
 

@@ -36,7 +36,8 @@ std::size_t on_bytes(char* data, std::size_t, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   if (status_of(transfer.handle) != 200) return count;  // the page of an error or a redirect is not the file
   if (count > transfer.expected - transfer.received) {
-    transfer.problem = Error{Code::too_large, fmt::format("it has more than the {} bytes that were announced", transfer.expected)};
+    transfer.problem =
+        Error{Code::too_large, fmt::format("it has more than the {} bytes that were announced", transfer.expected)};
     return 0;
   }
   if (auto outcome = (*transfer.sink)({data, count}); !outcome) {
@@ -90,7 +91,8 @@ void set_options(Transfer& transfer, const std::string& url) {
 
 Error curl_error(CURLcode rc, const Transfer& transfer, const char* detail) {
   if (transfer.problem) return *transfer.problem;
-  if (transfer.was_refused) return {Code::refused, "its address is not a public one; import.allow_private_addresses permits that"};
+  if (transfer.was_refused)
+    return {Code::refused, "its address is not a public one; import.allow_private_addresses permits that"};
   const std::string message = *detail != '\0' ? detail : curl_easy_strerror(rc);
   switch (rc) {
     case CURLE_URL_MALFORMAT: return {Code::invalid_argument, message};
@@ -107,7 +109,9 @@ Result<void> judge(CURLcode rc, const Transfer& transfer, const char* detail) {
   const long status = status_of(transfer.handle);
   if (status == 404 || status == 410) return fail(Code::not_found, fmt::format("the server answered HTTP {}", status));
   if (status != 200) return fail(Code::unavailable, fmt::format("the server answered HTTP {}", status));
-  if (transfer.received != transfer.expected) return fail(Code::size_mismatch, fmt::format("it has {} bytes, announced were {}", transfer.received, transfer.expected));
+  if (transfer.received != transfer.expected)
+    return fail(Code::size_mismatch,
+                fmt::format("it has {} bytes, announced were {}", transfer.received, transfer.expected));
   return {};
 }
 
@@ -118,15 +122,18 @@ CurlFetcher::CurlFetcher(FetchLimits limits) : limits_(std::move(limits)) {
   std::call_once(once, [] { GODWIT_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); });
 }
 
-Result<void> CurlFetcher::fetch(const std::string& url, ByteCount expected, const Sink& sink, const IsCancelled& is_cancelled) {
+Result<void> CurlFetcher::fetch(const std::string& url, ByteCount expected, const Sink& sink,
+                                const IsCancelled& is_cancelled) {
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle{curl_easy_init(), &curl_easy_cleanup};
   GODWIT_CHECK(handle != nullptr);
-  Transfer transfer{.handle = handle.get(), .limits = &limits_, .sink = &sink, .is_cancelled = &is_cancelled, .expected = expected};
+  Transfer transfer{
+      .handle = handle.get(), .limits = &limits_, .sink = &sink, .is_cancelled = &is_cancelled, .expected = expected};
   char detail[CURL_ERROR_SIZE] = {};
   curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, detail);
   set_options(transfer, url);
   const CURLcode rc = curl_easy_perform(handle.get());
-  if (auto outcome = judge(rc, transfer, detail); !outcome) return with_context("fetch " + printable_url(url), std::move(outcome).error());
+  if (auto outcome = judge(rc, transfer, detail); !outcome)
+    return with_context("fetch " + printable_url(url), std::move(outcome).error());
   return {};
 }
 
@@ -136,7 +143,8 @@ std::string printable_url(std::string_view url) {
   if (scheme == std::string_view::npos) return std::string(url);
   const std::string_view rest = url.substr(scheme + 3);
   const auto at = rest.substr(0, rest.find('/')).rfind('@');
-  return std::string(url.substr(0, scheme + 3)) + std::string(at == std::string_view::npos ? rest : rest.substr(at + 1));
+  return std::string(url.substr(0, scheme + 3)) +
+         std::string(at == std::string_view::npos ? rest : rest.substr(at + 1));
 }
 
 }  // namespace godwit::service

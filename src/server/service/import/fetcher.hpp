@@ -20,17 +20,19 @@ class Fetcher {
   using IsCancelled = std::function<bool()>;
 
   virtual ~Fetcher() = default;
-  /// Errors: invalid_argument (URL), refused (address, protocol), not_found (HTTP 404, 410), unavailable (other statuses, no connection),
-  /// too_large (more than `expected` bytes), size_mismatch (fewer), timed_out, cancelled. Messages hold no query: it may carry a key.
-  [[nodiscard]] virtual Result<void> fetch(const std::string& url, ByteCount expected, const Sink& sink, const IsCancelled& is_cancelled) = 0;
+  /// Errors: invalid_argument (URL), refused (address, protocol), not_found (HTTP 404, 410), unavailable (other
+  /// statuses, no connection), too_large (more than `expected` bytes), size_mismatch (fewer), timed_out, cancelled.
+  /// Messages hold no query: it may carry a key.
+  [[nodiscard]] virtual Result<void> fetch(const std::string& url, ByteCount expected, const Sink& sink,
+                                           const IsCancelled& is_cancelled) = 0;
 };
 
 struct FetchLimits {
-  bool allow_private_addresses = false;        // config import.allow_private_addresses
-  std::string ca_file{};                       // "" = the system's
+  bool allow_private_addresses = false;  // config import.allow_private_addresses
+  std::string ca_file{};                 // "" = the system's
   Duration connect_time = std::chrono::seconds(20);
   Duration whole_time = std::chrono::hours(2);
-  std::int64_t slow_bytes_per_second = 1024;   // slower than this for slow_time ends it
+  std::int64_t slow_bytes_per_second = 1024;  // slower than this for slow_time ends it
   Duration slow_time = std::chrono::seconds(60);
   long redirects = 5;
 };
@@ -38,7 +40,8 @@ struct FetchLimits {
 class CurlFetcher final : public Fetcher {
  public:
   explicit CurlFetcher(FetchLimits limits);
-  Result<void> fetch(const std::string& url, ByteCount expected, const Sink& sink, const IsCancelled& is_cancelled) override;
+  Result<void> fetch(const std::string& url, ByteCount expected, const Sink& sink,
+                     const IsCancelled& is_cancelled) override;
 
  private:
   FetchLimits limits_;

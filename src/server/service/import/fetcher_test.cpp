@@ -16,7 +16,8 @@ namespace godwit::service {
 namespace {
 
 std::string answer(std::string_view status, std::string_view body, std::string_view fields = {}) {
-  return "HTTP/1.1 " + std::string(status) + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n" + std::string(fields) + "\r\n" + std::string(body);
+  return "HTTP/1.1 " + std::string(status) + "\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\nConnection: close\r\n" + std::string(fields) + "\r\n" + std::string(body);
 }
 
 /// Answers one request after the other, each by its path.
@@ -37,7 +38,9 @@ class Web {
     ::shutdown(listener_.get(), SHUT_RDWR);
     thread_.join();
   }
-  [[nodiscard]] std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
+  [[nodiscard]] std::string url(const std::string& path) const {
+    return "http://127.0.0.1:" + std::to_string(port_) + path;
+  }
   std::atomic<int> requests = 0;
 
  private:
@@ -78,10 +81,17 @@ struct Fetched {
   std::string message{};
 };
 
-Fetched fetch(const std::string& url, ByteCount expected = 10, FetchLimits limits = {.allow_private_addresses = true}, bool is_cancelled = false) {
+Fetched fetch(const std::string& url, ByteCount expected = 10, FetchLimits limits = {.allow_private_addresses = true},
+              bool is_cancelled = false) {
   Fetched fetched;
   CurlFetcher fetcher(limits);
-  auto outcome = fetcher.fetch(url, expected, [&](std::string_view bytes) -> Result<void> { fetched.bytes += bytes; return {}; }, [is_cancelled] { return is_cancelled; });
+  auto outcome = fetcher.fetch(
+      url, expected,
+      [&](std::string_view bytes) -> Result<void> {
+        fetched.bytes += bytes;
+        return {};
+      },
+      [is_cancelled] { return is_cancelled; });
   if (!outcome) fetched = {outcome.error().code, fetched.bytes, outcome.error().message};
   return fetched;
 }
@@ -123,14 +133,17 @@ TEST(CurlFetcher, other_statuses_schemes_and_endless_redirects_are_errors) {
 
 TEST(CurlFetcher, it_ends_in_time_and_when_asked_to) {
   Web web;
-  EXPECT_EQ(fetch(web.url("/hang"), 10, {.allow_private_addresses = true, .whole_time = Duration(200)}).code, Code::timed_out);
+  EXPECT_EQ(fetch(web.url("/hang"), 10, {.allow_private_addresses = true, .whole_time = Duration(200)}).code,
+            Code::timed_out);
   EXPECT_EQ(fetch(web.url("/file"), 10, {.allow_private_addresses = true}, true).code, Code::cancelled);
 }
 
 TEST(CurlFetcher, an_error_of_the_sink_is_the_outcome) {
   Web web;
   CurlFetcher fetcher({.allow_private_addresses = true});
-  const auto outcome = fetcher.fetch(web.url("/file"), 10, [](std::string_view) -> Result<void> { return fail(Code::disk_full, "no space"); }, [] { return false; });
+  const auto outcome = fetcher.fetch(
+      web.url("/file"), 10, [](std::string_view) -> Result<void> { return fail(Code::disk_full, "no space"); },
+      [] { return false; });
   EXPECT_EQ(outcome.error().code, Code::disk_full);
 }
 

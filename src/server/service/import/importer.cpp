@@ -1,7 +1,7 @@
 #include "server/service/import/importer.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "server/service/import/importer_run.hpp"
 
@@ -12,8 +12,14 @@ constexpr auto kIdleWait = std::chrono::minutes(30);  // old operations are forg
 constexpr auto kRetryWait = std::chrono::seconds(5);
 
 store::OperationRecord new_operation(std::string request, WallTime now) {
-  return {.id = random_guid(), .kind = store::OperationKind::import_update, .status = store::OperationStatus::not_started, .request = std::move(request),
-          .trace_id = hex_encode(random_bytes(16)), .etag = random_guid(), .created = now, .last_action = now};
+  return {.id = random_guid(),
+          .kind = store::OperationKind::import_update,
+          .status = store::OperationStatus::not_started,
+          .request = std::move(request),
+          .trace_id = hex_encode(random_bytes(16)),
+          .etag = random_guid(),
+          .created = now,
+          .last_action = now};
 }
 
 Result<std::vector<Bytes>> read_digests(std::string_view request) {
@@ -41,17 +47,24 @@ std::vector<const manifest::FileBase*> all_files(const manifest::ImportManifest&
 }
 
 Imported<void> check_files_present(blobs::Blobs& blobs, const manifest::ImportManifest& manifest) {
-  const auto refuse = [](Code code, std::string message) { return import_failure(code, "CannotProcessUpdateFile", "ContentFileCannotDownload", std::move(message)); };
+  const auto refuse = [](Code code, std::string message) {
+    return import_failure(code, "CannotProcessUpdateFile", "ContentFileCannotDownload", std::move(message));
+  };
   for (const manifest::FileBase* file : all_files(manifest)) {
     const auto size = blobs.size_of(file->sha256());
     if (!size) return internal_failure(size.error());
-    if (!*size) return refuse(Code::bad_manifest, fmt::format("file '{}' (SHA-256 {}) was not uploaded; upload it first", file->file_name, hex_encode(file->sha256())));
-    if (**size != file->size) return refuse(Code::bad_manifest, fmt::format("file '{}' has {} bytes, the manifest says {}", file->file_name, **size, file->size));
+    if (!*size)
+      return refuse(Code::bad_manifest, fmt::format("file '{}' (SHA-256 {}) was not uploaded; upload it first",
+                                                    file->file_name, hex_encode(file->sha256())));
+    if (**size != file->size)
+      return refuse(Code::bad_manifest,
+                    fmt::format("file '{}' has {} bytes, the manifest says {}", file->file_name, **size, file->size));
   }
   return {};
 }
 
-Importer::Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log, SigningIdentity identity)
+Importer::Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log,
+                   SigningIdentity identity)
     : store_(store), blobs_(blobs), fetcher_(fetcher), clock_(clock), log_(log), identity_(std::move(identity)) {}
 
 Importer::~Importer() { stop(); }
@@ -70,7 +83,8 @@ Imported<void> Importer::check_direct(const std::vector<ImportItem>& items) {
   }
   Imported<void> checked;
   auto outcome = store_.read([&](store::Records& records) -> Result<void> {
-    if (auto order = check_against_catalog(records.catalog(), planned); !order) checked = tl::unexpected{std::move(order).error()};
+    if (auto order = check_against_catalog(records.catalog(), planned); !order)
+      checked = tl::unexpected{std::move(order).error()};
     return {};
   });
   if (!outcome) return internal_failure(std::move(outcome).error());
@@ -82,15 +96,19 @@ Imported<std::string> Importer::start(const std::vector<ImportItem>& items, cons
   const Operation operation = new_operation(print_import_request(items), clock_.now());
   auto outcome = store_.write([&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto unfinished, records.catalog().unfinished_operations(kUnfinishedLimit));
-    if (unfinished.size() >= kUnfinishedLimit) return fail(Code::too_many, fmt::format("{} imports are waiting already; try again when some are done", unfinished.size()));
+    if (unfinished.size() >= kUnfinishedLimit)
+      return fail(Code::too_many,
+                  fmt::format("{} imports are waiting already; try again when some are done", unfinished.size()));
     GODWIT_TRY_VOID(records.catalog().insert_operation(operation));
-    GODWIT_TRY_VOID(records.access().append_audit({.at = operation.created, .actor = actor, .action = "update.import", .subject = operation.id}));
+    GODWIT_TRY_VOID(records.access().append_audit(
+        {.at = operation.created, .actor = actor, .action = "update.import", .subject = operation.id}));
     records.after_commit([this] { wake(); });
     return {};
   });
   if (!outcome) {
     Error error = std::move(outcome).error();
-    return import_failure(error.code, error.code == Code::too_many ? "TooManyRequests" : "InternalError", "", std::move(error.message));
+    return import_failure(error.code, error.code == Code::too_many ? "TooManyRequests" : "InternalError", "",
+                          std::move(error.message));
   }
   return operation.id;
 }
@@ -129,11 +147,15 @@ void Importer::run() {
   while (!is_stopping()) {
     auto outcome = work_off();
     if (outcome) outcome = forget_old_operations();
-    if (!outcome) log_.error("import.stuck", {{"why", outcome.error().message}, {"retry_after_s", std::chrono::seconds(kRetryWait).count()}});
+    if (!outcome)
+      log_.error("import.stuck",
+                 {{"why", outcome.error().message}, {"retry_after_s", std::chrono::seconds(kRetryWait).count()}});
     std::unique_lock lock(mutex_);
     // After a failure of the store a new wake-up must not turn into a busy loop.
-    if (!outcome) wake_.wait_for(lock, kRetryWait, [this] { return is_stopping_; });
-    else wake_.wait_for(lock, kIdleWait, [this] { return is_stopping_ || is_woken_; });
+    if (!outcome)
+      wake_.wait_for(lock, kRetryWait, [this] { return is_stopping_; });
+    else
+      wake_.wait_for(lock, kIdleWait, [this] { return is_stopping_ || is_woken_; });
     is_woken_ = false;
   }
 }
@@ -176,7 +198,9 @@ Result<void> Importer::finish_failed(Operation operation, const ImportFailure& f
   json::Object error = to_json(failure);
   error["occurredDateTime"] = format_time_7(clock_.now());
   operation.error = json::print(error);
-  log_.warning("import.failed", {{"operation", operation.id}, {"code", failure.outer}, {"inner", failure.inner}, {"why", failure.message}});
+  log_.warning(
+      "import.failed",
+      {{"operation", operation.id}, {"code", failure.outer}, {"inner", failure.inner}, {"why", failure.message}});
   return save(operation);
 }
 
@@ -202,7 +226,8 @@ Result<void> Importer::free_blobs(Operation operation) {
 Result<void> Importer::forget_old_operations() {
   return store_.write([this](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto count, records.catalog().forget_operations_before(clock_.now() - kKeepOperations));
-    if (count > 0) records.after_commit([this, count] { log_.info("import.operations_forgotten", {{"count", count}}); });
+    if (count > 0)
+      records.after_commit([this, count] { log_.info("import.operations_forgotten", {{"count", count}}); });
     return {};
   });
 }

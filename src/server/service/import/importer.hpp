@@ -1,6 +1,6 @@
-// Imports: requests become operations (durable before they are answered), one thread works them off, and a restart takes
-// up what was unfinished. Also frees the blobs of deleted updates, so that imports and deletions never race for a blob.
-// begin() and stop() from one thread; start() and wake() from any.
+// Imports: requests become operations (durable before they are answered), one thread works them off, and a restart
+// takes up what was unfinished. Also frees the blobs of deleted updates, so that imports and deletions never race for a
+// blob. begin() and stop() from one thread; start() and wake() from any.
 #pragma once
 
 #include <condition_variable>
@@ -26,13 +26,15 @@ class Importer {
   /// More unfinished operations than this are refused.
   static constexpr std::size_t kUnfinishedLimit = 100;
 
-  Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log, SigningIdentity identity);
+  Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log,
+           SigningIdentity identity);
   ~Importer();  // stops
   Importer(const Importer&) = delete;
   Importer& operator=(const Importer&) = delete;
 
-  /// Queues an import and gives the id of its operation. Direct items are checked here and now (manifest, rules of the catalog,
-  /// files present), so that a bad one is refused with nothing stored. Not from an io loop: waits for the store.
+  /// Queues an import and gives the id of its operation. Direct items are checked here and now (manifest, rules of the
+  /// catalog, files present), so that a bad one is refused with nothing stored. Not from an io loop: waits for the
+  /// store.
   [[nodiscard]] Imported<std::string> start(const std::vector<ImportItem>& items, const std::string& actor);
 
   /// Starts the thread; it first takes up what an earlier process left unfinished.

@@ -1,16 +1,19 @@
 #include "server/service/import/importer_run.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace godwit::service {
 namespace {
 
 tl::unexpected<ImportFailure> file_failure(const Error& error, std::string_view file_name) {
-  return import_failure(error.code, "CannotProcessUpdateFile", "ContentFileCannotDownload", fmt::format("file '{}': {}", file_name, error.message));
+  return import_failure(error.code, "CannotProcessUpdateFile", "ContentFileCannotDownload",
+                        fmt::format("file '{}': {}", file_name, error.message));
 }
 
-tl::unexpected<ImportFailure> pass_on(ImportFailure failure) { return tl::unexpected<ImportFailure>{std::move(failure)}; }
+tl::unexpected<ImportFailure> pass_on(ImportFailure failure) {
+  return tl::unexpected<ImportFailure>{std::move(failure)};
+}
 
 /// Writes `text` unless it is there; gives whether it was written.
 Result<bool> put_text(blobs::Blobs& blobs, const Bytes& digest, std::string_view text) {
@@ -36,8 +39,10 @@ Imported<void> Importer::Run::import() {
   Imported<void> checked;
   auto outcome = importer_.store_.read([&](store::Records& records) -> Result<void> {
     auto result = check_against_catalog(records.catalog(), updates_);
-    if (result) order = *std::move(result);
-    else checked = pass_on(std::move(result).error());
+    if (result)
+      order = *std::move(result);
+    else
+      checked = pass_on(std::move(result).error());
     return {};
   });
   if (!outcome) return internal_failure(std::move(outcome).error());
@@ -51,14 +56,23 @@ Imported<std::string> Importer::Run::manifest_text(const ImportItem& item) {
   if (const auto* direct = std::get_if<DirectItem>(&item)) return direct->manifest;
   const auto& remote = std::get<UrlItem>(item);
   std::string text;
-  auto fetched = importer_.fetcher_.fetch(remote.url, remote.size, [&text](std::string_view bytes) -> Result<void> { text += bytes; return {}; }, [this] { return importer_.is_stopping(); });
+  auto fetched = importer_.fetcher_.fetch(
+      remote.url, remote.size,
+      [&text](std::string_view bytes) -> Result<void> {
+        text += bytes;
+        return {};
+      },
+      [this] { return importer_.is_stopping(); });
   if (!fetched) {
     was_cancelled_ = fetched.error().code == Code::cancelled;
-    return import_failure(fetched.error().code, "CannotProcessImportManifest", "CannotDownload", fetched.error().message);
+    return import_failure(fetched.error().code, "CannotProcessImportManifest", "CannotDownload",
+                          fetched.error().message);
   }
   if (sha256(text) != remote.sha256)
-    return import_failure(Code::digest_mismatch, "CannotProcessImportManifest", "CannotDownload",
-                          fmt::format("the manifest at {} has SHA-256 {}, the request says {}", printable_url(remote.url), base64_encode(sha256(text)), base64_encode(remote.sha256)));
+    return import_failure(
+        Code::digest_mismatch, "CannotProcessImportManifest", "CannotDownload",
+        fmt::format("the manifest at {} has SHA-256 {}, the request says {}", printable_url(remote.url),
+                    base64_encode(sha256(text)), base64_encode(remote.sha256)));
   return text;
 }
 
@@ -75,7 +89,8 @@ Imported<void> Importer::Run::read_manifests() {
 
 /// The update an operation is about: the parent, or the first one when there is none.
 void Importer::Run::describe_operation() {
-  const auto parent = std::find_if(updates_.begin(), updates_.end(), [](const PlannedUpdate& update) { return !references_of(update.manifest).empty(); });
+  const auto parent = std::find_if(updates_.begin(), updates_.end(),
+                                   [](const PlannedUpdate& update) { return !references_of(update.manifest).empty(); });
   const PlannedUpdate& update = parent == updates_.end() ? updates_.front() : *parent;
   operation_.update = update.manifest.update_id;
   operation_.update_description = update.manifest.description;
@@ -100,10 +115,15 @@ Imported<void> Importer::Run::fetch_file(const UrlItem& item, const manifest::Fi
   if (!present) return file_failure(present.error(), file.file_name);
   if (*present) {
     if (**present == file.size) return {};
-    return file_failure({Code::size_mismatch, fmt::format("the content with this hash has {} bytes, the manifest says {}", **present, file.size)}, file.file_name);
+    return file_failure(
+        {Code::size_mismatch,
+         fmt::format("the content with this hash has {} bytes, the manifest says {}", **present, file.size)},
+        file.file_name);
   }
   const auto url = item.files.find(file.file_name);
-  if (url == item.files.end()) return file_failure({Code::bad_manifest, "the manifest lists it but the request gives no URL for it"}, file.file_name);
+  if (url == item.files.end())
+    return file_failure({Code::bad_manifest, "the manifest lists it but the request gives no URL for it"},
+                        file.file_name);
   auto fetched = fetch_blob(url->second, file);
   if (fetched) return {};
   was_cancelled_ = fetched.error().code == Code::cancelled;
@@ -112,7 +132,9 @@ Imported<void> Importer::Run::fetch_file(const UrlItem& item, const manifest::Fi
 
 Result<void> Importer::Run::fetch_blob(const std::string& url, const manifest::FileBase& file) {
   GODWIT_TRY(auto upload, importer_.blobs_.start(file.sha256(), file.size));
-  GODWIT_TRY_VOID(importer_.fetcher_.fetch(url, file.size, [&upload](std::string_view bytes) { return upload->write(bytes); }, [this] { return importer_.is_stopping(); }));
+  GODWIT_TRY_VOID(importer_.fetcher_.fetch(
+      url, file.size, [&upload](std::string_view bytes) { return upload->write(bytes); },
+      [this] { return importer_.is_stopping(); }));
   GODWIT_TRY_VOID(upload->finish());
   added_.push_back(file.sha256());
   return {};
@@ -132,8 +154,11 @@ Result<store::OfferRecord> Importer::Run::offer_of_child(const UpdateId& child, 
 
 Imported<void> Importer::Run::build(const std::vector<std::size_t>& order) {
   for (const std::size_t i : order) {
-    auto built = build_update(updates_[i], [this](const UpdateId& child, int version) { return offer_of_child(child, version); }, importer_.identity_, random_guid(), importer_.clock_.now());
-    if (!built) return import_failure(built.error().code, "CannotProcessImportManifest", "CannotParse", built.error().message);
+    auto built = build_update(
+        updates_[i], [this](const UpdateId& child, int version) { return offer_of_child(child, version); },
+        importer_.identity_, random_guid(), importer_.clock_.now());
+    if (!built)
+      return import_failure(built.error().code, "CannotProcessImportManifest", "CannotParse", built.error().message);
     if (auto put = put_manifest_files(*built); !put) return put;
     built_.push_back(*std::move(built));
   }
@@ -161,7 +186,8 @@ Imported<void> Importer::Run::store_all() {
       checked = pass_on(again.error());
       return fail(again.error().code, again.error().message);
     }
-    for (const BuiltUpdate& built : built_) GODWIT_TRY_VOID(records.catalog().insert_update(built.record, built.offers));
+    for (const BuiltUpdate& built : built_)
+      GODWIT_TRY_VOID(records.catalog().insert_update(built.record, built.offers));
     return records.catalog().save_operation(finished);
   });
   if (!checked) return checked;

@@ -9,11 +9,14 @@ TEST(Importer, a_direct_import_ends_in_the_catalog) {
   ImportRig rig;
   const auto operation = rig.import_directly({});
   EXPECT_EQ(text_at(operation, "status"), "Succeeded") << json::print(operation);
-  EXPECT_EQ(text_at(operation, "resourceLocation"), "/deviceUpdate/main/updates/providers/Contoso/names/Toaster/versions/1.2.0?api-version=2022-10-01");
+  EXPECT_EQ(text_at(operation, "resourceLocation"),
+            "/deviceUpdate/main/updates/providers/Contoso/names/Toaster/versions/1.2.0?api-version=2022-10-01");
   const auto update = rig.catalog.describe(sample_id("Toaster", "1.2.0")).value();
   EXPECT_EQ(text_at(update, "friendlyName"), "Spring");
   EXPECT_EQ(text_at(update, "scanResult"), "NotScanned");
-  EXPECT_FALSE(trust::check_manifest_signature(rig.offer(sample_id("Toaster", "1.2.0"), ContractModel::v3).manifest, rig.offer(sample_id("Toaster", "1.2.0"), ContractModel::v3).signature, TestKeys::get().package()));
+  EXPECT_FALSE(trust::check_manifest_signature(rig.offer(sample_id("Toaster", "1.2.0"), ContractModel::v3).manifest,
+                                               rig.offer(sample_id("Toaster", "1.2.0"), ContractModel::v3).signature,
+                                               TestKeys::get().package()));
 }
 
 TEST(Importer, a_bad_direct_import_is_refused_at_once_and_leaves_nothing) {
@@ -23,7 +26,8 @@ TEST(Importer, a_bad_direct_import_is_refused_at_once_and_leaves_nothing) {
     return id ? "accepted" : id.error().outer + "/" + id.error().inner;
   };
   EXPECT_EQ(refuse("{}"), "CannotProcessImportManifest/CannotParse");
-  EXPECT_EQ(refuse(manifest_text({})), "CannotProcessUpdateFile/ContentFileCannotDownload") << "its file is not uploaded";
+  EXPECT_EQ(refuse(manifest_text({})), "CannotProcessUpdateFile/ContentFileCannotDownload")
+      << "its file is not uploaded";
   SampleUpdate lying;
   rig.upload_files(lying);
   auto manifest = manifest_text(lying);
@@ -50,11 +54,15 @@ TEST(Importer, an_import_by_url_fetches_manifest_files_and_deltas) {
 
 TEST(Importer, parent_and_children_come_in_one_request_in_any_order) {
   ImportRig rig;
-  const auto operation = rig.run({rig.publish({.references = {"Motor/1.0"}}), rig.publish({.name = "Motor", .version = "1.0", .is_deployable = false, .files = {{"motor.bin", "vroom"}}})});
+  const auto operation = rig.run(
+      {rig.publish({.references = {"Motor/1.0"}}),
+       rig.publish({.name = "Motor", .version = "1.0", .is_deployable = false, .files = {{"motor.bin", "vroom"}}})});
   EXPECT_EQ(text_at(operation, "status"), "Succeeded") << json::print(operation);
-  EXPECT_NE(text_at(operation, "resourceLocation").find("Toaster"), std::string::npos) << "the parent is what the operation made";
+  EXPECT_NE(text_at(operation, "resourceLocation").find("Toaster"), std::string::npos)
+      << "the parent is what the operation made";
   const auto child = rig.catalog.describe(sample_id("Motor", "1.0")).value();
-  EXPECT_EQ(json::print(*json::find(child, "referencedBy")), R"([{"provider":"Contoso","name":"Toaster","version":"1.2.0"}])");
+  EXPECT_EQ(json::print(*json::find(child, "referencedBy")),
+            R"([{"provider":"Contoso","name":"Toaster","version":"1.2.0"}])");
   const auto offer = rig.offer(sample_id("Toaster", "1.2.0"), ContractModel::v2);
   EXPECT_EQ(offer.files.size(), 3U) << "payload, child's manifest, child's payload";
   for (const auto& [id, file] : offer.files) EXPECT_TRUE(rig.blobs->size_of(file.sha256).value()) << file.name;
@@ -79,7 +87,8 @@ TEST(Importer, what_cannot_be_fetched_or_does_not_fit_fails_with_its_codes) {
   const auto damaged = rig.run({good});
   EXPECT_EQ(codes_of(damaged), "CannotProcessUpdateFile/ContentFileCannotDownload");
   EXPECT_NE(text_at(*json::object_or_null(damaged, "error"), "message").find("app.bin"), std::string::npos);
-  EXPECT_EQ(codes_of(rig.run({rig.publish({.manifest_version = "3.0"})})), "CannotProcessImportManifest/UnsupportedVersion");
+  EXPECT_EQ(codes_of(rig.run({rig.publish({.manifest_version = "3.0"})})),
+            "CannotProcessImportManifest/UnsupportedVersion");
   EXPECT_EQ(rig.catalog.describe(sample_id("Toaster", "1.2.0")).error().code, Code::not_found);
   EXPECT_EQ(text_at(rig.run({rig.publish(update)}), "status"), "Succeeded") << "after all that the same update imports";
   EXPECT_EQ(codes_of(rig.run({rig.publish(update)})), "UpdateAlreadyExists/");
@@ -88,7 +97,8 @@ TEST(Importer, what_cannot_be_fetched_or_does_not_fit_fails_with_its_codes) {
 TEST(Importer, a_failed_import_frees_what_it_fetched_and_keeps_what_others_need) {
   ImportRig rig;
   rig.upload("uploaded by someone");
-  const SampleUpdate update{.files = {{"a.bin", "first file"}, {"kept.bin", "uploaded by someone"}, {"b.bin", "second file"}}};
+  const SampleUpdate update{
+      .files = {{"a.bin", "first file"}, {"kept.bin", "uploaded by someone"}, {"b.bin", "second file"}}};
   auto item = rig.publish(update);
   rig.fetcher.web.erase(item.files.at("b.bin"));
   EXPECT_EQ(codes_of(rig.run({item})), "CannotProcessUpdateFile/ContentFileCannotDownload");
@@ -126,8 +136,12 @@ TEST(Importer, its_thread_works_off_what_is_started) {
 
 TEST(Importer, deleting_an_update_frees_the_blobs_that_nobody_else_needs) {
   ImportRig rig;
-  ASSERT_EQ(text_at(rig.import_directly({.version = "1.0", .files = {{"common.bin", "common"}, {"one.bin", "only in one"}}}), "status"), "Succeeded");
-  ASSERT_EQ(text_at(rig.import_directly({.version = "2.0", .files = {{"common.bin", "common"}}}), "status"), "Succeeded");
+  ASSERT_EQ(
+      text_at(rig.import_directly({.version = "1.0", .files = {{"common.bin", "common"}, {"one.bin", "only in one"}}}),
+              "status"),
+      "Succeeded");
+  ASSERT_EQ(text_at(rig.import_directly({.version = "2.0", .files = {{"common.bin", "common"}}}), "status"),
+            "Succeeded");
   const auto operation = rig.catalog.remove(sample_id("Toaster", "1.0"), "tester").value();
   EXPECT_EQ(rig.catalog.describe(sample_id("Toaster", "1.0")).error().code, Code::not_found) << "gone at once";
   EXPECT_TRUE(rig.importer->work_off());

@@ -33,9 +33,10 @@ struct PlannedUpdate {
 /// The children a manifest refers to, in step order, each once.
 [[nodiscard]] std::vector<UpdateId> references_of(const manifest::ImportManifest& manifest);
 
-/// Rules across the request and the catalog: unique ids, references that exist and are one level deep, sets that belong to one
-/// provider and name. Gives the order in which to store: children before parents.
-[[nodiscard]] Imported<std::vector<std::size_t>> check_against_catalog(store::CatalogRecords& catalog, const std::vector<PlannedUpdate>& updates);
+/// Rules across the request and the catalog: unique ids, references that exist and are one level deep, sets that belong
+/// to one provider and name. Gives the order in which to store: children before parents.
+[[nodiscard]] Imported<std::vector<std::size_t>> check_against_catalog(store::CatalogRecords& catalog,
+                                                                       const std::vector<PlannedUpdate>& updates);
 
 /// Everything the catalog stores of one update, and the manifest files that must be in the blobs before.
 struct BuiltUpdate {
@@ -50,6 +51,7 @@ using ChildOffer = std::function<Result<store::OfferRecord>(const UpdateId& chil
 inline constexpr std::size_t kTwinStringLimit = 4096;
 
 /// Same input, same manifests: an import that is repeated after a crash gives equal bytes.
-[[nodiscard]] Result<BuiltUpdate> build_update(const PlannedUpdate& update, const ChildOffer& child_offer, const SigningIdentity& identity, std::string etag, WallTime now);
+[[nodiscard]] Result<BuiltUpdate> build_update(const PlannedUpdate& update, const ChildOffer& child_offer,
+                                               const SigningIdentity& identity, std::string etag, WallTime now);
 
 }  // namespace godwit::service

@@ -19,7 +19,8 @@ Result<std::string> read_url(const json::Object& object, const std::string& wher
   auto url = json::text(object, "url", where);
   if (!url) return bad(url.error().message);
   if (url->size() > kUrlLimit) return bad(fmt::format("{}.url has more than {} bytes", where, kUrlLimit));
-  if (!url->starts_with("https://") && !url->starts_with("http://")) return bad(where + ".url must begin with https:// or http://");
+  if (!url->starts_with("https://") && !url->starts_with("http://"))
+    return bad(where + ".url must begin with https:// or http://");
   return url;
 }
 
@@ -28,7 +29,8 @@ Result<std::map<std::string, std::string>> read_files(const json::Object& item, 
   const json::Value* value = json::find(item, "files");
   if (value == nullptr || value->is_null()) return files;
   const auto* array = value->if_array();
-  if (array == nullptr || array->size() > kFilesLimit) return bad(fmt::format("{}.files must be an array of at most {} entries", where, kFilesLimit));
+  if (array == nullptr || array->size() > kFilesLimit)
+    return bad(fmt::format("{}.files must be an array of at most {} entries", where, kFilesLimit));
   for (std::size_t i = 0; i < array->size(); ++i) {
     const std::string place = fmt::format("{}.files[{}]", where, i);
     const auto* file = (*array)[i].if_object();
@@ -73,9 +75,11 @@ Result<ImportItem> read_item(const json::Value& value, const std::string& where)
   }
   const json::Value* manifest = json::find(*item, "importManifest");
   if (manifest == nullptr) return bad(where + ".importManifest is missing");
-  if (const auto* text = manifest->if_string()) return ImportItem{DirectItem{.manifest = {text->data(), text->size()}, .friendly_name = std::move(friendly_name)}};
+  if (const auto* text = manifest->if_string())
+    return ImportItem{DirectItem{.manifest = {text->data(), text->size()}, .friendly_name = std::move(friendly_name)}};
   const auto* object = manifest->if_object();
-  if (object == nullptr) return bad(where + ".importManifest must be an object with url, sizeInBytes and hashes, or the text of a manifest");
+  if (object == nullptr)
+    return bad(where + ".importManifest must be an object with url, sizeInBytes and hashes, or the text of a manifest");
   GODWIT_TRY(auto read, read_url_item(*item, *object, where));
   read.friendly_name = std::move(friendly_name);
   return ImportItem{std::move(read)};
@@ -86,7 +90,10 @@ json::Object to_json(const DirectItem& item) { return {{"importManifest", item.m
 json::Object to_json(const UrlItem& item) {
   json::Array files;
   for (const auto& [name, url] : item.files) files.emplace_back(json::Object{{"filename", name}, {"url", url}});
-  return {{"importManifest", json::Object{{"url", item.url}, {"sizeInBytes", item.size}, {"hashes", json::Object{{"sha256", base64_encode(item.sha256)}}}}}, {"files", std::move(files)}};
+  return {{"importManifest", json::Object{{"url", item.url},
+                                          {"sizeInBytes", item.size},
+                                          {"hashes", json::Object{{"sha256", base64_encode(item.sha256)}}}}},
+          {"files", std::move(files)}};
 }
 
 }  // namespace
@@ -99,7 +106,8 @@ Result<std::vector<ImportItem>> parse_import_request(std::string_view body) {
   GODWIT_TRY(const auto value, json::parse(body, {.bytes = kRequestLimit, .depth = 16}));
   const auto* array = value.if_array();
   if (array == nullptr) return bad("the body must be an array of updates to import");
-  if (array->empty() || array->size() > kImportItemsLimit) return bad(fmt::format("the body has {} updates, allowed are 1 to {}", array->size(), kImportItemsLimit));
+  if (array->empty() || array->size() > kImportItemsLimit)
+    return bad(fmt::format("the body has {} updates, allowed are 1 to {}", array->size(), kImportItemsLimit));
   std::vector<ImportItem> items;
   for (std::size_t i = 0; i < array->size(); ++i) {
     GODWIT_TRY(auto item, read_item((*array)[i], fmt::format("[{}]", i)));

@@ -17,7 +17,8 @@ struct TestKeys {
   trust::PrivateKey root = trust::PrivateKey::generate(2048).value();
   trust::PrivateKey signing = trust::PrivateKey::generate(2048).value();
   [[nodiscard]] SigningIdentity identity() const {
-    return {.key = signing, .signed_jwk = trust::make_signed_jwk(signing.public_key(), "signing-1", root, "root-1").value()};
+    return {.key = signing,
+            .signed_jwk = trust::make_signed_jwk(signing.public_key(), "signing-1", root, "root-1").value()};
   }
   [[nodiscard]] trust::RootKeyPackage package() const {
     trust::RootKeyPackage package;
@@ -35,7 +36,8 @@ class FakeFetcher final : public Fetcher {
   std::map<std::string, std::string> web{};  // URL -> body
   std::function<void()> on_fetch{};
   int fetches = 0;
-  Result<void> fetch(const std::string& url, ByteCount expected, const Sink& sink, const IsCancelled& is_cancelled) override {
+  Result<void> fetch(const std::string& url, ByteCount expected, const Sink& sink,
+                     const IsCancelled& is_cancelled) override {
     ++fetches;
     if (on_fetch) on_fetch();
     if (is_cancelled()) return fail(Code::cancelled, "stopping");
@@ -66,7 +68,9 @@ struct SampleUpdate {
 };
 
 inline json::Object file_json(const std::string& name, const std::string& content) {
-  return {{"filename", name}, {"sizeInBytes", content.size()}, {"hashes", json::Object{{"sha256", base64_encode(sha256(content))}}}};
+  return {{"filename", name},
+          {"sizeInBytes", content.size()},
+          {"hashes", json::Object{{"sha256", base64_encode(sha256(content))}}}};
 }
 
 inline std::string manifest_text(const SampleUpdate& update) {
@@ -88,31 +92,42 @@ inline std::string manifest_text(const SampleUpdate& update) {
     names.emplace_back(file.name);
   }
   json::Array steps;
-  if (!names.empty()) steps.emplace_back(json::Object{{"handler", "microsoft/script:1"}, {"files", names}, {"handlerProperties", update.handler_properties}});
+  if (!names.empty())
+    steps.emplace_back(json::Object{
+        {"handler", "microsoft/script:1"}, {"files", names}, {"handlerProperties", update.handler_properties}});
   for (const std::string& reference : update.references) {
     const auto slash = reference.find('/');
-    steps.emplace_back(json::Object{{"type", "reference"}, {"updateId", json::Object{{"provider", "Contoso"}, {"name", reference.substr(0, slash)}, {"version", reference.substr(slash + 1)}}}});
+    steps.emplace_back(json::Object{{"type", "reference"},
+                                    {"updateId", json::Object{{"provider", "Contoso"},
+                                                              {"name", reference.substr(0, slash)},
+                                                              {"version", reference.substr(slash + 1)}}}});
   }
-  json::Object object{{"updateId", json::Object{{"provider", "Contoso"}, {"name", update.name}, {"version", update.version}}},
-                      {"description", "A better " + update.name},
-                      {"compatibility", json::Array{json::Object{{"manufacturer", "Contoso"}, {"model", update.model}}}},
-                      {"instructions", json::Object{{"steps", std::move(steps)}}},
-                      {"files", std::move(files)},
-                      {"manifestVersion", update.manifest_version},
-                      {"createdDateTime", "2026-01-01T00:00:00Z"}};
+  json::Object object{
+      {"updateId", json::Object{{"provider", "Contoso"}, {"name", update.name}, {"version", update.version}}},
+      {"description", "A better " + update.name},
+      {"compatibility", json::Array{json::Object{{"manufacturer", "Contoso"}, {"model", update.model}}}},
+      {"instructions", json::Object{{"steps", std::move(steps)}}},
+      {"files", std::move(files)},
+      {"manifestVersion", update.manifest_version},
+      {"createdDateTime", "2026-01-01T00:00:00Z"}};
   if (update.manifest_version != "4.0") object["isDeployable"] = update.is_deployable;
   return json::print(object);
 }
 
-inline UpdateId sample_id(std::string_view name, std::string_view version) { return UpdateId::parse("Contoso", name, version).value(); }
+inline UpdateId sample_id(std::string_view name, std::string_view version) {
+  return UpdateId::parse("Contoso", name, version).value();
+}
 
 struct ImportRig {
-  ImportRig() : blobs(blobs::open_disk_blobs(test.folder.path() / "blobs").value()), catalog(*test.store, test.clock) { restart(); }
+  ImportRig() : blobs(blobs::open_disk_blobs(test.folder.path() / "blobs").value()), catalog(*test.store, test.clock) {
+    restart();
+  }
 
   /// A new importer over the same store, as after a restart of the server.
   void restart() {
     importer.reset();
-    importer = std::make_unique<Importer>(*test.store, *blobs, fetcher, test.clock, test.log, TestKeys::get().identity());
+    importer =
+        std::make_unique<Importer>(*test.store, *blobs, fetcher, test.clock, test.log, TestKeys::get().identity());
     catalog.set_wake([this] { importer->wake(); });
   }
   void upload(const std::string& content) {
@@ -126,7 +141,9 @@ struct ImportRig {
       for (const auto& [name, content] : file.related) upload(content);
     }
   }
-  [[nodiscard]] bool has_blob(const std::string& content) { return blobs->size_of(sha256(content)).value().has_value(); }
+  [[nodiscard]] bool has_blob(const std::string& content) {
+    return blobs->size_of(sha256(content)).value().has_value();
+  }
   /// Puts manifest and files on the web.
   UrlItem publish(const SampleUpdate& update) {
     const std::string text = manifest_text(update);
@@ -174,7 +191,9 @@ struct ImportRig {
   std::unique_ptr<Importer> importer;
 };
 
-inline std::string text_at(const json::Object& object, std::string_view key) { return json::text_or_nothing(object, key).value_or(""); }
+inline std::string text_at(const json::Object& object, std::string_view key) {
+  return json::text_or_nothing(object, key).value_or("");
+}
 /// "outer/inner" of a failed operation.
 inline std::string codes_of(const json::Object& operation) {
   const json::Object* error = json::object_or_null(operation, "error");

@@ -6,7 +6,11 @@ namespace godwit::store::sqlite {
 namespace {
 
 TokenRecord read_token(Statement& row) {
-  return TokenRecord{.sha256 = row.blob(0), .name = row.text(1), .role = row.text(2), .created = row.time(3), .expires = row.time_or_nothing(4)};
+  return TokenRecord{.sha256 = row.blob(0),
+                     .name = row.text(1),
+                     .role = row.text(2),
+                     .created = row.time(3),
+                     .expires = row.time_or_nothing(4)};
 }
 
 }  // namespace
@@ -29,8 +33,10 @@ Result<std::vector<TokenRecord>> SqliteAccess::list_tokens() {
 }
 
 Result<void> SqliteAccess::insert_token(const TokenRecord& token) {
-  auto outcome = connection_.run("INSERT INTO tokens (sha256, name, role, created, expires) VALUES (?, ?, ?, ?, ?)", BlobView{token.sha256}, token.name, token.role, token.created, token.expires);
-  if (!outcome && outcome.error().code == Code::conflict) return fail(Code::conflict, "a token named '" + token.name + "' exists already");
+  auto outcome = connection_.run("INSERT INTO tokens (sha256, name, role, created, expires) VALUES (?, ?, ?, ?, ?)",
+                                 BlobView{token.sha256}, token.name, token.role, token.created, token.expires);
+  if (!outcome && outcome.error().code == Code::conflict)
+    return fail(Code::conflict, "a token named '" + token.name + "' exists already");
   return outcome;
 }
 
@@ -47,21 +53,32 @@ Result<std::optional<std::string>> SqliteAccess::find_setting(std::string_view k
 }
 
 Result<void> SqliteAccess::save_setting(std::string_view key, std::string_view value) {
-  return connection_.run("INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value);
+  return connection_.run(
+      "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key,
+      value);
 }
 
 Result<void> SqliteAccess::append_audit(const AuditEvent& event) {
-  return connection_.run("INSERT INTO audit_events (at, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)", event.at, event.actor, event.action, event.subject, event.details);
+  return connection_.run("INSERT INTO audit_events (at, actor, action, subject, details) VALUES (?, ?, ?, ?, ?)",
+                         event.at, event.actor, event.action, event.subject, event.details);
 }
 
 Result<std::vector<AuditEvent>> SqliteAccess::list_audit(std::int64_t before, std::size_t limit) {
-  GODWIT_TRY(auto row, connection_.prepare("SELECT id, at, actor, action, subject, details FROM audit_events WHERE id < ? ORDER BY id DESC LIMIT ?"));
+  GODWIT_TRY(
+      auto row,
+      connection_.prepare(
+          "SELECT id, at, actor, action, subject, details FROM audit_events WHERE id < ? ORDER BY id DESC LIMIT ?"));
   row.bind(before > 0 ? before : std::numeric_limits<std::int64_t>::max(), limit);
   std::vector<AuditEvent> events;
   for (;;) {
     GODWIT_TRY(const bool is_there, row.next());
     if (!is_there) return events;
-    events.push_back(AuditEvent{.id = row.integer(0), .at = row.time(1), .actor = row.text(2), .action = row.text(3), .subject = row.text(4), .details = row.text(5)});
+    events.push_back(AuditEvent{.id = row.integer(0),
+                                .at = row.time(1),
+                                .actor = row.text(2),
+                                .action = row.text(3),
+                                .subject = row.text(4),
+                                .details = row.text(5)});
   }
 }
 

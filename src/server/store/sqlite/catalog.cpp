@@ -5,8 +5,11 @@
 namespace godwit::store::sqlite {
 namespace {
 
-constexpr const char* kSummaryColumns = "provider, name, version, description, friendly_name, is_deployable, compatibility";
-constexpr const char* kUpdateColumns = "provider, name, version, description, friendly_name, is_deployable, compatibility, import_manifest, scan_result, scan_details, etag, imported, update_key";
+constexpr const char* kSummaryColumns =
+    "provider, name, version, description, friendly_name, is_deployable, compatibility";
+constexpr const char* kUpdateColumns =
+    "provider, name, version, description, friendly_name, is_deployable, compatibility, import_manifest, scan_result, "
+    "scan_details, etag, imported, update_key";
 constexpr const char* kWhereId = " WHERE provider = ? AND name = ? AND version_key = ?";
 
 std::string set_text(const CompatibilitySet& set) { return json::print(to_json(set)); }
@@ -31,17 +34,27 @@ Result<std::vector<CompatibilitySet>> read_sets(std::string_view text) {
 Result<UpdateSummary> read_summary(Statement& row) {
   GODWIT_TRY(auto id, UpdateId::parse(row.text_view(0), row.text_view(1), row.text_view(2)));
   GODWIT_TRY(auto sets, read_sets(row.text_view(6)));
-  return UpdateSummary{.id = std::move(id), .description = row.text(3), .friendly_name = row.text(4), .is_deployable = row.boolean(5), .compatibility = std::move(sets)};
+  return UpdateSummary{.id = std::move(id),
+                       .description = row.text(3),
+                       .friendly_name = row.text(4),
+                       .is_deployable = row.boolean(5),
+                       .compatibility = std::move(sets)};
 }
 
 Result<UpdateRecord> read_update(Statement& row) {
   GODWIT_TRY(auto summary, read_summary(row));
-  return UpdateRecord{.summary = std::move(summary), .import_manifest = row.text(7), .scan_result = row.text(8), .scan_details = row.text(9), .etag = row.text(10), .imported = row.time(11)};
+  return UpdateRecord{.summary = std::move(summary),
+                      .import_manifest = row.text(7),
+                      .scan_result = row.text(8),
+                      .scan_details = row.text(9),
+                      .etag = row.text(10),
+                      .imported = row.time(11)};
 }
 
 std::string print_files(const std::map<std::string, OfferFile>& files) {
   json::Object object;
-  for (const auto& [id, file] : files) object[id] = json::Array{json::Value(hex_encode(file.sha256)), json::Value(file.name)};
+  for (const auto& [id, file] : files)
+    object[id] = json::Array{json::Value(hex_encode(file.sha256)), json::Value(file.name)};
   return json::print(object);
 }
 
@@ -102,9 +115,13 @@ Result<std::optional<std::int64_t>> SqliteCatalog::key_of(const UpdateId& id) {
 }
 
 Result<void> SqliteCatalog::read_dependents(std::int64_t key, UpdateRecord& update) {
-  GODWIT_TRY(auto child, connection_.prepare("SELECT u.provider, u.name, u.version FROM update_references r JOIN updates u ON u.update_key = r.child_key WHERE r.parent_key = ? ORDER BY r.position"));
+  GODWIT_TRY(auto child,
+             connection_.prepare("SELECT u.provider, u.name, u.version FROM update_references r JOIN updates u ON "
+                                 "u.update_key = r.child_key WHERE r.parent_key = ? ORDER BY r.position"));
   child.bind(key);
-  GODWIT_TRY(update.references, collect<UpdateId>(child, [](Statement& row) { return UpdateId::parse(row.text_view(0), row.text_view(1), row.text_view(2)); }));
+  GODWIT_TRY(update.references, collect<UpdateId>(child, [](Statement& row) {
+               return UpdateId::parse(row.text_view(0), row.text_view(1), row.text_view(2));
+             }));
   GODWIT_TRY(auto blob, connection_.prepare("SELECT sha256 FROM update_blobs WHERE update_key = ? ORDER BY sha256"));
   blob.bind(key);
   GODWIT_TRY(update.blobs, collect<Bytes>(blob, [](Statement& row) { return Result<Bytes>{row.blob(0)}; }));
@@ -130,16 +147,21 @@ Result<std::optional<UpdateSummary>> SqliteCatalog::find_summary(const UpdateId&
 
 Result<std::vector<UpdateRecord>> SqliteCatalog::list_updates(const UpdateQuery& query) {
   // Every condition is always there, so that one prepared statement serves all queries; the catalog is small.
-  GODWIT_TRY(auto row, connection_.prepare(fmt::format(
-      "SELECT {} FROM updates WHERE (?1 IS NULL OR is_deployable = ?1) AND (?2 = '' OR provider = ?2) AND (?3 = '' OR name = ?3)"
-      " AND (?4 IS NULL OR (provider, name, version_key) > (?4, ?5, ?6))"
-      " AND (?7 IS NULL OR (provider || char(10) || name || char(10) || version || char(10) || description || char(10) || friendly_name) LIKE ?7 ESCAPE '\\')"
-      " ORDER BY provider, name, version_key LIMIT ?8", kUpdateColumns)));
+  GODWIT_TRY(auto row, connection_.prepare(
+                           fmt::format("SELECT {} FROM updates WHERE (?1 IS NULL OR is_deployable = ?1) AND (?2 = '' "
+                                       "OR provider = ?2) AND (?3 = '' OR name = ?3)"
+                                       " AND (?4 IS NULL OR (provider, name, version_key) > (?4, ?5, ?6))"
+                                       " AND (?7 IS NULL OR (provider || char(10) || name || char(10) || version || "
+                                       "char(10) || description || char(10) || friendly_name) LIKE ?7 ESCAPE '\\')"
+                                       " ORDER BY provider, name, version_key LIMIT ?8",
+                                       kUpdateColumns)));
   std::optional<std::string> pattern;
   if (!query.search.empty()) pattern = contains_pattern(query.search);
   row.bind(query.is_deployable, query.provider, query.name);
-  if (query.after) row.bind(query.after->provider, query.after->name, version_key(query.after->version));
-  else row.bind(nullptr, nullptr, nullptr);
+  if (query.after)
+    row.bind(query.after->provider, query.after->name, version_key(query.after->version));
+  else
+    row.bind(nullptr, nullptr, nullptr);
   row.bind(pattern, query.limit);
   return collect<UpdateRecord>(row, [this](Statement& found) -> Result<UpdateRecord> {
     GODWIT_TRY(auto update, read_update(found));
@@ -149,7 +171,9 @@ Result<std::vector<UpdateRecord>> SqliteCatalog::list_updates(const UpdateQuery&
 }
 
 Result<std::vector<UpdateSummary>> SqliteCatalog::list_deployable() {
-  GODWIT_TRY(auto row, connection_.prepare(fmt::format("SELECT {} FROM updates WHERE is_deployable = 1 ORDER BY provider, name, version_key", kSummaryColumns)));
+  GODWIT_TRY(auto row, connection_.prepare(fmt::format(
+                           "SELECT {} FROM updates WHERE is_deployable = 1 ORDER BY provider, name, version_key",
+                           kSummaryColumns)));
   return collect<UpdateSummary>(row, read_summary);
 }
 
@@ -165,17 +189,22 @@ Result<std::vector<std::string>> SqliteCatalog::list_names(const std::string& pr
 }
 
 Result<std::vector<UpdateId>> SqliteCatalog::referenced_by(const UpdateId& id) {
-  GODWIT_TRY(auto row, connection_.prepare(
-      "SELECT DISTINCT p.provider, p.name, p.version, p.version_key FROM update_references r JOIN updates p ON p.update_key = r.parent_key JOIN updates c ON c.update_key = r.child_key"
-      " WHERE c.provider = ? AND c.name = ? AND c.version_key = ? ORDER BY p.provider, p.name, p.version_key"));
+  GODWIT_TRY(
+      auto row,
+      connection_.prepare(
+          "SELECT DISTINCT p.provider, p.name, p.version, p.version_key FROM update_references r JOIN updates p ON "
+          "p.update_key = r.parent_key JOIN updates c ON c.update_key = r.child_key"
+          " WHERE c.provider = ? AND c.name = ? AND c.version_key = ? ORDER BY p.provider, p.name, p.version_key"));
   row.bind(id.provider, id.name, version_key(id.version));
-  return collect<UpdateId>(row, [](Statement& found) { return UpdateId::parse(found.text_view(0), found.text_view(1), found.text_view(2)); });
+  return collect<UpdateId>(row, [](Statement& found) {
+    return UpdateId::parse(found.text_view(0), found.text_view(1), found.text_view(2));
+  });
 }
 
 Result<std::optional<UpdateId>> SqliteCatalog::owner_of_set(const CompatibilitySet& set, const UpdateId& id) {
-  GODWIT_TRY(auto row, connection_.prepare(
-      "SELECT u.provider, u.name, u.version FROM update_compatibility c JOIN updates u ON u.update_key = c.update_key"
-      " WHERE c.set_text = ? AND (u.provider <> ? OR u.name <> ?) LIMIT 1"));
+  GODWIT_TRY(auto row, connection_.prepare("SELECT u.provider, u.name, u.version FROM update_compatibility c JOIN "
+                                           "updates u ON u.update_key = c.update_key"
+                                           " WHERE c.set_text = ? AND (u.provider <> ? OR u.name <> ?) LIMIT 1"));
   GODWIT_TRY(const bool is_there, row.bind(set_text(set), id.provider, id.name).next());
   if (!is_there) return std::nullopt;
   GODWIT_TRY(auto owner, UpdateId::parse(row.text_view(0), row.text_view(1), row.text_view(2)));
@@ -184,15 +213,18 @@ Result<std::optional<UpdateId>> SqliteCatalog::owner_of_set(const CompatibilityS
 
 Result<void> SqliteCatalog::insert_dependents(std::int64_t key, const UpdateRecord& update) {
   for (const CompatibilitySet& set : update.summary.compatibility)
-    GODWIT_TRY_VOID(connection_.run("INSERT OR IGNORE INTO update_compatibility (update_key, set_text) VALUES (?, ?)", key, set_text(set)));
+    GODWIT_TRY_VOID(connection_.run("INSERT OR IGNORE INTO update_compatibility (update_key, set_text) VALUES (?, ?)",
+                                    key, set_text(set)));
   std::int64_t position = 0;
   for (const UpdateId& child : update.references) {
     GODWIT_TRY(const auto child_key, key_of(child));
     if (!child_key) return fail(Code::not_found, "the referenced update " + child.str() + " does not exist");
-    GODWIT_TRY_VOID(connection_.run("INSERT INTO update_references (parent_key, position, child_key) VALUES (?, ?, ?)", key, position++, *child_key));
+    GODWIT_TRY_VOID(connection_.run("INSERT INTO update_references (parent_key, position, child_key) VALUES (?, ?, ?)",
+                                    key, position++, *child_key));
   }
   for (const Bytes& sha256 : update.blobs)
-    GODWIT_TRY_VOID(connection_.run("INSERT OR IGNORE INTO update_blobs (sha256, update_key) VALUES (?, ?)", BlobView{sha256}, key));
+    GODWIT_TRY_VOID(connection_.run("INSERT OR IGNORE INTO update_blobs (sha256, update_key) VALUES (?, ?)",
+                                    BlobView{sha256}, key));
   return {};
 }
 
@@ -201,31 +233,38 @@ Result<void> SqliteCatalog::insert_update(const UpdateRecord& update, const std:
   GODWIT_TRY(const auto present, key_of(summary.id));
   if (present) return fail(Code::conflict, "the update " + summary.id.str() + " exists already");
   GODWIT_TRY_VOID(connection_.run(
-      "INSERT INTO updates (provider, name, version, version_key, description, friendly_name, is_deployable, compatibility, import_manifest, scan_result, scan_details, etag, imported)"
+      "INSERT INTO updates (provider, name, version, version_key, description, friendly_name, is_deployable, "
+      "compatibility, import_manifest, scan_result, scan_details, etag, imported)"
       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      summary.id.provider, summary.id.name, summary.id.version.str(), version_key(summary.id.version), summary.description, summary.friendly_name,
-      summary.is_deployable, print_sets(summary.compatibility), update.import_manifest, update.scan_result, update.scan_details, update.etag, update.imported));
+      summary.id.provider, summary.id.name, summary.id.version.str(), version_key(summary.id.version),
+      summary.description, summary.friendly_name, summary.is_deployable, print_sets(summary.compatibility),
+      update.import_manifest, update.scan_result, update.scan_details, update.etag, update.imported));
   const std::int64_t key = connection_.last_row_id();
   GODWIT_TRY_VOID(insert_dependents(key, update));
   for (const auto& [version, offer] : offers)
-    GODWIT_TRY_VOID(connection_.run("INSERT INTO update_offers (update_key, manifest_version, whole_manifest, manifest, signature, files) VALUES (?, ?, ?, ?, ?, ?)", key, version,
-                                    offer.whole_manifest, offer.manifest, offer.signature, print_files(offer.files)));
+    GODWIT_TRY_VOID(
+        connection_.run("INSERT INTO update_offers (update_key, manifest_version, whole_manifest, manifest, signature, "
+                        "files) VALUES (?, ?, ?, ?, ?, ?)",
+                        key, version, offer.whole_manifest, offer.manifest, offer.signature, print_files(offer.files)));
   return {};
 }
 
 Result<bool> SqliteCatalog::remove_update(const UpdateId& id) {
-  GODWIT_TRY_VOID(connection_.run(fmt::format("DELETE FROM updates{}", kWhereId), id.provider, id.name, version_key(id.version)));
+  GODWIT_TRY_VOID(
+      connection_.run(fmt::format("DELETE FROM updates{}", kWhereId), id.provider, id.name, version_key(id.version)));
   return connection_.changes() > 0;
 }
 
 Result<std::optional<OfferRecord>> SqliteCatalog::find_offer(const UpdateId& id, int manifest_version) {
   GODWIT_TRY(auto row, connection_.prepare(
-      "SELECT o.whole_manifest, o.manifest, o.signature, o.files FROM updates u JOIN update_offers o ON o.update_key = u.update_key"
-      " WHERE u.provider = ? AND u.name = ? AND u.version_key = ? AND o.manifest_version = ?"));
+                           "SELECT o.whole_manifest, o.manifest, o.signature, o.files FROM updates u JOIN "
+                           "update_offers o ON o.update_key = u.update_key"
+                           " WHERE u.provider = ? AND u.name = ? AND u.version_key = ? AND o.manifest_version = ?"));
   GODWIT_TRY(const bool is_there, row.bind(id.provider, id.name, version_key(id.version), manifest_version).next());
   if (!is_there) return std::nullopt;
   GODWIT_TRY(auto files, read_files(row.text_view(3)));
-  return OfferRecord{.whole_manifest = row.text(0), .manifest = row.text(1), .signature = row.text(2), .files = std::move(files)};
+  return OfferRecord{
+      .whole_manifest = row.text(0), .manifest = row.text(1), .signature = row.text(2), .files = std::move(files)};
 }
 
 Result<bool> SqliteCatalog::is_blob_needed(const Bytes& sha256) {

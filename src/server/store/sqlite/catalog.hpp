@@ -25,7 +25,8 @@ class SqliteCatalog final : public CatalogRecords {
   Result<void> insert_operation(const OperationRecord& operation) override;
   Result<void> save_operation(const OperationRecord& operation) override;
   Result<std::optional<OperationRecord>> find_operation(const std::string& id) override;
-  Result<std::vector<OperationRecord>> list_imports(bool only_unfinished, const std::string& after, std::size_t limit) override;
+  Result<std::vector<OperationRecord>> list_imports(bool only_unfinished, const std::string& after,
+                                                    std::size_t limit) override;
   Result<std::vector<OperationRecord>> unfinished_operations(std::size_t limit) override;
   Result<std::uint64_t> forget_operations_before(WallTime time) override;
 

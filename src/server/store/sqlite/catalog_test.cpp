@@ -5,11 +5,20 @@
 namespace godwit::store {
 namespace {
 
-UpdateId update_id(std::string_view name, std::string_view version) { return UpdateId::parse("Contoso", name, version).value(); }
+UpdateId update_id(std::string_view name, std::string_view version) {
+  return UpdateId::parse("Contoso", name, version).value();
+}
 
 UpdateRecord update(std::string_view name, std::string_view version) {
-  return {.summary = {.id = update_id(name, version), .description = "a 100% fix", .friendly_name = "Spring", .compatibility = {{{"manufacturer", "Contoso"}, {"model", std::string(name)}}}},
-          .import_manifest = "{}", .blobs = {sha256(version)}, .scan_result = "NotScanned", .etag = "e", .imported = from_unix_ms(7)};
+  return {.summary = {.id = update_id(name, version),
+                      .description = "a 100% fix",
+                      .friendly_name = "Spring",
+                      .compatibility = {{{"manufacturer", "Contoso"}, {"model", std::string(name)}}}},
+          .import_manifest = "{}",
+          .blobs = {sha256(version)},
+          .scan_result = "NotScanned",
+          .etag = "e",
+          .imported = from_unix_ms(7)};
 }
 
 std::vector<std::string> ids(const std::vector<UpdateRecord>& updates) {
@@ -33,9 +42,13 @@ TEST(CatalogRecords, an_update_comes_back_with_references_blobs_and_offers) {
   TestStore test;
   auto parent = update("Toaster", "2.0");
   parent.references = {update_id("Motor", "1.0")};
-  const std::map<int, OfferRecord> offers{{4, {.whole_manifest = "w4", .manifest = "m4", .signature = "s4"}},
-                                          {5, {.whole_manifest = "w5", .manifest = "m5", .signature = "s5", .files = {{"f1", {sha256("x"), "a.bin"}}}}}};
-  EXPECT_EQ(test.store->write([&](Records& records) { return records.catalog().insert_update(parent, {}); }).error().code, Code::not_found) << "the child is missing";
+  const std::map<int, OfferRecord> offers{
+      {4, {.whole_manifest = "w4", .manifest = "m4", .signature = "s4"}},
+      {5, {.whole_manifest = "w5", .manifest = "m5", .signature = "s5", .files = {{"f1", {sha256("x"), "a.bin"}}}}}};
+  EXPECT_EQ(
+      test.store->write([&](Records& records) { return records.catalog().insert_update(parent, {}); }).error().code,
+      Code::not_found)
+      << "the child is missing";
   ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
     auto& catalog = records.catalog();
     GODWIT_TRY_VOID(catalog.insert_update(update("Motor", "1.0"), {}));
@@ -79,7 +92,8 @@ TEST(CatalogRecords, lists_search_filter_and_page) {
   auto hidden = update("Motor", "1.0");
   hidden.summary.is_deployable = false;
   ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
-    for (const auto& one : {update("Toaster", "1.10"), update("Toaster", "1.9"), hidden}) GODWIT_TRY_VOID(records.catalog().insert_update(one, {}));
+    for (const auto& one : {update("Toaster", "1.10"), update("Toaster", "1.9"), hidden})
+      GODWIT_TRY_VOID(records.catalog().insert_update(one, {}));
     return {};
   }));
   ASSERT_TRUE(test.store->read([&](Records& records) -> Result<void> {
@@ -89,9 +103,11 @@ TEST(CatalogRecords, lists_search_filter_and_page) {
     EXPECT_EQ(ids(catalog.list_updates({.search = "toAST"}).value()).size(), 2U);
     EXPECT_EQ(ids(catalog.list_updates({.search = "100%"}).value()).size(), 3U);
     EXPECT_EQ(ids(catalog.list_updates({.search = "1__"}).value()).size(), 0U) << "wildcards of LIKE are plain text";
-    EXPECT_EQ(ids(catalog.list_updates({.is_deployable = false}).value()), std::vector<std::string>{"Contoso/Motor/1.0"});
+    EXPECT_EQ(ids(catalog.list_updates({.is_deployable = false}).value()),
+              std::vector<std::string>{"Contoso/Motor/1.0"});
     EXPECT_EQ(ids(catalog.list_updates({.provider = "Contoso", .name = "Toaster"}).value()).size(), 2U);
-    EXPECT_EQ(ids(catalog.list_updates({.after = update_id("Toaster", "1.9"), .limit = 5}).value()), std::vector<std::string>{"Contoso/Toaster/1.10"});
+    EXPECT_EQ(ids(catalog.list_updates({.after = update_id("Toaster", "1.9"), .limit = 5}).value()),
+              std::vector<std::string>{"Contoso/Toaster/1.10"});
     EXPECT_EQ(ids(catalog.list_updates({.limit = 1}).value()).size(), 1U);
     EXPECT_EQ(catalog.list_deployable().value().size(), 2U);
     EXPECT_EQ(catalog.list_names("Contoso").value(), (std::vector<std::string>{"Motor", "Toaster"}));
@@ -116,9 +132,11 @@ TEST(CatalogRecords, operations_are_listed_taken_up_again_and_forgotten) {
   TestStore test;
   ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
     auto& catalog = records.catalog();
-    OperationRecord first{.id = "op-1", .request = "{}", .etag = "e1", .created = from_unix_ms(1), .last_action = from_unix_ms(1)};
+    OperationRecord first{
+        .id = "op-1", .request = "{}", .etag = "e1", .created = from_unix_ms(1), .last_action = from_unix_ms(1)};
     GODWIT_TRY_VOID(catalog.insert_operation(first));
-    GODWIT_TRY_VOID(catalog.insert_operation({.id = "op-2", .kind = OperationKind::delete_update, .status = OperationStatus::running}));
+    GODWIT_TRY_VOID(catalog.insert_operation(
+        {.id = "op-2", .kind = OperationKind::delete_update, .status = OperationStatus::running}));
     GODWIT_TRY_VOID(catalog.insert_operation({.id = "op-3", .last_action = from_unix_ms(9)}));
     EXPECT_EQ(catalog.unfinished_operations(10).value().size(), 3U);
     first.status = OperationStatus::failed;

@@ -1,9 +1,9 @@
 #include "server/store/sqlite/statement.hpp"
 
-#include <cerrno>
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/system/error_code.hpp>
-#include <fmt/format.h>
+#include <cerrno>
 
 namespace godwit::store::sqlite {
 namespace {
@@ -13,7 +13,8 @@ constexpr std::size_t kCacheLimit = 512;
 /// FULL: power loss after an acknowledged commit loses nothing. The write-ahead log is folded back every 16 MiB or so.
 constexpr std::string_view kWriterPragmas =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=4000;"
-    "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+    "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA "
+    "trusted_schema=OFF;";
 constexpr std::string_view kReaderPragmas =
     "PRAGMA query_only=ON; PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
 
@@ -21,7 +22,8 @@ Code code_of(int extended, int system_errno) {
   switch (extended & 0xFF) {
     case SQLITE_FULL: return Code::disk_full;
     case SQLITE_IOERR:
-      return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG ? Code::disk_full : Code::io_failed;
+      return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG ? Code::disk_full
+                                                                                       : Code::io_failed;
     case SQLITE_CANTOPEN: return Code::io_failed;
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return Code::unavailable;
@@ -56,14 +58,16 @@ Error Connection::error(std::string_view what) const {
   if (database_ == nullptr) return Error{Code::database_failed, fmt::format("{}: out of memory", what)};
   const int extended = sqlite3_extended_errcode(database_);
   const int system_errno = sqlite3_system_errno(database_);
-  return Error{code_of(extended, system_errno), fmt::format("{}: {} (SQLite {})", what, sqlite3_errmsg(database_), extended)};
+  return Error{code_of(extended, system_errno),
+               fmt::format("{}: {} (SQLite {})", what, sqlite3_errmsg(database_), extended)};
 }
 
 Result<Statement> Connection::prepare(std::string_view sql) {
   if (const auto found = cache_.find(sql); found != cache_.end() && sqlite3_stmt_busy(found->second.get()) == 0)
     return Statement{*this, found->second.get(), false};
   sqlite3_stmt* handle = nullptr;
-  const int rc = sqlite3_prepare_v3(database_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
+  const int rc = sqlite3_prepare_v3(database_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                    &handle, nullptr);
   if (rc != SQLITE_OK) return tl::unexpected<Error>{error(fmt::format("prepare '{}'", sql.substr(0, 120)))};
   // A statement that is being stepped further up the stack cannot be shared: this one lives for its single use.
   const bool is_cached = cache_.size() < kCacheLimit && cache_.emplace(std::string(sql), handle).second;
@@ -90,7 +94,8 @@ Statement::~Statement() {
 Result<bool> Statement::next() {
   if (bind_failure_ != SQLITE_OK) {
     const Code code = bind_failure_ == SQLITE_TOOBIG ? Code::too_large : Code::internal;
-    return fail(code, fmt::format("bind parameter {} of '{}': {}", next_parameter_ - 1, sqlite3_sql(handle_), sqlite3_errstr(bind_failure_)));
+    return fail(code, fmt::format("bind parameter {} of '{}': {}", next_parameter_ - 1, sqlite3_sql(handle_),
+                                  sqlite3_errstr(bind_failure_)));
   }
   const int rc = sqlite3_step(handle_);
   if (rc == SQLITE_ROW) return true;
@@ -122,10 +127,12 @@ void Statement::note(int rc) {
 }
 
 void Statement::bind_next(std::string_view value) {
-  note(sqlite3_bind_text64(handle_, next_parameter_++, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+  note(sqlite3_bind_text64(handle_, next_parameter_++, value.data() == nullptr ? "" : value.data(), value.size(),
+                           SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 void Statement::bind_next(BlobView value) {
-  note(sqlite3_bind_blob64(handle_, next_parameter_++, value.bytes.data() == nullptr ? "" : value.bytes.data(), value.bytes.size(), SQLITE_TRANSIENT));
+  note(sqlite3_bind_blob64(handle_, next_parameter_++, value.bytes.data() == nullptr ? "" : value.bytes.data(),
+                           value.bytes.size(), SQLITE_TRANSIENT));
 }
 void Statement::bind_next(std::nullptr_t) { note(sqlite3_bind_null(handle_, next_parameter_++)); }
 void Statement::bind_next(double value) { note(sqlite3_bind_double(handle_, next_parameter_++, value)); }

@@ -1,5 +1,5 @@
-// An acknowledged write survives SIGKILL. A child process writes from four threads and tells each acknowledged key over a pipe;
-// it is killed in the middle; every key that was told must be there when the database is opened again.
+// An acknowledged write survives SIGKILL. A child process writes from four threads and tells each acknowledged key over
+// a pipe; it is killed in the middle; every key that was told must be there when the database is opened again.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,10 +17,11 @@ namespace {
   auto store = open_sqlite_store(file, clock, log);
   if (!store) ::_exit(2);
   for (std::uint32_t key = 0;; ++key)
-    (*store)->submit([key](Records& records) { return records.access().save_setting(std::to_string(key), std::string(200, 'v')); },
-                     [key, pipe](Result<void> result) {
-                       if (!result || ::write(pipe, &key, sizeof key) != sizeof key) ::_exit(3);
-                     });
+    (*store)->submit(
+        [key](Records& records) { return records.access().save_setting(std::to_string(key), std::string(200, 'v')); },
+        [key, pipe](Result<void> result) {
+          if (!result || ::write(pipe, &key, sizeof key) != sizeof key) ::_exit(3);
+        });
 }
 
 }  // namespace
@@ -61,7 +62,8 @@ TEST(Crash, every_acknowledged_write_is_there_after_kill_9) {
     });
     ASSERT_TRUE(outcome) << outcome.error().message;
     ASSERT_TRUE(store->write([&](Records& records) -> Result<void> {  // the next round starts from nothing
-      for (std::uint32_t key = 0; key <= last; ++key) GODWIT_TRY_VOID(records.access().save_setting(std::to_string(key), ""));
+      for (std::uint32_t key = 0; key <= last; ++key)
+        GODWIT_TRY_VOID(records.access().save_setting(std::to_string(key), ""));
       return {};
     }));
   }

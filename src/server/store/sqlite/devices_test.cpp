@@ -6,14 +6,19 @@ namespace {
 DeviceId device(std::string_view text) { return DeviceId::parse(text).value(); }
 
 DeviceIdentity identity(std::string_view id) {
-  return {.id = device(id), .primary_key = Secret{std::string("\0key-1", 6)}, .secondary_key = Secret{"key-2"}, .generation = "g1", .created = from_unix_ms(1000)};
+  return {.id = device(id),
+          .primary_key = Secret{std::string("\0key-1", 6)},
+          .secondary_key = Secret{"key-2"},
+          .generation = "g1",
+          .created = from_unix_ms(1000)};
 }
 
 }  // namespace
 
 TEST(Devices, a_new_identity_has_a_session_and_an_empty_twin) {
   TestStore test;
-  ASSERT_TRUE(test.store->write([&](Records& records) { return records.devices().insert_identity(identity("d1"), test.clock.now()); }));
+  ASSERT_TRUE(test.store->write(
+      [&](Records& records) { return records.devices().insert_identity(identity("d1"), test.clock.now()); }));
   ASSERT_TRUE(test.store->read([&](Records& records) -> Result<void> {
     GODWIT_TRY(const auto found, records.devices().find_identity(device("d1")));
     EXPECT_EQ(found->primary_key.reveal(), std::string("\0key-1", 6));
@@ -25,7 +30,8 @@ TEST(Devices, a_new_identity_has_a_session_and_an_empty_twin) {
     EXPECT_EQ(twin->version, 1U);
     EXPECT_EQ(twin->twin.desired.version, 1U);
     EXPECT_TRUE(twin->twin.reported.values.empty());
-    EXPECT_EQ(json::print(twin->twin.desired.metadata), R"({"$lastUpdated":")" + format_time_7(test.clock.now()) + R"("})");
+    EXPECT_EQ(json::print(twin->twin.desired.metadata),
+              R"({"$lastUpdated":")" + format_time_7(test.clock.now()) + R"("})");
     EXPECT_FALSE(records.devices().find_twin(device("d2")).value());
     return {};
   }));
@@ -36,8 +42,11 @@ TEST(Devices, a_twin_comes_back_as_it_was_saved) {
   TwinRecord record;
   record.version = 7;
   record.twin.tags = json::Object{{"ADUGroup", "g"}};
-  record.twin.desired = {.values = json::Object{{"a", json::Object{{"b", 1}}}}, .metadata = json::Object{{"$lastUpdated", "t"}}, .version = 4};
-  record.twin.reported = {.values = json::Object{{"x", "\u00e9"}, {"y", 2.5}}, .metadata = json::Object{}, .version = 9};
+  record.twin.desired = {.values = json::Object{{"a", json::Object{{"b", 1}}}},
+                         .metadata = json::Object{{"$lastUpdated", "t"}},
+                         .version = 4};
+  record.twin.reported = {
+      .values = json::Object{{"x", "\u00e9"}, {"y", 2.5}}, .metadata = json::Object{}, .version = 9};
   ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
     GODWIT_TRY_VOID(records.devices().insert_identity(identity("d1"), test.clock.now()));
     return records.devices().save_twin(device("d1"), record);
@@ -57,11 +66,25 @@ TEST(Devices, a_twin_comes_back_as_it_was_saved) {
 
 TEST(Devices, the_same_id_twice_is_a_conflict_and_unknown_ones_are_not_found) {
   TestStore test;
-  ASSERT_TRUE(test.store->write([&](Records& records) { return records.devices().insert_identity(identity("d1"), test.clock.now()); }));
-  EXPECT_EQ(test.store->write([&](Records& records) { return records.devices().insert_identity(identity("d1"), test.clock.now()); }).error().code, Code::conflict);
-  EXPECT_EQ(test.store->write([&](Records& records) { return records.devices().save_twin(device("d2"), {}); }).error().code, Code::not_found);
-  EXPECT_EQ(test.store->write([&](Records& records) { return records.devices().save_session(device("d2"), {}); }).error().code, Code::not_found);
-  EXPECT_EQ(test.store->write([&](Records& records) { return records.devices().update_identity(identity("d2")); }).error().code, Code::not_found);
+  ASSERT_TRUE(test.store->write(
+      [&](Records& records) { return records.devices().insert_identity(identity("d1"), test.clock.now()); }));
+  EXPECT_EQ(
+      test.store
+          ->write([&](Records& records) { return records.devices().insert_identity(identity("d1"), test.clock.now()); })
+          .error()
+          .code,
+      Code::conflict);
+  EXPECT_EQ(
+      test.store->write([&](Records& records) { return records.devices().save_twin(device("d2"), {}); }).error().code,
+      Code::not_found);
+  EXPECT_EQ(test.store->write([&](Records& records) { return records.devices().save_session(device("d2"), {}); })
+                .error()
+                .code,
+            Code::not_found);
+  EXPECT_EQ(test.store->write([&](Records& records) { return records.devices().update_identity(identity("d2")); })
+                .error()
+                .code,
+            Code::not_found);
 }
 
 TEST(Devices, removing_an_identity_takes_twin_and_session_along) {
@@ -80,7 +103,8 @@ TEST(Devices, removing_an_identity_takes_twin_and_session_along) {
 TEST(Devices, lists_come_in_id_order_page_by_page) {
   TestStore test;
   ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
-    for (const char* id : {"c", "a", "b"}) GODWIT_TRY_VOID(records.devices().insert_identity(identity(id), test.clock.now()));
+    for (const char* id : {"c", "a", "b"})
+      GODWIT_TRY_VOID(records.devices().insert_identity(identity(id), test.clock.now()));
     return {};
   }));
   ASSERT_TRUE(test.store->read([&](Records& records) -> Result<void> {
@@ -98,7 +122,11 @@ TEST(Devices, after_a_restart_nobody_is_connected) {
   TestStore test;
   ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
     GODWIT_TRY_VOID(records.devices().insert_identity(identity("d1"), test.clock.now()));
-    GODWIT_TRY_VOID(records.devices().save_session(device("d1"), {.subscriptions = 3, .granted_qos = 1, .model_id = "dtmi:x;1", .is_connected = true, .last_activity = from_unix_ms(5)}));
+    GODWIT_TRY_VOID(records.devices().save_session(device("d1"), {.subscriptions = 3,
+                                                                  .granted_qos = 1,
+                                                                  .model_id = "dtmi:x;1",
+                                                                  .is_connected = true,
+                                                                  .last_activity = from_unix_ms(5)}));
     GODWIT_TRY_VOID(records.devices().mark_all_disconnected("restart"));
     GODWIT_TRY(const auto session, records.devices().find_session(device("d1")));
     EXPECT_FALSE(session->is_connected);

@@ -1,7 +1,7 @@
 #include "server/store/sqlite/migrations.hpp"
 
-#include <array>
 #include <fmt/format.h>
+#include <array>
 
 namespace godwit::store::sqlite {
 
@@ -11,7 +11,8 @@ std::span<const Migration> all_migrations() {
 }
 
 Result<int> schema_version(Connection& connection) {
-  GODWIT_TRY(auto exists, connection.prepare("SELECT 1 FROM sqlite_master WHERE type='table' AND name='schema_version'"));
+  GODWIT_TRY(auto exists,
+             connection.prepare("SELECT 1 FROM sqlite_master WHERE type='table' AND name='schema_version'"));
   GODWIT_TRY(const bool is_there, exists.next());
   if (!is_there) return 0;
   GODWIT_TRY(auto newest, connection.prepare("SELECT coalesce(max(version), 0) FROM schema_version"));
@@ -22,9 +23,12 @@ Result<int> schema_version(Connection& connection) {
 namespace {
 
 Result<void> apply(Connection& connection, const Migration& migration, WallTime now) {
-  GODWIT_TRY_VOID(connection.run_script("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL)"));
+  GODWIT_TRY_VOID(
+      connection.run_script("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, name TEXT NOT "
+                            "NULL, applied INTEGER NOT NULL)"));
   GODWIT_TRY_VOID(connection.run_script(migration.sql));
-  return connection.run("INSERT INTO schema_version (version, name, applied) VALUES (?, ?, ?)", migration.version, migration.name, now);
+  return connection.run("INSERT INTO schema_version (version, name, applied) VALUES (?, ?, ?)", migration.version,
+                        migration.name, now);
 }
 
 }  // namespace
@@ -33,7 +37,9 @@ Result<void> migrate(Connection& connection, std::span<const Migration> migratio
   GODWIT_TRY(const int present, schema_version(connection));
   const int newest = migrations.empty() ? 0 : migrations.back().version;
   if (present > newest)
-    return fail(Code::unsupported, fmt::format("the database has schema {} but this build knows only up to {}; run a build at least as new as the one that wrote it", present, newest));
+    return fail(Code::unsupported, fmt::format("the database has schema {} but this build knows only up to {}; run a "
+                                               "build at least as new as the one that wrote it",
+                                               present, newest));
   for (const Migration& migration : migrations) {
     if (migration.version <= present) continue;
     const std::string what = fmt::format("migration {} ({})", migration.version, migration.name);

@@ -1,5 +1,5 @@
-// Numbered changes of the schema, each applied once, in its own transaction, in order. Never edit one that was released.
-// migration_0001.cpp: devices, twins, sessions, access. 0002: catalog. 0003: fleet and rollout.
+// Numbered changes of the schema, each applied once, in its own transaction, in order. Never edit one that was
+// released. migration_0001.cpp: devices, twins, sessions, access. 0002: catalog. 0003: fleet and rollout.
 #pragma once
 
 #include <span>

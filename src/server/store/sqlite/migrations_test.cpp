@@ -52,7 +52,8 @@ TEST_F(Migrations, keep_what_a_database_of_version_1_holds) {
 
 TEST_F(Migrations, refuse_a_database_that_is_newer_than_the_build) {
   ASSERT_TRUE(migrate(*connection, all_migrations(), now));
-  ASSERT_TRUE(connection->run("INSERT INTO schema_version VALUES (?, 'from the future', 0)", all_migrations().back().version + 1));
+  ASSERT_TRUE(connection->run("INSERT INTO schema_version VALUES (?, 'from the future', 0)",
+                              all_migrations().back().version + 1));
   connection.reset();
   FakeClock clock;
   NullLog log;
@@ -62,7 +63,8 @@ TEST_F(Migrations, refuse_a_database_that_is_newer_than_the_build) {
 }
 
 TEST_F(Migrations, leave_nothing_of_one_that_fails) {
-  const std::array broken{Migration{1, "good", "CREATE TABLE one (x)"}, Migration{2, "broken", "CREATE TABLE two (x); CREATE TABLE one (x);"}};
+  const std::array broken{Migration{1, "good", "CREATE TABLE one (x)"},
+                          Migration{2, "broken", "CREATE TABLE two (x); CREATE TABLE one (x);"}};
   const auto outcome = migrate(*connection, broken, now);
   ASSERT_FALSE(outcome);
   EXPECT_NE(outcome.error().message.find("migration 2 (broken)"), std::string::npos);

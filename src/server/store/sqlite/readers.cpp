@@ -23,8 +23,10 @@ Result<std::unique_ptr<Connection>> Readers::take() {
 void Readers::give_back(std::unique_ptr<Connection> connection) {
   {
     const std::lock_guard lock(mutex_);
-    if (connection) idle_.push_back(std::move(connection));
-    else --opened_;
+    if (connection)
+      idle_.push_back(std::move(connection));
+    else
+      --opened_;
   }
   freed_.notify_one();
 }

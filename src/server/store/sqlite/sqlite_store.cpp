@@ -26,7 +26,8 @@ class SqliteStore final : public Store {
 Result<UniqueFd> lock_database(const Path& file) {
   GODWIT_TRY(auto lock, open_file(file.string() + ".lock", O_RDWR | O_CREAT));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return fail(Code::conflict, file.string() + " is in use by another process; stop it first");
+    if (errno == EWOULDBLOCK)
+      return fail(Code::conflict, file.string() + " is in use by another process; stop it first");
     return tl::unexpected<Error>{error_from_errno("lock " + file.string(), errno)};
   }
   return lock;
@@ -38,9 +39,11 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const Path& file, Clock& clock,
   if (const Path folder = file.parent_path(); !folder.empty()) GODWIT_TRY_VOID(make_folders(folder));
   GODWIT_TRY(auto lock, lock_database(file));
   GODWIT_TRY(auto connection, sqlite::Connection::open(file, sqlite::Connection::Mode::read_write));
-  if (auto migrated = sqlite::migrate(*connection, sqlite::all_migrations(), clock.now()); !migrated) return with_context(file.string(), std::move(migrated).error());
+  if (auto migrated = sqlite::migrate(*connection, sqlite::all_migrations(), clock.now()); !migrated)
+    return with_context(file.string(), std::move(migrated).error());
   log.info("store.opened", {{"file", file.string()}, {"schema", sqlite::all_migrations().back().version}});
-  return std::unique_ptr<Store>{std::make_unique<SqliteStore>(std::move(lock), file, std::move(connection), clock, log)};
+  return std::unique_ptr<Store>{
+      std::make_unique<SqliteStore>(std::move(lock), file, std::move(connection), clock, log)};
 }
 
 }  // namespace godwit::store

@@ -10,9 +10,9 @@
 
 namespace godwit::store {
 
-/// Opens or creates the database and brings its schema up to date. `clock` and `log` outlive the store. Destroying the store
-/// runs what is queued; later submissions end with Code::unavailable.
-/// Errors: conflict (another process has it open), unsupported (schema newer than this build), io_failed, disk_full, database_failed.
+/// Opens or creates the database and brings its schema up to date. `clock` and `log` outlive the store. Destroying the
+/// store runs what is queued; later submissions end with Code::unavailable. Errors: conflict (another process has it
+/// open), unsupported (schema newer than this build), io_failed, disk_full, database_failed.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_sqlite_store(const Path& file, Clock& clock, Log& log);
 
 }  // namespace godwit::store

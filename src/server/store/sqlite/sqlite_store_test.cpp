@@ -13,7 +13,9 @@
 namespace godwit::store {
 namespace {
 
-Result<void> set(Records& records, std::string_view key, std::string_view value) { return records.access().save_setting(key, value); }
+Result<void> set(Records& records, std::string_view key, std::string_view value) {
+  return records.access().save_setting(key, value);
+}
 
 std::optional<std::string> get(Store& store, std::string_view key) {
   std::optional<std::string> value;
@@ -29,7 +31,13 @@ std::optional<std::string> get(Store& store, std::string_view key) {
 class Gate {
  public:
   explicit Gate(Store& store) {
-    store.submit([this](Records&) -> Result<void> { entered_.set_value(); opened_.get_future().wait(); return {}; }, [](Result<void>) {});
+    store.submit(
+        [this](Records&) -> Result<void> {
+          entered_.set_value();
+          opened_.get_future().wait();
+          return {};
+        },
+        [](Result<void>) {});
     entered_.get_future().wait();
   }
   void open() { opened_.set_value(); }
@@ -72,7 +80,12 @@ TEST(SqliteStore, a_failing_job_of_a_batch_is_rolled_back_alone) {
         return fail(Code::conflict, "no");
       },
       [&](Result<void> result) { bad.set_value(std::move(result)); });
-  auto thrown = std::async(std::launch::async, [&] { return test.store->write([](Records& records) -> Result<void> { (void)set(records, "thrown", "1"); throw std::runtime_error("oops"); }); });
+  auto thrown = std::async(std::launch::async, [&] {
+    return test.store->write([](Records& records) -> Result<void> {
+      (void)set(records, "thrown", "1");
+      throw std::runtime_error("oops");
+    });
+  });
   gate.open();
   ASSERT_TRUE(test.store->write([](Records& records) { return set(records, "after", "1"); }));
   EXPECT_EQ(bad.get_future().get().error().code, Code::conflict);
@@ -90,15 +103,25 @@ TEST(SqliteStore, actions_and_answers_follow_the_commit_in_order_and_a_rolled_ba
   bool was_committed_at_action = false;
   test.store->submit(
       [&](Records& records) -> Result<void> {
-        records.after_commit([&] { was_committed_at_action = get(*test.store, "second") == "1"; events.push_back("action 1"); });
+        records.after_commit([&] {
+          was_committed_at_action = get(*test.store, "second") == "1";
+          events.push_back("action 1");
+        });
         return set(records, "first", "1");
       },
       [&](Result<void>) { events.push_back("done 1"); });
   test.store->submit(
-      [&](Records& records) -> Result<void> { records.after_commit([&] { events.push_back("action 2"); }); return fail(Code::refused, "no"); },
+      [&](Records& records) -> Result<void> {
+        records.after_commit([&] { events.push_back("action 2"); });
+        return fail(Code::refused, "no");
+      },
       [&](Result<void>) { events.push_back("done 2"); });
-  test.store->submit([&](Records& records) { records.after_commit([&] { events.push_back("action 3"); }); return set(records, "second", "1"); },
-                     [&](Result<void>) { events.push_back("done 3"); });
+  test.store->submit(
+      [&](Records& records) {
+        records.after_commit([&] { events.push_back("action 3"); });
+        return set(records, "second", "1");
+      },
+      [&](Result<void>) { events.push_back("done 3"); });
   gate.open();
   ASSERT_TRUE(test.store->write([](Records&) -> Result<void> { return {}; }));
   EXPECT_EQ(events, (std::vector<std::string>{"action 1", "done 1", "done 2", "action 3", "done 3"}));
@@ -110,7 +133,8 @@ TEST(SqliteStore, a_read_sees_one_snapshot_while_writes_go_on) {
   ASSERT_TRUE(test.store->write([](Records& records) { return set(records, "k", "old"); }));
   const auto outcome = test.store->read([&](Records& records) -> Result<void> {
     GODWIT_TRY(const auto first, records.access().find_setting("k"));
-    auto writing = std::async(std::launch::async, [&] { return test.store->write([](Records& writer) { return set(writer, "k", "new"); }); });
+    auto writing = std::async(
+        std::launch::async, [&] { return test.store->write([](Records& writer) { return set(writer, "k", "new"); }); });
     GODWIT_TRY_VOID(writing.get());
     GODWIT_TRY(const auto second, records.access().find_setting("k"));
     EXPECT_EQ(first, "old");
@@ -134,7 +158,12 @@ TEST(SqliteStore, a_job_sees_the_writes_of_earlier_jobs_of_its_batch) {
   Gate gate(*test.store);
   std::optional<std::string> seen;
   test.store->submit([](Records& records) { return set(records, "k", "v"); }, [](Result<void>) {});
-  test.store->submit([&](Records& records) -> Result<void> { GODWIT_TRY(seen, records.access().find_setting("k")); return {}; }, [](Result<void>) {});
+  test.store->submit(
+      [&](Records& records) -> Result<void> {
+        GODWIT_TRY(seen, records.access().find_setting("k"));
+        return {};
+      },
+      [](Result<void>) {});
   gate.open();
   ASSERT_TRUE(test.store->write([](Records&) -> Result<void> { return {}; }));
   EXPECT_EQ(seen, "v");
@@ -145,7 +174,8 @@ TEST(SqliteStore, closing_answers_everything_that_was_queued) {
   {
     TestStore test;
     for (int i = 0; i < 300; ++i)
-      test.store->submit([i](Records& records) { return set(records, std::to_string(i), "x"); }, [&](Result<void> result) { answered += result ? 1 : 0; });
+      test.store->submit([i](Records& records) { return set(records, std::to_string(i), "x"); },
+                         [&](Result<void> result) { answered += result ? 1 : 0; });
   }
   EXPECT_EQ(answered, 300);
 }
@@ -166,10 +196,12 @@ TEST(SqliteStore, many_threads_read_and_write_at_once) {
   EXPECT_EQ(failures, 0);
 }
 
-// A small file system of its own fills up; jobs that fit go on, the one that does not names the cause, and room brings it back.
+// A small file system of its own fills up; jobs that fit go on, the one that does not names the cause, and room brings
+// it back.
 TEST(SqliteStore, a_full_disk_fails_the_write_with_its_cause_and_later_writes_work_again) {
   TemporaryFolder folder;
-  if (::mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=3m") != 0) GTEST_SKIP() << "cannot mount a tmpfs here (needs root)";
+  if (::mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=3m") != 0)
+    GTEST_SKIP() << "cannot mount a tmpfs here (needs root)";
   {
     SystemClock clock;
     NullLog log;
@@ -178,8 +210,11 @@ TEST(SqliteStore, a_full_disk_fails_the_write_with_its_cause_and_later_writes_wo
     const std::string large(8 * 1024 * 1024, 'x');
     Gate gate(*store);
     std::promise<Result<void>> beside;
-    store->submit([](Records& records) { return set(records, "beside", "yes"); }, [&](Result<void> result) { beside.set_value(std::move(result)); });
-    auto full = std::async(std::launch::async, [&] { return store->write([&](Records& records) { return set(records, "large", large); }); });
+    store->submit([](Records& records) { return set(records, "beside", "yes"); },
+                  [&](Result<void> result) { beside.set_value(std::move(result)); });
+    auto full = std::async(std::launch::async, [&] {
+      return store->write([&](Records& records) { return set(records, "large", large); });
+    });
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     gate.open();
     const auto outcome = full.get();

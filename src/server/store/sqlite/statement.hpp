@@ -31,7 +31,8 @@ class Statement;
 class Connection {
  public:
   enum class Mode : std::uint8_t { read_write, read_only };
-  /// Opens (and for read_write creates) the file with the pragmas of this engine. Errors: io_failed, disk_full, database_failed.
+  /// Opens (and for read_write creates) the file with the pragmas of this engine. Errors: io_failed, disk_full,
+  /// database_failed.
   [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const Path& file, Mode mode);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -55,7 +56,9 @@ class Connection {
   explicit Connection(sqlite3* database) : database_(database) {}
 
   sqlite3* database_;
-  struct Finalizer { void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); } };
+  struct Finalizer {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
   struct TextHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
@@ -66,14 +69,24 @@ class Connection {
 /// Borrowed from its connection; resets itself when it goes.
 class Statement {
  public:
-  Statement(Connection& connection, sqlite3_stmt* handle, bool is_owned) : connection_(&connection), handle_(handle), is_owned_(is_owned) {}
-  Statement(Statement&& other) noexcept : connection_(other.connection_), handle_(other.handle_), next_parameter_(other.next_parameter_), is_owned_(other.is_owned_) { other.handle_ = nullptr; }
+  Statement(Connection& connection, sqlite3_stmt* handle, bool is_owned)
+      : connection_(&connection), handle_(handle), is_owned_(is_owned) {}
+  Statement(Statement&& other) noexcept
+      : connection_(other.connection_),
+        handle_(other.handle_),
+        next_parameter_(other.next_parameter_),
+        is_owned_(other.is_owned_) {
+    other.handle_ = nullptr;
+  }
   Statement& operator=(Statement&&) = delete;
   ~Statement();
 
   /// Binds the next parameters in order. Texts and blobs are copied.
   template <class... Values>
-  Statement& bind(const Values&... values) { (bind_next(values), ...); return *this; }
+  Statement& bind(const Values&... values) {
+    (bind_next(values), ...);
+    return *this;
+  }
   /// True: a row is there to be read.
   [[nodiscard]] Result<bool> next();
   /// Steps to the end.
@@ -87,7 +100,9 @@ class Statement {
   [[nodiscard]] bool boolean(int column) { return integer(column) != 0; }
   [[nodiscard]] bool is_null(int column) { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
   [[nodiscard]] WallTime time(int column) { return from_unix_ms(integer(column)); }
-  [[nodiscard]] std::optional<WallTime> time_or_nothing(int column) { return is_null(column) ? std::nullopt : std::optional(time(column)); }
+  [[nodiscard]] std::optional<WallTime> time_or_nothing(int column) {
+    return is_null(column) ? std::nullopt : std::optional(time(column));
+  }
 
  private:
   void bind_next(std::string_view value);
@@ -98,11 +113,15 @@ class Statement {
   void bind_next(double value);
   void bind_next(WallTime value) { bind_next(to_unix_ms(value)); }
   template <std::integral T>
-  void bind_next(T value) { bind_integer(static_cast<std::int64_t>(value)); }
+  void bind_next(T value) {
+    bind_integer(static_cast<std::int64_t>(value));
+  }
   template <class T>
   void bind_next(const std::optional<T>& value) {
-    if (value) bind_next(*value);
-    else bind_next(nullptr);
+    if (value)
+      bind_next(*value);
+    else
+      bind_next(nullptr);
   }
   void bind_integer(std::int64_t value);
   void note(int rc);

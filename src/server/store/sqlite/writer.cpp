@@ -7,7 +7,12 @@
 namespace godwit::store::sqlite {
 
 Writer::Writer(std::unique_ptr<Connection> connection, Clock& clock, Log& log, BatchLimits limits)
-    : connection_(std::move(connection)), clock_(clock), log_(log), limits_(limits), records_(*connection_), thread_([this] { run(); }) {}
+    : connection_(std::move(connection)),
+      clock_(clock),
+      log_(log),
+      limits_(limits),
+      records_(*connection_),
+      thread_([this] { run(); }) {}
 
 Writer::~Writer() {
   {
@@ -46,8 +51,10 @@ void Writer::run() {
   mark_writer_thread();
   for (;;) {
     std::vector<Task> batch;
-    if (auto first = take(true)) batch.push_back(*std::move(first));
-    else return;
+    if (auto first = take(true))
+      batch.push_back(*std::move(first));
+    else
+      return;
     if (!run_batch(batch))
       for (Task& task : batch) run_alone(task);
     for (Task& task : batch) tell(task);

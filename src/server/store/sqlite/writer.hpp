@@ -1,5 +1,5 @@
-// The one thread that writes: takes jobs in order, runs each in a savepoint, commits many at once, then tells everybody.
-// submit() from any thread; the rest is the thread's own.
+// The one thread that writes: takes jobs in order, runs each in a savepoint, commits many at once, then tells
+// everybody. submit() from any thread; the rest is the thread's own.
 #pragma once
 
 #include <condition_variable>
