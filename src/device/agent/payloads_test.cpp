@@ -1,0 +1,180 @@
+#include "device/agent/payloads.hpp"
+
+#include <gtest/gtest.h>
+
+#include "device/agent/testing/fake_downloader.hpp"
+#include "device/agent/testing/temp_folder.hpp"
+
+namespace godwit::agent {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// Byte i is a function of i that does not repeat by any block size; the size is awkward.
+std::string awkward_content() {
+  std::string text(1'234'567, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>((i * 7 + i / 251 + i / 65537) & 0xFF);
+  return text;
+}
+
+class PayloadsTest : public ::testing::Test {
+ protected:
+  PayloadsTest() { downloader_.files["https://x/f1"] = content_; }
+
+  Attempt<void> fetch() {
+    return payloads_.fetch(file_, "https://x/f1", folder_.path(), stop_.get_token(),
+                           [this](ByteCount done) { progress_ = done; });
+  }
+  std::string on_disk() const { return read_file(folder_.path() / "f1", 10'000'000).value_or(""); }
+
+  TempFolder folder_;
+  NullLog log_;
+  FakeClock clock_;
+  SeededRandom random_{5};
+  FakePauses pauses_{clock_};
+  FakeDownloader downloader_;
+  std::string content_ = awkward_content();
+  PlannedFile file_{.id = "f1", .name = "app.bin", .size = content_.size(), .sha256 = sha256(content_)};
+  PayloadSettings settings_{.reserve = 0};
+  Payloads payloads_{settings_, downloader_, clock_, random_, pauses_, log_};
+  std::stop_source stop_;
+  ByteCount progress_ = 0;
+};
+
+TEST_F(PayloadsTest, fetches_checks_and_names_the_file) {
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "f1.part"));
+  EXPECT_EQ(progress_, content_.size());
+}
+
+TEST_F(PayloadsTest, a_file_that_is_there_is_not_fetched_again) {
+  ASSERT_TRUE(fetch());
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(downloader_.tries, 1);
+}
+
+// faults: 23, 24
+TEST_F(PayloadsTest, goes_on_where_it_was_cut_off_however_often) {
+  for (ByteCount bytes = 65'536; bytes < content_.size(); bytes += 65'536)
+    downloader_.tricks.push_back({.bytes = 65'536});
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_EQ(downloader_.bytes_sent, content_.size()) << "no byte came twice";
+  EXPECT_GT(downloader_.tries, 15);
+}
+
+TEST_F(PayloadsTest, goes_on_with_what_an_earlier_life_left) {
+  ASSERT_TRUE(write_file_durably(folder_.path() / "f1.part", content_.substr(0, 700'001)));
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_EQ(downloader_.bytes_sent, content_.size() - 700'001);
+}
+
+// faults: 25
+TEST_F(PayloadsTest, a_partial_file_with_a_wrong_byte_is_fetched_from_the_start_once) {
+  std::string spoiled = content_.substr(0, 700'001);
+  spoiled[1234] = static_cast<char>(spoiled[1234] ^ 1);
+  ASSERT_TRUE(write_file_durably(folder_.path() / "f1.part", spoiled));
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_EQ(downloader_.tries, 2);
+}
+
+TEST_F(PayloadsTest, a_whole_file_with_a_wrong_byte_is_fetched_again) {
+  std::string spoiled = content_;
+  spoiled.back() = static_cast<char>(spoiled.back() ^ 1);
+  ASSERT_TRUE(write_file_durably(folder_.path() / "f1", spoiled));
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(on_disk(), content_);
+}
+
+// faults: 5, 29
+TEST_F(PayloadsTest, another_file_than_was_signed_is_refused_at_once) {
+  downloader_.files["https://x/f1"] = std::string(content_.size(), 'x');
+  const auto fetched = fetch();
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().extended_code, erc::download_hash);
+  EXPECT_NE(fetched.error().details.find("app.bin"), std::string::npos);
+  EXPECT_EQ(downloader_.tries, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path())) << "nothing of it stays";
+}
+
+TEST_F(PayloadsTest, another_size_than_was_signed_is_refused) {
+  downloader_.files["https://x/f1"] = content_.substr(1);
+  const auto fetched = fetch();
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().extended_code, erc::download_size);
+}
+
+// faults: 28
+TEST_F(PayloadsTest, gives_up_only_when_nothing_came_for_long) {
+  for (int i = 0; i < 1000; ++i) downloader_.tricks.push_back({.bytes = 0});
+  const auto begun = clock_.monotonic();
+  const auto fetched = fetch();
+  ASSERT_FALSE(fetched);
+  EXPECT_NE(fetched.error().details.find("no byte came for"), std::string::npos) << fetched.error().details;
+  EXPECT_GE(clock_.monotonic() - begun, minutes(30));
+  EXPECT_LT(clock_.monotonic() - begun, minutes(32));
+  for (const auto pause : pauses_.waited) EXPECT_LE(pause, minutes(1));
+  EXPECT_LT(downloader_.tries, 100);
+}
+
+TEST_F(PayloadsTest, waits_as_long_as_the_server_asks_within_reason) {
+  downloader_.tricks.push_back({.bytes = 1, .answer = {.is_retryable = true, .retry_after = seconds(90)}});
+  downloader_.tricks.push_back({.bytes = 1, .answer = {.is_retryable = true, .retry_after = std::chrono::hours(48)}});
+  ASSERT_TRUE(fetch());
+  ASSERT_EQ(pauses_.waited.size(), 2U);
+  EXPECT_EQ(pauses_.waited[0], seconds(90));
+  EXPECT_EQ(pauses_.waited[1], minutes(10));
+}
+
+TEST_F(PayloadsTest, what_cannot_get_better_is_not_tried_again) {
+  downloader_.files.clear();
+  const auto fetched = fetch();
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().extended_code, 0x40301016U);
+  EXPECT_EQ(fetched.error().details, "download app.bin: HTTP 404");
+  EXPECT_EQ(downloader_.tries, 1);
+}
+
+TEST_F(PayloadsTest, a_stop_ends_it_and_keeps_what_came) {
+  downloader_.tricks.push_back({.bytes = 1000});
+  downloader_.on_fetch = [this] {
+    if (downloader_.tries == 2) stop_.request_stop();
+  };
+  const auto fetched = fetch();
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().result_code, result::cancelled);
+  EXPECT_EQ(std::filesystem::file_size(folder_.path() / "f1.part"), 1000U);
+}
+
+TEST_F(PayloadsTest, a_missing_url_names_the_file) {
+  const auto fetched = payloads_.fetch(file_, "", folder_.path(), {}, [](ByteCount) {});
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().extended_code, erc::download_bad_url);
+}
+
+// faults: 56
+TEST_F(PayloadsTest, a_full_disk_is_known_before_the_first_byte) {
+  const PlannedFile huge{.id = "f2", .name = "huge.bin", .size = 1ULL << 60, .sha256 = sha256("")};
+  const auto space = payloads_.check_space({&huge}, folder_.path());
+  ASSERT_FALSE(space);
+  EXPECT_EQ(space.error().extended_code, erc::disk_full);
+  EXPECT_NE(space.error().details.find("are needed"), std::string::npos);
+  EXPECT_TRUE(payloads_.check_space({&file_}, folder_.path()));
+  EXPECT_EQ(downloader_.tries, 0);
+}
+
+TEST_F(PayloadsTest, a_short_text_is_always_fetched_anew_and_leaves_no_file) {
+  downloader_.files["https://x/keys"] = "{}";
+  ASSERT_TRUE(write_file_durably(folder_.path() / "keys.json", "something old and longer"));
+  const auto text = payloads_.fetch_text("https://x/keys", folder_.path() / "keys.json", 100, {});
+  ASSERT_TRUE(text);
+  EXPECT_EQ(*text, "{}");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+}  // namespace
+}  // namespace godwit::agent
