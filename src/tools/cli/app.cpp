@@ -6,6 +6,7 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <iostream>
 
@@ -55,20 +56,17 @@ void print_indented(const json::Value& value, std::string& out, std::size_t dept
 }
 
 Result<int> explain(const std::string& text) {
-  bool known = false;
-  if (!text.empty() && text.size() <= 6 && text.find_first_not_of("-0123456789") == std::string::npos) {
-    const int number = std::atoi(text.c_str());
-    if (const auto sentence = result_code_text(number); !sentence.empty()) {
-      fmt::print("result code {}: {}\n", number, sentence);
-      return exit_code::ok;
-    }
+  std::int32_t number = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = problem == std::errc{} && end == text.data() + text.size();
+  if (const auto sentence = result_code_text(number); is_number && !sentence.empty()) {
+    fmt::print("result code {}: {}\n", number, sentence);
+    return exit_code::ok;
   }
   GODWIT_TRY(const auto code, parse_extended_code(text));
-  if (const auto sentence = extended_code_text(code); !sentence.empty()) {
+  if (const auto sentence = extended_code_text(code); !sentence.empty())
     fmt::print("extended code {}: {}\n", extended_code_hex(code), sentence);
-    known = true;
-  }
-  if (!known)
+  else
     fmt::print("extended code {}: facility {}, component {}, value {} (0x{:X}); not a code of Godwit's own\n",
                extended_code_hex(code), code >> 28, (code >> 20) & 0xFFU, code & 0xFFFFFU, code & 0xFFFFFU);
   return exit_code::ok;
