@@ -188,16 +188,16 @@ Workbench::Workbench(std::size_t steps, const Path& parent)
 }
 
 twin::DesiredUpdate Workbench::goal(std::string workflow, std::string stamp, twin::Action action) const {
-  twin::DesiredUpdate wanted;
-  wanted.action = action;
-  wanted.workflow_id = std::move(workflow);
-  wanted.retry_timestamp = std::move(stamp);
-  wanted.root_key_package_url = "https://x/keys";
-  wanted.manifest = manifest_text;
-  wanted.manifest_signature = signature;
+  twin::DesiredUpdate made;
+  made.action = action;
+  made.workflow_id = std::move(workflow);
+  made.retry_timestamp = std::move(stamp);
+  made.root_key_package_url = "https://x/keys";
+  made.manifest = manifest_text;
+  made.manifest_signature = signature;
   for (std::size_t i = 0; i < manifest.steps.size(); ++i)
-    wanted.file_urls["f" + std::to_string(i)] = "https://x/f" + std::to_string(i);
-  return wanted;
+    made.file_urls["f" + std::to_string(i)] = "https://x/f" + std::to_string(i);
+  return made;
 }
 
 void Workbench::want(const twin::DesiredUpdate& goal) {
