@@ -51,8 +51,7 @@ void HttpConnection::close() {
   state_ = State::closed;
   connection_.close();
   file_ = {};
-  upload_.reset();
-  rim_.forget(*this);
+  rim_.forget(*this);  // upload_ stays: a worker may be writing through it, and keeps this object alive
 }
 
 void HttpConnection::check_deadline(Duration now) {
@@ -77,6 +76,7 @@ void HttpConnection::begin_request() {
   file_ = {};
   upload_was_here_ = false;
   has_unread_body_ = false;
+  if (input_.empty()) input_ = std::string();  // idle connections are many and keep no memory for their last request
   set_state(State::head, input_.empty() ? rim_.limits.idle_time : rim_.limits.head_time);
   consume();
 }

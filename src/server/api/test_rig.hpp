@@ -26,9 +26,9 @@ T& never_called() {
 
 class TestRig {
  public:
-  /// `registry`: the hub's, for tests of its routes.
+  /// `registry`: the hub's, for tests of its routes. `other_blobs`: instead of the disk's.
   explicit TestRig(Router router, ServerLimits limits = {}, hub::Registry& registry = never_called<hub::Registry>(),
-                   std::size_t queue = 64)
+                   std::size_t queue = 64, std::unique_ptr<blobs::Blobs> other_blobs = nullptr)
       : workers(2, queue) {
     limits.drain_time = std::chrono::milliseconds(200);  // tests wait for it
     net::write_test_certificate(folder.path());
@@ -37,7 +37,7 @@ class TestRig {
     store = *std::move(opened);
     auto disk = blobs::open_disk_blobs(folder.path() / "blobs");
     GODWIT_CHECK(disk.has_value());
-    blobs = *std::move(disk);
+    blobs = other_blobs ? std::move(other_blobs) : *std::move(disk);
     services.emplace(Services{.clock = clock,
                               .log = log,
                               .store = *store,

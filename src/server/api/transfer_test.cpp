@@ -1,7 +1,9 @@
 // Payload bytes in and out over a real connection.
 #include "server/api/transfer.hpp"
 
+#include <atomic>
 #include <filesystem>
+#include <future>
 
 #include "server/api/test_rig.hpp"
 
@@ -161,6 +163,71 @@ TEST(Transfer, a_client_that_does_not_read_does_not_stop_others) {
   for (int i = 0; i < 500 && rig.server->connections() > 1; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_LE(rig.server->connections(), 1U) << "those that never read are ended";
+}
+
+/// A disk whose writes wait until the gate is open.
+class GatedBlobs final : public blobs::Blobs {
+ public:
+  explicit GatedBlobs(std::shared_future<void> gate) : gate_(std::move(gate)) {}
+  Result<std::unique_ptr<blobs::Upload>> start(const Bytes&, ByteCount) override { return std::make_unique<GatedUpload>(gate_); }
+  Result<std::optional<ByteCount>> size_of(const Bytes&) override { return std::optional<ByteCount>{}; }
+  Result<UniqueFd> open(const Bytes&) override { return fail(Code::not_found, "none"); }
+  Result<void> remove(const Bytes&) override { return {}; }
+
+ private:
+  class GatedUpload final : public blobs::Upload {
+   public:
+    explicit GatedUpload(std::shared_future<void> gate) : gate_(std::move(gate)) {}
+    Result<void> write(std::string_view bytes) override {
+      gate_.wait();
+      total_ += bytes.size();
+      return {};
+    }
+    Result<void> finish() override { return {}; }
+
+   private:
+    std::shared_future<void> gate_;
+    ByteCount total_ = 0;
+  };
+  std::shared_future<void> gate_;
+};
+
+// Goal: while the disk does not take a chunk, nothing more is read, so the client's own send blocks.
+TEST(Transfer, a_slow_disk_stops_the_socket_and_not_the_server) {
+  std::promise<void> gate;
+  TestRig rig(transfer_router(), {}, never_called<hub::Registry>(), 64, std::make_unique<GatedBlobs>(gate.get_future().share()));
+  const std::string token = rig.token(Role::administrator);
+  const std::string megabyte(1'000'000, 'x');
+  TestClient client(rig);
+  std::atomic<int> sent = 0;
+  std::thread writer([&] {
+    client.peer.write(request_text("PUT", blob_path("x"), token, {}, "Content-Length: 100000000\r\n"));
+    for (int i = 0; i < 100 && client.peer.write(megabyte); ++i) ++sent;
+  });
+  int before = -1;
+  while (before != sent) {  // until it stands still
+    before = sent;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  EXPECT_LT(sent, 50) << "only the buffers of the two sockets may have filled";
+  EXPECT_EQ(TestClient(rig).send(request_text("GET", blob_path("x"), token)).status, 404) << "others are served";
+  gate.set_value();
+  EXPECT_EQ(client.read().status, 201);
+  writer.join();
+  EXPECT_EQ(sent, 100);
+}
+
+TEST(Transfer, a_write_that_outlives_the_patience_of_stop_is_safe) {
+  std::promise<void> gate;
+  TestRig rig(transfer_router(), {}, never_called<hub::Registry>(), 64, std::make_unique<GatedBlobs>(gate.get_future().share()));
+  TestClient client(rig);
+  client.peer.write(request_text("PUT", blob_path("x"), rig.token(Role::administrator), "0123456789"));
+  while (rig.server->connections() == 0) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  rig.server->stop(Duration{0});
+  EXPECT_EQ(rig.server->connections(), 0U);
+  gate.set_value();
+  rig.workers.stop();
 }
 
 }  // namespace
