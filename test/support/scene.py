@@ -43,7 +43,7 @@ case "$action" in
   is-installed) if [ "$(cat "$root/installed" 2>/dev/null)" = "$criteria" ]; then answer 900 0 ''; else answer 901 0 ''; fi ;;
   download) answer 500 0 '' ;;
   install) echo "installed $criteria" >> "$root/history"; echo "$criteria" > "$root/staged"; answer 600 0 '' ;;
-  apply) cp "$root/staged" "$root/installed"; echo "applied $criteria" >> "$root/history"; answer 700 0 '' ;;
+  apply) echo "applied $criteria" >> "$root/history"; cp "$root/staged" "$root/installed"; answer 700 0 '' ;;
   *) answer 0 838860818 "unknown action $action" ;;
 esac
 """

@@ -30,6 +30,8 @@ template <class... Fs>
 struct Overloaded : Fs... {
   using Fs::operator()...;
 };
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;  // clang 14 does not deduce aggregates by itself
 
 Result<std::string> read_workflow_id(const json::Object& message) {
   GODWIT_TRY(std::string id, json::text(message, "workflow_id", ""));
