@@ -169,7 +169,9 @@ TEST(Transfer, a_client_that_does_not_read_does_not_stop_others) {
 class GatedBlobs final : public blobs::Blobs {
  public:
   explicit GatedBlobs(std::shared_future<void> gate) : gate_(std::move(gate)) {}
-  Result<std::unique_ptr<blobs::Upload>> start(const Bytes&, ByteCount) override { return std::make_unique<GatedUpload>(gate_); }
+  Result<std::unique_ptr<blobs::Upload>> start(const Bytes&, ByteCount) override {
+    return std::make_unique<GatedUpload>(gate_);
+  }
   Result<std::optional<ByteCount>> size_of(const Bytes&) override { return std::optional<ByteCount>{}; }
   Result<UniqueFd> open(const Bytes&) override { return fail(Code::not_found, "none"); }
   Result<void> remove(const Bytes&) override { return {}; }
@@ -195,7 +197,8 @@ class GatedBlobs final : public blobs::Blobs {
 // Goal: while the disk does not take a chunk, nothing more is read, so the client's own send blocks.
 TEST(Transfer, a_slow_disk_stops_the_socket_and_not_the_server) {
   std::promise<void> gate;
-  TestRig rig(transfer_router(), {}, never_called<hub::Registry>(), 64, std::make_unique<GatedBlobs>(gate.get_future().share()));
+  TestRig rig(transfer_router(), {}, never_called<hub::Registry>(), 64,
+              std::make_unique<GatedBlobs>(gate.get_future().share()));
   const std::string token = rig.token(Role::administrator);
   const std::string megabyte(1'000'000, 'x');
   TestClient client(rig);
@@ -219,7 +222,8 @@ TEST(Transfer, a_slow_disk_stops_the_socket_and_not_the_server) {
 
 TEST(Transfer, a_write_that_outlives_the_patience_of_stop_is_safe) {
   std::promise<void> gate;
-  TestRig rig(transfer_router(), {}, never_called<hub::Registry>(), 64, std::make_unique<GatedBlobs>(gate.get_future().share()));
+  TestRig rig(transfer_router(), {}, never_called<hub::Registry>(), 64,
+              std::make_unique<GatedBlobs>(gate.get_future().share()));
   TestClient client(rig);
   client.peer.write(request_text("PUT", blob_path("x"), rig.token(Role::administrator), "0123456789"));
   while (rig.server->connections() == 0) std::this_thread::yield();
