@@ -83,7 +83,8 @@ constexpr std::size_t kUrlKeyBytes = 32;
 [[nodiscard]] Result<void> make_store(const Layout& layout) {
   SystemClock clock;
   NullLog log;
-  GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), clock, log));
+  GODWIT_TRY(const auto sealer, load_or_make_sealer(layout));
+  GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), sealer, clock, log));
   Secret token;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(token, api::Access::create_token(records, "admin", api::Role::administrator, clock.now()));
@@ -120,6 +121,24 @@ class PrivateFiles {
 }
 
 }  // namespace
+
+Result<trust::Sealer> load_or_make_sealer(const Layout& layout) {
+  constexpr ByteCount kLimit = 4096;
+  std::error_code ignored;
+  if (!std::filesystem::exists(layout.store_key(), ignored)) {
+    const Secret key(random_bytes(trust::Sealer::kKeyBytes));
+    GODWIT_TRY_VOID(write_file_durably(layout.store_key(), base64_encode(key.reveal()) + "\n"));
+    return trust::Sealer::from_key(key);
+  }
+  GODWIT_TRY(std::string text, read_file(layout.store_key(), kLimit));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  auto key = base64_decode(text);
+  if (!key || key->size() != trust::Sealer::kKeyBytes)
+    return fail(Code::invalid_argument, "'" + layout.store_key().string() +
+                                            "' does not hold a key of 32 bytes in base64; put the file back that "
+                                            "belongs to this data folder");
+  return trust::Sealer::from_key(Secret(*std::move(key)));
+}
 
 Result<void> init(const Path& data, const InitOptions& options) {
   std::error_code problem;
@@ -159,6 +178,7 @@ std::string describe_installation(const Layout& layout) {
   line(layout.ca_certificate(), "certificate authority: clients and devices trust it");
   line(layout.trust_anchors(), "root keys that devices believe: copy it to every device");
   line(layout.root_key_package(), "signed list of root keys that devices fetch");
+  line(layout.store_key(), "seals device keys in the database: a backup of one needs the other");
   text += "Keep these off-line and take them off this machine; the service does not need them:\n";
   line(layout.root_key(1), "root key");
   line(layout.root_key(2), "root key");

@@ -6,6 +6,7 @@
 
 #include "apps/godwitd/config.hpp"
 #include "apps/godwitd/layout.hpp"
+#include "core/trust/sealer.hpp"
 
 namespace godwit::daemon {
 
@@ -18,6 +19,10 @@ struct InitOptions {
 /// All or nothing: the folder is made beside `data` and renamed into place. Errors: conflict when something is there
 /// already, invalid_argument, io_failed, crypto_failed.
 [[nodiscard]] Result<void> init(const Path& data, const InitOptions& options);
+
+/// The sealer of the database's secrets. A folder without its key file gets a new one: then the store refuses a
+/// database that was sealed with another. Errors: invalid_argument, io_failed.
+[[nodiscard]] Result<trust::Sealer> load_or_make_sealer(const Layout& layout);
 
 /// What was made, what belongs off-line, what to do next: for the terminal.
 [[nodiscard]] std::string describe_installation(const Layout& layout);

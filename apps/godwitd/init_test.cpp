@@ -48,7 +48,7 @@ TEST(Init, makes_an_installation_whose_parts_fit_together) {
   token.pop_back();
   SystemClock clock;
   NullLog log;
-  const auto store = store::open_sqlite_store(layout.database(), clock, log);
+  const auto store = store::open_sqlite_store(layout.database(), load_or_make_sealer(layout).value(), clock, log);
   ASSERT_TRUE(store);
   const auto caller = api::Access(clock, **store).look_up("Bearer " + token, "here");
   ASSERT_TRUE(caller) << caller.error().message;

@@ -22,6 +22,9 @@ struct Layout {
   [[nodiscard]] Path root_key_package() const { return data / "rootkeypackage.json"; }
   [[nodiscard]] Path admin_token() const { return data / "admin.token"; }
   [[nodiscard]] Path url_key() const { return data / "secrets" / "url.key"; }
+  [[nodiscard]] Path store_key() const {
+    return data / "secrets" / "store.key";
+  }  // keys in the database are sealed with it
   [[nodiscard]] Path database() const { return data / "db" / "godwit.sqlite"; }
   [[nodiscard]] Path blobs() const { return data / "blobs"; }
   [[nodiscard]] Path ports() const { return data / "run" / "ports.json"; }

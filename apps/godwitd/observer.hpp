@@ -6,26 +6,27 @@
 
 namespace godwit::daemon {
 
+/// The service deploys to devices; what modules report is the hub's alone.
 class RolloutObserver final : public hub::TwinObserver {
  public:
   /// Before the hub starts; the rollout needs the hub's registry, so it cannot be there at construction.
   void set_rollout(service::Rollout& rollout) { rollout_ = &rollout; }
 
-  Result<void> on_device_created(store::Records& records, const DeviceId& id) override {
-    return rollout_->on_device_created(records, id);
+  Result<void> on_created(store::Records& records, const IdentityId& id) override {
+    return id.is_module() ? Result<void>{} : rollout_->on_device_created(records, id.device());
   }
-  Result<void> on_device_removed(store::Records& records, const DeviceId& id) override {
-    return rollout_->on_device_removed(records, id);
+  Result<void> on_removed(store::Records& records, const IdentityId& id) override {
+    return id.is_module() ? Result<void>{} : rollout_->on_device_removed(records, id.device());
   }
-  Result<void> on_reported(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+  Result<void> on_reported(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                            const json::Object& patch) override {
-    return rollout_->on_twin_changed(records, id, twin, patch);
+    return id.is_module() ? Result<void>{} : rollout_->on_twin_changed(records, id.device(), twin, patch);
   }
-  Result<void> on_tags(store::Records& records, const DeviceId& id, const twin::Twin& twin) override {
-    return rollout_->on_tags(records, id, twin);
+  Result<void> on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin) override {
+    return id.is_module() ? Result<void>{} : rollout_->on_tags(records, id.device(), twin);
   }
-  Result<void> on_connected(store::Records& records, const DeviceId& id, const std::string& model_id) override {
-    return rollout_->on_connected(records, id, model_id);
+  Result<void> on_model(store::Records& records, const IdentityId& id, const std::string& model_id) override {
+    return id.is_module() ? Result<void>{} : rollout_->on_connected(records, id.device(), model_id);
   }
 
  private:

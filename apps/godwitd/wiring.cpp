@@ -8,6 +8,7 @@
 
 #include <csignal>
 
+#include "apps/godwitd/init.hpp"
 #include "apps/godwitd/observer.hpp"
 #include "core/trust/root_keys.hpp"
 #include "server/api/server.hpp"
@@ -131,7 +132,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
 
   // Records and payloads. From here on the folder is ours alone; ports of a process that was killed are no longer true.
-  GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), clock, log));
+  GODWIT_TRY(const auto sealer, load_or_make_sealer(layout));
+  GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), sealer, clock, log));
   std::error_code ignored;
   std::filesystem::remove(layout.ports(), ignored);
   GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs()));

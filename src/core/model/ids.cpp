@@ -63,4 +63,18 @@ std::string check_file_id(std::string_view text) {
 
 std::string check_instance_id(std::string_view text) { return check_ascii(text, 3, 36, "-", "letters, digits and -"); }
 
+Result<IdentityId> IdentityId::parse(std::string_view text, std::string_view what) {
+  const auto slash = text.find('/');
+  GODWIT_TRY(const DeviceId device, DeviceId::parse(text.substr(0, slash), what));
+  if (slash == std::string_view::npos) return IdentityId(device);
+  GODWIT_TRY(const ModuleId module, ModuleId::parse(text.substr(slash + 1), what));
+  return IdentityId(device, module);
+}
+
+DeviceId IdentityId::device() const {
+  auto device = DeviceId::parse(device_text());
+  GODWIT_CHECK(device.has_value());  // an identity was made from checked parts
+  return *std::move(device);
+}
+
 }  // namespace godwit

@@ -46,6 +46,32 @@ using DeploymentId = Id<check_deployment_id>;
 using DeviceClassId = Id<check_class_id>;
 using FileId = Id<check_file_id>;
 
+/// Whoever connects to the hub and has a twin: a device, or a module of one. As text "device" or "device/module"; that
+/// is unambiguous, since no id holds a '/'.
+class IdentityId {
+ public:
+  IdentityId(const DeviceId& device) : text_(device.str()), device_size_(text_.size()) {}  // every device is one
+  IdentityId(const DeviceId& device, const ModuleId& module)
+      : text_(device.str() + "/" + module.str()), device_size_(device.str().size()) {}
+  /// Errors: invalid_argument, as Id::parse.
+  [[nodiscard]] static Result<IdentityId> parse(std::string_view text, std::string_view what = "id");
+
+  [[nodiscard]] const std::string& str() const { return text_; }
+  [[nodiscard]] bool is_module() const { return device_size_ != text_.size(); }
+  [[nodiscard]] std::string_view device_text() const { return std::string_view(text_).substr(0, device_size_); }
+  /// "" for a device.
+  [[nodiscard]] std::string_view module_text() const {
+    return is_module() ? std::string_view(text_).substr(device_size_ + 1) : std::string_view{};
+  }
+  [[nodiscard]] DeviceId device() const;
+  friend auto operator<=>(const IdentityId&, const IdentityId&) = default;
+  friend bool operator==(const IdentityId&, const IdentityId&) = default;
+
+ private:
+  std::string text_;
+  std::size_t device_size_;
+};
+
 inline constexpr std::string_view kDefaultGroup = "$default";
 
 }  // namespace godwit

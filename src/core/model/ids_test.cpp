@@ -62,5 +62,24 @@ TEST(Ids, an_id_exists_only_if_it_obeys_its_rule) {
   EXPECT_LT(*DeviceId::parse("a"), *DeviceId::parse("b"));
 }
 
+TEST(IdentityId, a_device_and_its_modules_have_texts_that_cannot_be_mixed_up) {
+  const IdentityId device = IdentityId::parse("dev1").value();
+  EXPECT_FALSE(device.is_module());
+  EXPECT_EQ(device.str(), "dev1");
+  EXPECT_EQ(device.module_text(), "");
+  const IdentityId module = IdentityId::parse("dev1/mod1").value();
+  EXPECT_TRUE(module.is_module());
+  EXPECT_EQ(module.str(), "dev1/mod1");
+  EXPECT_EQ(module.device().str(), "dev1");
+  EXPECT_EQ(module.module_text(), "mod1");
+  EXPECT_NE(device, module);
+  EXPECT_EQ(module, IdentityId(DeviceId::parse("dev1").value(), ModuleId::parse("mod1").value()));
+}
+
+TEST(IdentityId, each_part_obeys_the_rule_of_device_ids) {
+  for (const std::string text : {"", "/", "dev1/", "/mod1", "dev1/mod1/x", "dev 1", "dev1/m d"})
+    EXPECT_EQ(IdentityId::parse(text).error().code, Code::invalid_argument) << text;
+}
+
 }  // namespace
 }  // namespace godwit

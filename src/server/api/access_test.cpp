@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/trust/test_sealer.hpp"
 #include "server/net/test_peer.hpp"
 #include "server/store/sqlite/sqlite_store.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 class AccessTest : public ::testing::Test {
  protected:
   AccessTest() {
-    auto opened = store::open_sqlite_store(folder_.path() / "db.sqlite", clock_, log_);
+    auto opened = store::open_sqlite_store(folder_.path() / "db.sqlite", trust::test_sealer(), clock_, log_);
     GODWIT_CHECK(opened.has_value());
     store_ = *std::move(opened);
   }

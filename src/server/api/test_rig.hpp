@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "core/trust/test_sealer.hpp"
 #include "server/api/server.hpp"
 #include "server/api/text.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
@@ -32,7 +33,7 @@ class TestRig {
       : workers(2, queue) {
     limits.drain_time = std::chrono::milliseconds(200);  // tests wait for it
     net::write_test_certificate(folder.path());
-    auto opened = store::open_sqlite_store(folder.path() / "db.sqlite", clock, log);
+    auto opened = store::open_sqlite_store(folder.path() / "db.sqlite", trust::test_sealer(), clock, log);
     GODWIT_CHECK(opened.has_value());
     store = *std::move(opened);
     auto disk = blobs::open_disk_blobs(folder.path() / "blobs");

@@ -15,8 +15,8 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
     // below.
     return refuse(session, claim.error().code, claim.error().reason);
   }
-  session.device.id = claim->name.device;
-  if (connect.will && read_topic(connect.will->topic, claim->name.device).request != Request::telemetry)
+  session.device.id = claim->name.identity;
+  if (connect.will && read_topic(connect.will->topic, claim->name.identity).request != Request::telemetry)
     return refuse(session, mqtt::ConnectReturn::not_authorized, "the will topic is not the device's events topic");
   if (connects_in_flight_ >= options_.limits.connects_in_flight)
     return refuse(session, mqtt::ConnectReturn::unavailable, "too many devices connect at this moment");
@@ -36,7 +36,7 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
 }
 
 Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) const {
-  GODWIT_TRY(const auto identity, records.devices().find_identity(attempt.claim.name.device));
+  GODWIT_TRY(const auto identity, records.devices().find_identity(attempt.claim.name.identity));
   if (!identity) return fail(Code::unauthorized, "the device is not registered");
   if (std::string reason = check_key(attempt.claim, *identity); !reason.empty())
     return fail(Code::unauthorized, std::move(reason));
@@ -46,7 +46,7 @@ Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) const {
 
 void HubCore::looked_up(const std::shared_ptr<Attempt>& attempt) {
   Session& session = *attempt->session;
-  const std::string& device = attempt->claim.name.device.str();
+  const std::string& device = attempt->claim.name.identity.str();
   const auto give_up = [&](mqtt::ConnectReturn code, const std::string& reason) {
     --connects_in_flight_;
     refuse(session, code, reason);
@@ -73,7 +73,7 @@ void HubCore::looked_up(const std::shared_ptr<Attempt>& attempt) {
 }
 
 Result<void> HubCore::store_connect(store::Records& records, Attempt& attempt) const {
-  const DeviceId& id = attempt.claim.name.device;
+  const IdentityId& id = attempt.claim.name.identity;
   GODWIT_TRY(const auto identity, records.devices().find_identity(id));
   // The key was tried on a snapshot; a change since then decides anew.
   if (!identity || !identity->is_enabled || identity->etag != attempt.identity_etag)
@@ -86,9 +86,10 @@ Result<void> HubCore::store_connect(store::Records& records, Attempt& attempt) c
   }
   attempt.stored.model_id = attempt.claim.name.model_id;
   attempt.stored.is_connected = true;
+  attempt.stored.connection_changed = clock_.now();
   attempt.stored.last_activity = clock_.now();
   GODWIT_TRY_VOID(records.devices().save_session(id, attempt.stored));
-  GODWIT_TRY_VOID(observer_.on_connected(records, id, attempt.stored.model_id));
+  GODWIT_TRY_VOID(observer_.on_model(records, id, attempt.stored.model_id));
   if (has(attempt.stored.subscriptions, Subscription::twin_desired)) {
     GODWIT_TRY(const auto twin, records.devices().find_twin(id));
     if (twin) {
@@ -101,7 +102,7 @@ Result<void> HubCore::store_connect(store::Records& records, Attempt& attempt) c
 
 void HubCore::stored_connect(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome) {
   Session& session = *attempt->session;
-  const std::string& device = attempt->claim.name.device.str();
+  const std::string& device = attempt->claim.name.identity.str();
   Entry& entry = entries_[device];
   --entry.connecting;
   --connects_in_flight_;
@@ -131,7 +132,7 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
     ++counts_.takeovers;
     --counts_.devices;
     ++counts_.disconnects;
-    log_.info("hub.taken_over", {{"device", attempt.claim.name.device.str()},
+    log_.info("hub.taken_over", {{"device", attempt.claim.name.identity.str()},
                                  {"old_peer", older->peer()},
                                  {"new_peer", attempt.session->peer()}});
     older->end("a newer connection of the same device took over");
@@ -152,7 +153,7 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
       options_.limits.clock_slack;
   session.set_phase(Phase::connected);
   session.send(mqtt::ConnectAck{.session_present = device.subscriptions != 0, .code = mqtt::ConnectReturn::accepted});
-  log_.debug("hub.connected", {{"device", attempt.claim.name.device.str()},
+  log_.debug("hub.connected", {{"device", attempt.claim.name.identity.str()},
                                {"peer", session.peer()},
                                {"clean", attempt.is_clean},
                                {"model_id", device.model_id},

@@ -18,7 +18,7 @@ TEST_F(Connect, a_registered_device_comes_in_and_the_service_hears_of_it) {
   EXPECT_EQ(ack.code, ConnectReturn::accepted);
   EXPECT_FALSE(ack.session_present);
   EXPECT_TRUE(device.is_quiet());
-  EXPECT_EQ(observer_.events().back(), "connected dev1 dtmi:azure:iot:deviceUpdateModel;3");
+  EXPECT_EQ(observer_.events().back(), "model dev1 dtmi:azure:iot:deviceUpdateModel;3");
   EXPECT_TRUE(session_of("dev1").is_connected);
   EXPECT_EQ(session_of("dev1").model_id, "dtmi:azure:iot:deviceUpdateModel;3");
   EXPECT_EQ(hub_->counters().devices, 1U);

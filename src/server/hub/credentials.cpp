@@ -18,13 +18,14 @@ tl::unexpected<Refusal> refuse(std::string reason, mqtt::ConnectReturn code = mq
   return tl::unexpected<Refusal>{Refusal{.code = code, .reason = std::move(reason)}};
 }
 
-/// `{hub}/devices/{id}`; a token for a whole hub is not for devices.
+/// `{hub}/devices/{id}` or `{hub}/devices/{id}/modules/{module}`; a token for a whole hub is not for devices.
 std::string check_scope(const trust::SasToken& token, const UserName& name, const HubNames& names) {
   const auto slash = token.scope.find('/');
   if (slash == std::string::npos || !names.contains(std::string_view(token.scope).substr(0, slash)))
     return "the token is for another hub";
   const std::string rest = token.scope.substr(slash);
-  const std::string wanted = "/devices/" + name.device.str();
+  std::string wanted = "/devices/" + std::string(name.identity.device_text());
+  if (name.identity.is_module()) wanted += "/modules/" + std::string(name.identity.module_text());
   // Some clients encode the id once more inside the scope.
   if (rest != wanted && percent_decode(rest).value_or("") != wanted) return "the token is for another device";
   return {};
@@ -46,8 +47,8 @@ tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const H
   if (!connect.user_name) return refuse("there is no user name");
   auto name = parse_user_name(*connect.user_name);
   if (!name) return refuse(name.error().message);
-  if (!name->module.empty()) return refuse("module identities are not served by this hub; connect as the device");
-  if (connect.client_id != name->device.str()) return refuse("the client id is not the device id of the user name");
+  if (connect.client_id != name->identity.str())
+    return refuse("the client id is not the device (or device/module) of the user name");
   if (!names.contains(name->hub)) return refuse("the hub name '" + name->hub + "' is not ours (add it to hub.names)");
   if (!connect.password) return refuse("there is no password; client certificates are not served by this hub");
   auto token = trust::parse_sas(*connect.password);
@@ -61,6 +62,8 @@ tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const H
 }
 
 std::string check_key(const Claim& claim, const store::DeviceIdentity& identity) {
+  if (identity.authentication != store::Authentication::sas)
+    return "the device is registered with a certificate, not with keys";
   // Both keys are always tried, so that time tells nothing about which one is right.
   const bool is_primary = trust::sas_signature_holds(claim.token, identity.primary_key.reveal());
   const bool is_secondary = trust::sas_signature_holds(claim.token, identity.secondary_key.reveal());

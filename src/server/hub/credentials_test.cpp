@@ -96,7 +96,21 @@ TEST(Credentials, every_mismatch_has_its_own_reason) {
   connect = good();
   connect.user_name = "hub.example/dev1/mod1/?api-version=1";
   connect.client_id = "dev1/mod1";
-  EXPECT_NE(refusal(connect).find("module"), std::string::npos);
+  EXPECT_NE(refusal(connect).find("token is for another device"), std::string::npos);
+  connect.password = trust::make_sas("hub.example/devices/dev1/modules/mod1", kKey, kNowSeconds + 3600);
+  const auto claim = check_connect(connect, kNames, kNow, kSlack);
+  ASSERT_TRUE(claim) << claim.error().reason;
+  EXPECT_EQ(claim->name.identity.str(), "dev1/mod1");
+  connect.client_id = "dev1";
+  EXPECT_NE(refusal(connect).find("client id"), std::string::npos);
+}
+
+TEST(Credentials, a_device_with_a_certificate_does_not_come_in_with_a_key) {
+  const auto claim = check_connect(good(), kNames, kNow, kSlack);
+  store::DeviceIdentity identity{.id = *IdentityId::parse("dev1"),
+                                 .authentication = store::Authentication::self_signed,
+                                 .primary_key = Secret{std::string(kKey)}};
+  EXPECT_NE(check_key(*claim, identity).find("certificate"), std::string::npos);
 }
 
 TEST(Credentials, a_token_for_another_scope_is_refused) {

@@ -63,9 +63,9 @@ class Hub {
   /// Identities and twins as operators and the service change them; its pushes go through this hub.
   [[nodiscard]] Registry& registry();
   /// Sends a desired patch if the device is connected and subscribed. Returns at once.
-  void push_desired(const DeviceId& id, std::string payload, std::uint64_t version);
+  void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);
   /// Ends the live connection of a device, if there is one. Returns at once.
-  void drop(const DeviceId& id, std::string reason);
+  void drop(const IdentityId& id, std::string reason);
   [[nodiscard]] Counters counters() const;
 
  private:

@@ -20,10 +20,10 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
       log_(log),
       registry_(
           clock, observer,
-          [this](const DeviceId& id, std::string payload, std::uint64_t version) {
+          [this](const IdentityId& id, std::string payload, std::uint64_t version) {
             push_desired(id, std::move(payload), version);
           },
-          [this](const DeviceId& id, std::string reason) { drop(id, std::move(reason)); }, options_.twin_limits),
+          [this](const IdentityId& id, std::string reason) { drop(id, std::move(reason)); }, options_.twin_limits),
       acceptor_(loop_.context(), log, [this](net::Tcp::socket socket) { accepted(std::move(socket)); }),
       sweep_timer_(loop_.context()),
       admission_(options_.limits) {}
@@ -35,8 +35,9 @@ HubCore::~HubCore() { stop(); }
 Result<void> HubCore::start() {
   GODWIT_CHECK(!is_started_);
   if (options_.names.empty()) return fail(Code::invalid_argument, "the hub needs at least one name (hub.names)");
-  GODWIT_TRY_VOID(store_.write(
-      [](store::Records& records) { return records.devices().mark_all_disconnected("the hub was restarted"); }));
+  GODWIT_TRY_VOID(store_.write([now = clock_.now()](store::Records& records) {
+    return records.devices().mark_all_disconnected("the hub was restarted", now);
+  }));
   GODWIT_TRY_VOID(acceptor_.open(options_.address, options_.port));
   port_ = acceptor_.port();
   std::vector<std::string> names = options_.names;
@@ -65,8 +66,9 @@ void HubCore::stop() {
   wait_for_writes();
   loop_.stop();
   // Every other write of ours is done, so nobody says "connected" after this.
-  if (auto marked =
-          store_.write([](store::Records& records) { return records.devices().mark_all_disconnected(kStopped); });
+  if (auto marked = store_.write([now = clock_.now()](store::Records& records) {
+        return records.devices().mark_all_disconnected(kStopped, now);
+      });
       !marked)
     log_.warning("hub.store_failed", {{"what", "mark devices disconnected"}, {"error", marked.error().message}});
 }
@@ -163,22 +165,18 @@ void HubCore::settle(const std::string& device) {
   const auto found = entries_.find(device);
   if (found == entries_.end() || found->second.live || found->second.connecting > 0) return;
   if (found->second.owed_reason) {
-    if (const auto id = DeviceId::parse(device))
+    if (const auto id = IdentityId::parse(device))
       record_disconnect(*id, *found->second.owed_reason, found->second.last_activity);
   }
   entries_.erase(found);
 }
 
-void HubCore::record_disconnect(const DeviceId& id, const std::string& reason, WallTime last_activity) {
+void HubCore::record_disconnect(const IdentityId& id, const std::string& reason, WallTime last_activity) {
   if (is_stopping_) return;  // stop() writes one line for all
   submit(
-      [id, reason, last_activity](store::Records& records) -> Result<void> {
-        GODWIT_TRY(auto session, records.devices().find_session(id));
-        if (!session) return {};  // removed meanwhile
-        session->is_connected = false;
-        session->last_disconnect_reason = reason;
-        session->last_activity = last_activity;
-        return records.devices().save_session(id, *session);
+      [id, reason, last_activity, at = clock_.now()](store::Records& records) -> Result<void> {
+        return records.devices().save_connection(
+            id, {.is_connected = false, .at = at, .last_activity = last_activity, .reason = reason});
       },
       [this, id](const Result<void>& outcome) {
         if (!outcome)
@@ -218,7 +216,7 @@ void HubCore::sweep() {
 }
 
 void HubCore::save_activity() {
-  using Batch = std::vector<std::pair<DeviceId, WallTime>>;
+  using Batch = std::vector<std::pair<IdentityId, WallTime>>;
   std::vector<Batch> batches;
   for (const auto& [pointer, session] : sessions_) {
     if (!session->is_live() || !std::exchange(session->device.is_activity_unsaved, false)) continue;
@@ -229,10 +227,7 @@ void HubCore::save_activity() {
     submit(
         [batch = std::move(batch)](store::Records& records) -> Result<void> {
           for (const auto& [id, time] : batch) {
-            GODWIT_TRY(auto session, records.devices().find_session(id));
-            if (!session || session->last_activity >= time) continue;
-            session->last_activity = time;
-            GODWIT_TRY_VOID(records.devices().save_session(id, *session));
+            GODWIT_TRY_VOID(records.devices().save_activity(id, time));
           }
           return {};
         },
@@ -245,14 +240,14 @@ void HubCore::save_activity() {
 
 // ---- doors for other threads -------------------------------------------------------------------------------------
 
-void HubCore::push_desired(const DeviceId& id, std::string payload, std::uint64_t version) {
+void HubCore::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {
   loop_.post([this, id, payload = std::move(payload), version] {
     const auto found = entries_.find(id.str());
     if (found != entries_.end() && found->second.live) send_desired(*found->second.live, payload, version);
   });
 }
 
-void HubCore::drop(const DeviceId& id, std::string reason) {
+void HubCore::drop(const IdentityId& id, std::string reason) {
   loop_.post([this, id, reason = std::move(reason)] {
     const auto found = entries_.find(id.str());
     if (found == entries_.end() || !found->second.live) return;
@@ -286,10 +281,10 @@ Result<void> Hub::start() { return core_->start(); }
 void Hub::stop() { core_->stop(); }
 std::uint16_t Hub::port() const { return core_->port(); }
 Registry& Hub::registry() { return core_->registry(); }
-void Hub::push_desired(const DeviceId& id, std::string payload, std::uint64_t version) {
+void Hub::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {
   core_->push_desired(id, std::move(payload), version);
 }
-void Hub::drop(const DeviceId& id, std::string reason) { core_->drop(id, std::move(reason)); }
+void Hub::drop(const IdentityId& id, std::string reason) { core_->drop(id, std::move(reason)); }
 Counters Hub::counters() const { return core_->counters(); }
 
 }  // namespace godwit::hub

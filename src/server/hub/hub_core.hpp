@@ -31,9 +31,9 @@ class HubCore final : public SessionOwner {
   void stop();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Registry& registry() { return registry_; }
-  void push_desired(const DeviceId& id, std::string payload, std::uint64_t version);  // any thread
-  void drop(const DeviceId& id, std::string reason);                                  // any thread
-  [[nodiscard]] Counters counters() const;                                            // any thread
+  void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);  // any thread
+  void drop(const IdentityId& id, std::string reason);                                  // any thread
+  [[nodiscard]] Counters counters() const;                                              // any thread
 
  private:
   using Then = std::function<void(Result<void>)>;
@@ -72,7 +72,7 @@ class HubCore final : public SessionOwner {
   void schedule_sweep();
   void save_activity();
   void settle(const std::string& device);
-  void record_disconnect(const DeviceId& id, const std::string& reason, WallTime last_activity);
+  void record_disconnect(const IdentityId& id, const std::string& reason, WallTime last_activity);
   void end_all(const std::string& reason);
   /// Runs `job` on the writer, then `then` on the loop.
   void submit(store::Store::Job job, Then then);

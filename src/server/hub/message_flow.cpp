@@ -92,7 +92,7 @@ void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool i
     std::uint64_t version = 0;
   };
   const auto desired = std::make_shared<Desired>();
-  const DeviceId id = *session.device.id;
+  const IdentityId id = *session.device.id;
   auto job = [id, desired, is_stored, wants_desired, mask = session.device.subscriptions,
               qos = session.device.granted_qos](store::Records& records) -> Result<void> {
     if (is_stored) {
@@ -165,7 +165,7 @@ void HubCore::get_twin(Session& session, const DeviceTopic& topic) {
     std::uint64_t desired_version = 0;
   };
   const auto answer = std::make_shared<Answer>();
-  const DeviceId id = *session.device.id;
+  const IdentityId id = *session.device.id;
   auto job = [id, answer](store::Records& records) -> Result<void> {
     GODWIT_TRY(const auto record, records.devices().find_twin(id));
     if (!record) return fail(Code::not_found, "device '" + id.str() + "' does not exist");

@@ -12,16 +12,20 @@
 namespace godwit::hub {
 
 /// Sends `patch` + $version to the device if it is connected and subscribed. Any thread; returns at once.
-using PushDesired = std::function<void(const DeviceId& id, std::string payload, std::uint64_t version)>;
+using PushDesired = std::function<void(const IdentityId& id, std::string payload, std::uint64_t version)>;
 /// Ends live connections of a device whose identity was removed, disabled or got new keys. Any thread.
-using DropDevice = std::function<void(const DeviceId& id, std::string reason)>;
+using DropDevice = std::function<void(const IdentityId& id, std::string reason)>;
 
 struct NewIdentity {
-  DeviceId id;
+  IdentityId id;
   bool is_enabled = true;
   std::string status_reason{};
-  std::string primary_key{};  // raw bytes; empty = generated
+  store::Authentication authentication = store::Authentication::sas;
+  std::string primary_key{};  // raw bytes; empty = generated (at an update: kept); only for sas
   std::string secondary_key{};
+  std::string primary_thumbprint{};  // hex of SHA-1 or SHA-256; only for self_signed, which needs at least one
+  std::string secondary_thumbprint{};
+  std::string managed_by{};  // of a module
 };
 struct TwinChange {
   std::optional<json::Object> tags{};
@@ -34,18 +38,20 @@ class Registry {
  public:
   Registry(Clock& clock, TwinObserver& observer, PushDesired push, DropDevice drop, twin::Limits limits = {});
 
-  [[nodiscard]] Result<store::DeviceIdentity> create(store::Records& records,
-                                                     const NewIdentity& wanted) const;  // conflict
-  [[nodiscard]] Result<store::DeviceIdentity> update(
-      store::Records& records, const NewIdentity& wanted,
-      std::optional<std::uint64_t> if_etag) const;  // not_found, precondition_failed
-  [[nodiscard]] Result<void> remove(store::Records& records, const DeviceId& id,
+  /// A module needs its device. Errors: conflict, invalid_argument, not_found, too_many (modules of one device).
+  [[nodiscard]] Result<store::DeviceIdentity> create(store::Records& records, const NewIdentity& wanted) const;
+  /// Live connections end when the identity was disabled or proves itself otherwise now. Errors: not_found,
+  /// precondition_failed, invalid_argument.
+  [[nodiscard]] Result<store::DeviceIdentity> update(store::Records& records, const NewIdentity& wanted,
+                                                     std::optional<std::uint64_t> if_etag) const;
+  /// A device goes with its modules. Errors: not_found, precondition_failed.
+  [[nodiscard]] Result<void> remove(store::Records& records, const IdentityId& id,
                                     std::optional<std::uint64_t> if_etag) const;
   /// Errors: not_found, precondition_failed, invalid_argument, too_large.
-  [[nodiscard]] Result<store::TwinRecord> change_twin(store::Records& records, const DeviceId& id,
+  [[nodiscard]] Result<store::TwinRecord> change_twin(store::Records& records, const IdentityId& id,
                                                       const TwinChange& change) const;
   /// A device's own reported patch. `if_version`: the $version it believes in (precondition_failed when it is another).
-  [[nodiscard]] Result<std::uint64_t> patch_reported(store::Records& records, const DeviceId& id,
+  [[nodiscard]] Result<std::uint64_t> patch_reported(store::Records& records, const IdentityId& id,
                                                      const json::Object& patch,
                                                      std::optional<std::uint64_t> if_version) const;
 

@@ -10,7 +10,7 @@ namespace {
 class RegistryTest : public testing::Test {
  protected:
   RegistryTest() {
-    auto store = store::open_sqlite_store(folder_.path() / "test.sqlite", clock_, log_);
+    auto store = store::open_sqlite_store(folder_.path() / "test.sqlite", trust::test_sealer(), clock_, log_);
     EXPECT_TRUE(store);
     store_ = std::move(*store);
   }
@@ -41,11 +41,11 @@ class RegistryTest : public testing::Test {
   std::mutex mutex_;
   std::vector<std::string> doings_;
   Registry registry_{clock_, observer_,
-                     [this](const DeviceId& id, const std::string& payload, std::uint64_t version) {
+                     [this](const IdentityId& id, const std::string& payload, std::uint64_t version) {
                        const std::lock_guard lock(mutex_);
                        doings_.push_back("push " + id.str() + " " + payload + " " + std::to_string(version));
                      },
-                     [this](const DeviceId& id, const std::string& reason) {
+                     [this](const IdentityId& id, const std::string& reason) {
                        const std::lock_guard lock(mutex_);
                        doings_.push_back("drop " + id.str() + " " + reason);
                      }};

@@ -58,7 +58,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   /// What CONNECT made known. Written by the hub only.
   struct Device {
-    std::optional<DeviceId> id{};
+    std::optional<IdentityId> id{};
     std::string model_id{};
     bool is_clean = false;
     bool has_will = false;

@@ -14,6 +14,7 @@
 
 #include "core/mqtt/packets.hpp"
 #include "core/trust/sas.hpp"
+#include "core/trust/test_sealer.hpp"
 #include "server/hub/hub.hpp"
 #include "server/hub/topics.hpp"
 #include "server/net/test_peer.hpp"
@@ -60,17 +61,17 @@ class CountingLog final : public Log {
 /// Called on the writer thread, read by the test.
 class RememberingObserver final : public TwinObserver {
  public:
-  Result<void> on_device_created(store::Records&, const DeviceId& id) override { return note("created " + id.str()); }
-  Result<void> on_device_removed(store::Records&, const DeviceId& id) override { return note("removed " + id.str()); }
-  Result<void> on_reported(store::Records&, const DeviceId& id, const twin::Twin& twin,
+  Result<void> on_created(store::Records&, const IdentityId& id) override { return note("created " + id.str()); }
+  Result<void> on_removed(store::Records&, const IdentityId& id) override { return note("removed " + id.str()); }
+  Result<void> on_reported(store::Records&, const IdentityId& id, const twin::Twin& twin,
                            const json::Object& patch) override {
     return note("reported " + id.str() + " " + json::print(patch) + " -> " + std::to_string(twin.reported.version));
   }
-  Result<void> on_tags(store::Records&, const DeviceId& id, const twin::Twin& twin) override {
+  Result<void> on_tags(store::Records&, const IdentityId& id, const twin::Twin& twin) override {
     return note("tags " + id.str() + " " + json::print(twin.tags));
   }
-  Result<void> on_connected(store::Records&, const DeviceId& id, const std::string& model_id) override {
-    return note("connected " + id.str() + " " + model_id);
+  Result<void> on_model(store::Records&, const IdentityId& id, const std::string& model_id) override {
+    return note("model " + id.str() + " " + model_id);
   }
 
   [[nodiscard]] std::vector<std::string> events() const {
@@ -92,7 +93,7 @@ class RememberingObserver final : public TwinObserver {
   std::atomic<Code> failure_{Code::ok};
 };
 
-inline DeviceId device_id(const std::string& text) { return *DeviceId::parse(text); }
+inline IdentityId device_id(const std::string& text) { return *IdentityId::parse(text); }
 
 /// How a device says CONNECT.
 struct ConnectHow {
@@ -208,7 +209,7 @@ class HubTest : public testing::Test {
     auto tls = net::TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem");
     EXPECT_TRUE(tls);
     tls_ = std::make_unique<net::TlsContext>(std::move(*tls));
-    auto store = store::open_sqlite_store(folder_.path() / "test.sqlite", clock_, log_);
+    auto store = store::open_sqlite_store(folder_.path() / "test.sqlite", trust::test_sealer(), clock_, log_);
     EXPECT_TRUE(store) << (store ? "" : store.error().message);
     store_ = std::move(*store);
   }

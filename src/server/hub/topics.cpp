@@ -13,16 +13,21 @@ constexpr std::string_view kReportedPatch = "$iothub/twin/PATCH/properties/repor
 constexpr std::string_view kMethodResponse = "$iothub/methods/res/";
 constexpr std::size_t kRequestIdLimit = 256;
 
-/// The part behind `devices/{id}/`, with the id written plainly or percent-encoded; nullopt for another device.
-std::optional<std::string_view> behind_device(std::string_view topic, const DeviceId& id) {
-  constexpr std::string_view kDevices = "devices/";
-  if (!topic.starts_with(kDevices)) return std::nullopt;
-  topic.remove_prefix(kDevices.size());
+/// Takes `{prefix}{id}/` off, with the id written plainly or percent-encoded; nullopt for another id.
+std::optional<std::string_view> behind(std::string_view topic, std::string_view prefix, std::string_view id) {
+  if (!topic.starts_with(prefix)) return std::nullopt;
+  topic.remove_prefix(prefix.size());
   const auto slash = topic.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
   const std::string_view written = topic.substr(0, slash);
-  if (written != id.str() && percent_decode(written).value_or("") != id.str()) return std::nullopt;
+  if (written != id && percent_decode(written).value_or("") != id) return std::nullopt;
   return topic.substr(slash + 1);
+}
+
+/// The part behind `devices/{id}/`, for a module behind `devices/{id}/modules/{module}/`.
+std::optional<std::string_view> behind_identity(std::string_view topic, const IdentityId& id) {
+  const auto rest = behind(topic, "devices/", id.device_text());
+  return rest && id.is_module() ? behind(*rest, "modules/", id.module_text()) : rest;
 }
 
 /// Reads `?$rid=..&$version=..`; other parameters are passed over.
@@ -56,20 +61,22 @@ DeviceTopic read_method_response(std::string_view rest) {
 
 }  // namespace
 
-std::optional<Subscription> read_filter(std::string_view filter, const DeviceId& id) {
+std::optional<Subscription> read_filter(std::string_view filter, const IdentityId& id) {
   if (filter == "$iothub/twin/res/#") return Subscription::twin_response;
   if (filter == "$iothub/twin/PATCH/properties/desired/#") return Subscription::twin_desired;
   if (filter == "$iothub/methods/POST/#") return Subscription::methods;
-  if (behind_device(filter, id) == "messages/devicebound/#") return Subscription::device_bound;
+  const auto rest = behind_identity(filter, id);
+  if (rest == "messages/devicebound/#") return Subscription::device_bound;
+  if (id.is_module() && (rest == "#" || rest == "inputs/#")) return Subscription::device_bound;
   return std::nullopt;
 }
 
-DeviceTopic read_topic(std::string_view topic, const DeviceId& id) {
+DeviceTopic read_topic(std::string_view topic, const IdentityId& id) {
   if (topic.starts_with(kTwinGet)) return with_parameters(Request::twin_get, topic.substr(kTwinGet.size()));
   if (topic.starts_with(kReportedPatch))
     return with_parameters(Request::reported_patch, topic.substr(kReportedPatch.size()));
   if (topic.starts_with(kMethodResponse)) return read_method_response(topic.substr(kMethodResponse.size()));
-  const auto rest = behind_device(topic, id);
+  const auto rest = behind_identity(topic, id);
   if (rest && (*rest == "messages/events" || rest->starts_with("messages/events/")))
     return {.request = Request::telemetry};
   return {};

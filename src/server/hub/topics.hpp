@@ -19,8 +19,8 @@ enum class Subscription : std::uint8_t { twin_response = 1, twin_desired = 2, me
   return (mask & static_cast<std::uint8_t>(bit)) != 0;
 }
 
-/// nullopt: not one of the documented filters of this device.
-[[nodiscard]] std::optional<Subscription> read_filter(std::string_view filter, const DeviceId& id);
+/// nullopt: not one of the documented filters of this device or module.
+[[nodiscard]] std::optional<Subscription> read_filter(std::string_view filter, const IdentityId& id);
 
 enum class Request : std::uint8_t { unknown, telemetry, twin_get, reported_patch, method_response };
 
@@ -29,7 +29,7 @@ struct DeviceTopic {
   std::string request_id{};              // $rid exactly as it was written
   std::optional<std::string> version{};  // $version as it was written
 };
-[[nodiscard]] DeviceTopic read_topic(std::string_view topic, const DeviceId& id);
+[[nodiscard]] DeviceTopic read_topic(std::string_view topic, const IdentityId& id);
 
 /// `$iothub/twin/res/{status}/?$rid={rid}[&$version={n}]`; $rid comes first since a C client looks for it there.
 [[nodiscard]] std::string twin_response_topic(int status, std::string_view request_id,

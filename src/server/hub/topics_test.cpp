@@ -5,7 +5,7 @@
 namespace godwit::hub {
 namespace {
 
-const DeviceId kDevice = *DeviceId::parse("dev1");
+const IdentityId kDevice = *IdentityId::parse("dev1");
 
 TEST(Topics, the_documented_filters_are_known_and_others_are_not) {
   EXPECT_EQ(read_filter("$iothub/twin/res/#", kDevice), Subscription::twin_response);
@@ -15,6 +15,20 @@ TEST(Topics, the_documented_filters_are_known_and_others_are_not) {
   for (const char* filter : {"#", "+", "$iothub/#", "$iothub/twin/res/+", "devices/dev2/messages/devicebound/#",
                              "devices/+/messages/devicebound/#", "devices/dev1/#", "devices/dev1"})
     EXPECT_FALSE(read_filter(filter, kDevice)) << filter;
+}
+
+TEST(Topics, a_module_has_filters_and_topics_of_its_own) {
+  const IdentityId module = *IdentityId::parse("dev1/mod1");
+  for (const char* filter : {"devices/dev1/modules/mod1/#", "devices/dev1/modules/mod1/messages/devicebound/#",
+                             "devices/dev1/modules/mod1/inputs/#"})
+    EXPECT_EQ(read_filter(filter, module), Subscription::device_bound) << filter;
+  for (const char* filter : {"devices/dev1/#", "devices/dev1/messages/devicebound/#", "devices/dev1/modules/mod2/#",
+                             "devices/dev2/modules/mod1/#", "devices/dev1/modules/#"})
+    EXPECT_FALSE(read_filter(filter, module)) << filter;
+  EXPECT_FALSE(read_filter("devices/dev1/modules/mod1/#", kDevice));
+  EXPECT_EQ(read_topic("devices/dev1/modules/mod1/messages/events/a=b", module).request, Request::telemetry);
+  EXPECT_EQ(read_topic("devices/dev1/messages/events/", module).request, Request::unknown);
+  EXPECT_EQ(read_topic("devices/dev1/modules/mod1/messages/events/", kDevice).request, Request::unknown);
 }
 
 TEST(Topics, the_bits_of_subscriptions_are_stored_and_stay) {

@@ -67,13 +67,14 @@ Result<UserName> parse_user_name(std::string_view text) {
   const auto [path, query] = split_query(text.substr(first_slash + 1));
   const auto middle = path.find('/');
   GODWIT_TRY(const std::string device_text, decode_id(path.substr(0, middle)));
-  auto device = DeviceId::parse(device_text, "device id");
+  const auto device = DeviceId::parse(device_text, "device id");
   if (!device) return refuse("names no usable device: " + device.error().message);
-  UserName name{.hub = std::string(text.substr(0, first_slash)), .device = *std::move(device), .module = {}};
+  UserName name{.hub = std::string(text.substr(0, first_slash)), .identity = *device};
   if (middle != std::string_view::npos) {
-    GODWIT_TRY(name.module, decode_id(path.substr(middle + 1)));
-    if (const std::string reason = check_device_id(name.module); !reason.empty())
-      return refuse("names a module that " + reason);
+    GODWIT_TRY(const std::string module_text, decode_id(path.substr(middle + 1)));
+    const auto module = ModuleId::parse(module_text, "module id");
+    if (!module) return refuse("names no usable module: " + module.error().message);
+    name.identity = IdentityId(*device, *module);
   }
   GODWIT_TRY_VOID(read_query(query, name));
   return name;

@@ -12,8 +12,7 @@ namespace godwit::hub {
 
 struct UserName {
   std::string hub;  // as written; compare without case
-  DeviceId device;
-  std::string module;         // "" for a device
+  IdentityId identity;
   std::string api_version{};  // "" if not given; unknown ones are accepted
   std::string model_id{};
   std::string client_type{};  // DeviceClientType: what the device calls its software

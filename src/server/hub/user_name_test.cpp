@@ -12,8 +12,8 @@ TEST(UserName, what_the_node_client_sends_is_read_with_its_raw_model_id) {
       "20(node%20v20)");
   ASSERT_TRUE(name) << name.error().message;
   EXPECT_EQ(name->hub, "contoso.example");
-  EXPECT_EQ(name->device.str(), "dev1");
-  EXPECT_EQ(name->module, "");
+  EXPECT_EQ(name->identity.device_text(), "dev1");
+  EXPECT_EQ(name->identity.module_text(), "");
   EXPECT_EQ(name->api_version, "2021-04-12");
   EXPECT_EQ(name->model_id, "dtmi:azure:iot:deviceUpdateModel;2");
   EXPECT_EQ(name->client_type, "azure-iot-device/1.18.4 (node v20)");
@@ -32,7 +32,7 @@ TEST(UserName, missing_slash_query_and_version_are_accepted) {
   for (const char* text : {"h/dev1?api-version=2018-06-30", "h/dev1/", "h/dev1", "h/dev1/?model-id=x"}) {
     const auto name = parse_user_name(text);
     ASSERT_TRUE(name) << text;
-    EXPECT_EQ(name->device.str(), "dev1") << text;
+    EXPECT_EQ(name->identity.device_text(), "dev1") << text;
   }
 }
 
@@ -45,17 +45,17 @@ TEST(UserName, a_hub_name_may_carry_a_port) {
 TEST(UserName, ids_with_odd_characters_survive) {
   const auto plain = parse_user_name("h/a?b#c+d$e'f/?api-version=2021-04-12");
   ASSERT_TRUE(plain) << plain.error().message;
-  EXPECT_EQ(plain->device.str(), "a?b#c+d$e'f");
+  EXPECT_EQ(plain->identity.str(), "a?b#c+d$e'f");
   const auto encoded = parse_user_name("h/a%3Fb%23c/?api-version=2021-04-12");
   ASSERT_TRUE(encoded);
-  EXPECT_EQ(encoded->device.str(), "a?b#c");
+  EXPECT_EQ(encoded->identity.str(), "a?b#c");
 }
 
 TEST(UserName, a_module_is_recognised) {
   const auto name = parse_user_name("h/dev1/DeviceUpdate/?api-version=2021-04-12");
   ASSERT_TRUE(name);
-  EXPECT_EQ(name->device.str(), "dev1");
-  EXPECT_EQ(name->module, "DeviceUpdate");
+  EXPECT_EQ(name->identity.device_text(), "dev1");
+  EXPECT_EQ(name->identity.module_text(), "DeviceUpdate");
 }
 
 TEST(UserName, broken_ones_are_refused) {

@@ -8,6 +8,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/file.hpp"
+#include "core/trust/test_sealer.hpp"
 #include "server/store/sqlite/sqlite_store.hpp"
 
 namespace godwit::store {
@@ -28,7 +29,7 @@ class TemporaryFolder {
 
 /// A real SQLite store under a temporary folder, with a clock that stands still.
 struct TestStore {
-  TestStore() : store(open_sqlite_store(folder.path() / "test.sqlite", clock, log).value()) {}
+  TestStore() : store(open_sqlite_store(folder.path() / "test.sqlite", trust::test_sealer(), clock, log).value()) {}
   TemporaryFolder folder;
   FakeClock clock;
   NullLog log;

@@ -11,20 +11,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::string_view first = text.substr(0, text.find('\n'));
   const std::string_view second = first.size() < text.size() ? text.substr(first.size() + 1) : std::string_view{};
-  auto device = *godwit::DeviceId::parse("dev1");
+  godwit::IdentityId identity = *godwit::IdentityId::parse("dev1");
   if (const auto name = godwit::hub::parse_user_name(first)) {
-    if (!godwit::check_device_id(name->device.str()).empty() || name->hub.empty() ||
+    if (!godwit::IdentityId::parse(name->identity.str()) || name->hub.empty() ||
         name->hub.find('/') != std::string::npos)
       std::abort();
-    if (!name->module.empty() && !godwit::check_device_id(name->module).empty()) std::abort();
     if (name->model_id.size() > 512 || name->api_version.size() > 512) std::abort();
-    device = name->device;
+    identity = name->identity;
   }
-  const auto topic = godwit::hub::read_topic(second, device);
+  const auto topic = godwit::hub::read_topic(second, identity);
   if (topic.request_id.size() > 256) std::abort();
   if (topic.request == godwit::hub::Request::twin_get &&
       second.find("$rid=" + topic.request_id) == std::string_view::npos)
     std::abort();
-  if (godwit::hub::read_filter(second, device) && topic.request == godwit::hub::Request::twin_get) std::abort();
+  if (godwit::hub::read_filter(second, identity) && topic.request == godwit::hub::Request::twin_get) std::abort();
   return 0;
 }

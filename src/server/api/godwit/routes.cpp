@@ -12,7 +12,8 @@ Result<Reply> status(const Request&, Services& services) {
   std::uint64_t devices = 0;
   std::size_t deployable = 0;
   GODWIT_TRY_VOID(services.store.read([&](store::Records& records) -> Result<void> {
-    GODWIT_TRY(devices, records.devices().count_identities());
+    GODWIT_TRY(const auto counts, records.devices().count_identities());
+    devices = counts.devices;
     GODWIT_TRY(const auto updates, records.catalog().list_deployable());
     deployable = updates.size();
     return {};

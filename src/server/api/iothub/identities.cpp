@@ -1,4 +1,4 @@
-// The registry of device identities: /devices.
+// The registry of identities: /devices and /devices/{deviceId}/modules.
 #include "server/api/iothub/shapes.hpp"
 
 #include <charconv>
@@ -23,26 +23,38 @@ constexpr std::size_t kMostListed = 1000;
   return key;
 }
 
-[[nodiscard]] Result<void> read_authentication(const json::Object& body, hub::NewIdentity& wanted) {
-  const json::Object* authentication = json::object_or_null(body, "authentication");
-  if (authentication == nullptr) return {};
-  const std::string type = json::text_or_nothing(*authentication, "type").value_or("sas");
-  if (type != "sas")
-    return fail(Code::unsupported,
-                "authentication.type '" + type.substr(0, 40) + "' is not served here; only 'sas' is");
-  const json::Object* keys = json::object_or_null(*authentication, "symmetricKey");
-  if (keys == nullptr) return {};
-  GODWIT_TRY(wanted.primary_key, read_key(*keys, "primaryKey"));
-  GODWIT_TRY(wanted.secondary_key, read_key(*keys, "secondaryKey"));
+[[nodiscard]] Result<void> read_authentication(const json::Object& authentication, hub::NewIdentity& wanted) {
+  const std::string type = json::text_or_nothing(authentication, "type").value_or("sas");
+  const auto known = parse_authentication(type);
+  if (!known)
+    return fail(Code::invalid_argument, "authentication.type '" + type.substr(0, 40) +
+                                            "' is none of 'sas', 'selfSigned' and 'certificateAuthority'");
+  wanted.authentication = *known;
+  if (const json::Object* keys = json::object_or_null(authentication, "symmetricKey");
+      keys != nullptr && *known == store::Authentication::sas) {
+    GODWIT_TRY(wanted.primary_key, read_key(*keys, "primaryKey"));
+    GODWIT_TRY(wanted.secondary_key, read_key(*keys, "secondaryKey"));
+  }
+  if (const json::Object* thumbprints = json::object_or_null(authentication, "x509Thumbprint");
+      thumbprints != nullptr && *known == store::Authentication::self_signed) {
+    wanted.primary_thumbprint = json::text_or_nothing(*thumbprints, "primaryThumbprint").value_or("");
+    wanted.secondary_thumbprint = json::text_or_nothing(*thumbprints, "secondaryThumbprint").value_or("");
+  }
   return {};
 }
 
-[[nodiscard]] Result<hub::NewIdentity> read_identity(const Request& request, const DeviceId& id) {
-  GODWIT_TRY(const json::Object body,
-             json::parse_object(request.body.empty() ? std::string_view("{}") : std::string_view(request.body)));
-  if (const auto named = json::text_or_nothing(body, "deviceId"); named && *named != id.str())
-    return fail(Code::invalid_argument,
-                "deviceId in the body is '" + named->substr(0, 128) + "' but the path says '" + id.str() + "'");
+[[nodiscard]] Result<void> check_named(const json::Object& body, const char* member, std::string_view expected) {
+  const auto named = json::text_or_nothing(body, member);
+  if (!named || *named == expected) return {};
+  return fail(Code::invalid_argument, std::string(member) + " in the body is '" + named->substr(0, 128) +
+                                          "' but the path says '" + std::string(expected) + "'");
+}
+
+/// `before`: what the identity is now, for an update; what the body leaves out of its proof stays.
+[[nodiscard]] Result<hub::NewIdentity> read_identity(const json::Object& body, const IdentityId& id,
+                                                     const store::DeviceIdentity* before) {
+  GODWIT_TRY_VOID(check_named(body, "deviceId", id.device_text()));
+  if (id.is_module()) GODWIT_TRY_VOID(check_named(body, "moduleId", id.module_text()));
   hub::NewIdentity wanted{.id = id};
   const std::string status = json::text_or_nothing(body, "status").value_or("enabled");
   if (status != "enabled" && status != "disabled")
@@ -50,11 +62,18 @@ constexpr std::size_t kMostListed = 1000;
   wanted.is_enabled = status == "enabled";
   wanted.status_reason = json::text_or_nothing(body, "statusReason").value_or("");
   if (wanted.status_reason.size() > 128) return fail(Code::invalid_argument, "statusReason has more than 128 bytes");
+  wanted.managed_by = id.is_module() ? json::text_or_nothing(body, "managedBy").value_or("") : "";
   if (const json::Object* capabilities = json::object_or_null(body, "capabilities"))
     if (const json::Value* edge = json::find(*capabilities, "iotEdge");
         edge != nullptr && edge->is_bool() && edge->get_bool())
       return fail(Code::unsupported, "capabilities.iotEdge is not served here");
-  GODWIT_TRY_VOID(read_authentication(body, wanted));
+  if (const json::Object* authentication = json::object_or_null(body, "authentication")) {
+    GODWIT_TRY_VOID(read_authentication(*authentication, wanted));
+  } else if (before != nullptr) {
+    wanted.authentication = before->authentication;
+    wanted.primary_thumbprint = before->primary_thumbprint;
+    wanted.secondary_thumbprint = before->secondary_thumbprint;
+  }
   return wanted;
 }
 
@@ -65,9 +84,12 @@ constexpr std::size_t kMostListed = 1000;
 }
 
 [[nodiscard]] Result<void> audit(store::Records& records, const Request& request, Services& services,
-                                 const char* action, const DeviceId& id) {
+                                 const char* action, const IdentityId& id) {
   return records.access().append_audit(
-      store::AuditEvent{.at = services.clock.now(), .actor = request.caller, .action = action, .subject = id.str()});
+      store::AuditEvent{.at = services.clock.now(),
+                        .actor = request.caller,
+                        .action = std::string(id.is_module() ? "module." : "device.") + action,
+                        .subject = id.str()});
 }
 
 [[nodiscard]] Result<std::size_t> read_top(const Request& request) {
@@ -83,7 +105,7 @@ constexpr std::size_t kMostListed = 1000;
 }  // namespace
 
 Result<Reply> get_identity(const Request& request, Services& services) {
-  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const IdentityId id, identity_id(request));
   Reply reply;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const Device device, find_device(records, id));
@@ -116,26 +138,42 @@ Result<Reply> list_identities(const Request& request, Services& services) {
   return reply;
 }
 
+Result<Reply> list_modules(const Request& request, Services& services) {
+  GODWIT_TRY(const IdentityId id, identity_id(request));
+  json::Array list;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY([[maybe_unused]] const Device device, find_device(records, id));
+    GODWIT_TRY(const auto modules, records.devices().list_modules(id.device(), kMostListed));
+    for (const auto& module : modules) {
+      GODWIT_TRY(const auto session, records.devices().find_session(module.id));
+      list.emplace_back(identity_json(module, session.value_or(store::DeviceSession{})));
+    }
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  return Reply::json(std::move(list));
+}
+
 /// Creates without If-Match; with it changes what is there.
 Result<Reply> put_identity(const Request& request, Services& services) {
-  GODWIT_TRY(const DeviceId id, device_id(request));
-  GODWIT_TRY(const hub::NewIdentity wanted, read_identity(request, id));
+  GODWIT_TRY(const IdentityId id, identity_id(request));
+  GODWIT_TRY(const json::Object body,
+             json::parse_object(request.body.empty() ? std::string_view("{}") : std::string_view(request.body)));
   GODWIT_TRY(const auto etag, if_match(request));
   const bool is_update = request.header("if-match").has_value();
   Reply reply;
   const auto job = [&](store::Records& records) -> Result<void> {
     if (is_update) {
       GODWIT_TRY(const Device before, find_device(records, id));
-      hub::NewIdentity changed = wanted;
-      if (changed.primary_key.empty()) changed.primary_key = before.identity.primary_key.reveal();
-      if (changed.secondary_key.empty()) changed.secondary_key = before.identity.secondary_key.reveal();
-      GODWIT_TRY(const auto identity, services.registry.update(records, changed, etag));
-      GODWIT_TRY_VOID(audit(records, request, services, "device.changed", id));
+      GODWIT_TRY(const hub::NewIdentity wanted, read_identity(body, id, &before.identity));
+      GODWIT_TRY(const auto identity, services.registry.update(records, wanted, etag));
+      GODWIT_TRY_VOID(audit(records, request, services, "changed", id));
       reply = identity_reply(identity, before.session);
       return {};
     }
+    GODWIT_TRY(const hub::NewIdentity wanted, read_identity(body, id, nullptr));
     GODWIT_TRY(const auto identity, services.registry.create(records, wanted));
-    GODWIT_TRY_VOID(audit(records, request, services, "device.created", id));
+    GODWIT_TRY_VOID(audit(records, request, services, "created", id));
     reply = identity_reply(identity, store::DeviceSession{});
     return {};
   };
@@ -144,35 +182,36 @@ Result<Reply> put_identity(const Request& request, Services& services) {
 }
 
 Result<Reply> delete_identity(const Request& request, Services& services) {
-  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const IdentityId id, identity_id(request));
   GODWIT_TRY(const auto etag, if_match(request));
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY_VOID(services.registry.remove(records, id, etag));
-    return audit(records, request, services, "device.removed", id);
+    return audit(records, request, services, "removed", id);
   };
   GODWIT_TRY_VOID(services.store.write(job));
   return Reply::no_content();
 }
 
 Result<Reply> device_statistics(const Request&, Services& services) {
-  std::uint64_t total = 0;
-  std::uint64_t enabled = 0;
+  store::IdentityCounts counts;
   const auto job = [&](store::Records& records) -> Result<void> {
-    std::string after;
-    for (;;) {
-      GODWIT_TRY(const auto identities, records.devices().list_identities(after, kMostListed));
-      for (const auto& identity : identities) enabled += identity.is_enabled ? 1U : 0U;
-      total += identities.size();
-      if (identities.size() < kMostListed) return {};
-      after = identities.back().id.str();
-    }
+    GODWIT_TRY(counts, records.devices().count_identities());
+    return {};
   };
   GODWIT_TRY_VOID(services.store.read(job));
-  json::Object body;
-  body["totalDeviceCount"] = total;
-  body["enabledDeviceCount"] = enabled;
-  body["disabledDeviceCount"] = total - enabled;
-  return Reply::json(std::move(body));
+  return Reply::json(json::Object{{"totalDeviceCount", counts.devices},
+                                  {"enabledDeviceCount", counts.enabled},
+                                  {"disabledDeviceCount", counts.devices - counts.enabled}});
+}
+
+Result<Reply> service_statistics(const Request&, Services& services) {
+  store::IdentityCounts counts;
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(counts, records.devices().count_identities());
+    return {};
+  };
+  GODWIT_TRY_VOID(services.store.read(job));
+  return Reply::json(json::Object{{"connectedDeviceCount", counts.connected}});
 }
 
 }  // namespace godwit::api::iothub

@@ -8,13 +8,13 @@ namespace {
 
 class NobodyWatches final : public hub::TwinObserver {
  public:
-  Result<void> on_device_created(store::Records&, const DeviceId&) override { return {}; }
-  Result<void> on_device_removed(store::Records&, const DeviceId&) override { return {}; }
-  Result<void> on_reported(store::Records&, const DeviceId&, const twin::Twin&, const json::Object&) override {
+  Result<void> on_created(store::Records&, const IdentityId&) override { return {}; }
+  Result<void> on_removed(store::Records&, const IdentityId&) override { return {}; }
+  Result<void> on_reported(store::Records&, const IdentityId&, const twin::Twin&, const json::Object&) override {
     return {};
   }
-  Result<void> on_tags(store::Records&, const DeviceId&, const twin::Twin&) override { return {}; }
-  Result<void> on_connected(store::Records&, const DeviceId&, const std::string&) override { return {}; }
+  Result<void> on_tags(store::Records&, const IdentityId&, const twin::Twin&) override { return {}; }
+  Result<void> on_model(store::Records&, const IdentityId&, const std::string&) override { return {}; }
 };
 
 Router hub_router() {
@@ -41,8 +41,8 @@ class IotHub : public ::testing::Test {
   std::vector<std::string> pushed_;
   hub::Registry registry_{
       clock_, observer_,
-      [this](const DeviceId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
-      [](const DeviceId&, const std::string&) {}};
+      [this](const IdentityId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
+      [](const IdentityId&, const std::string&) {}};
   TestRig rig_{hub_router(), {}, registry_};
   std::string token_ = rig_.token(Role::hub_administrator);
   TestClient client_{rig_};
@@ -170,6 +170,51 @@ TEST_F(IotHub, bad_twin_bodies_are_the_caller_s_fault_and_change_nothing) {
   }
   EXPECT_EQ(object(call("GET", "/twins/dev1")), before);
   EXPECT_EQ(call("PATCH", "/twins/nobody", R"({"tags":{}})").status, 404);
+}
+
+TEST_F(IotHub, modules_are_identities_under_their_device) {
+  EXPECT_EQ(call("PUT", "/devices/dev1/modules/m1", "{}").status, 404);
+  ASSERT_EQ(call("PUT", "/devices/dev1", "{}").status, 200);
+  const Answer created =
+      call("PUT", "/devices/dev1/modules/m1",
+           R"({"moduleId":"m1","deviceId":"dev1","managedBy":"us","authentication":{"type":"sas"}})");
+  ASSERT_EQ(created.status, 200) << created.body;
+  EXPECT_EQ(*json::text_or_nothing(object(created), "moduleId"), "m1");
+  EXPECT_EQ(*json::text_or_nothing(object(created), "deviceId"), "dev1");
+  EXPECT_EQ(*json::text_or_nothing(object(created), "managedBy"), "us");
+  EXPECT_EQ(call("PUT", "/devices/dev1/modules/m1", "{}").status, 409);
+  EXPECT_EQ(call("PUT", "/devices/dev1/modules/m2", R"({"moduleId":"other"})").status, 400);
+  EXPECT_EQ(json::parse(call("GET", "/devices/dev1/modules").body)->get_array().size(), 1U);
+  EXPECT_EQ(json::parse(call("GET", "/devices").body)->get_array().size(), 1U);
+  const Answer patched = call("PATCH", "/twins/dev1/modules/m1", R"({"properties":{"desired":{"a":1}}})");
+  ASSERT_EQ(patched.status, 200) << patched.body;
+  EXPECT_EQ(*json::text_or_nothing(object(patched), "moduleId"), "m1");
+  EXPECT_FALSE(object(call("GET", "/twins/dev1")).at("properties").at("desired").get_object().contains("a"));
+  EXPECT_EQ(*json::integer_or_nothing(object(call("GET", "/statistics/devices")), "totalDeviceCount"), 1);
+  EXPECT_EQ(*json::integer_or_nothing(object(call("GET", "/statistics/service")), "connectedDeviceCount"), 0);
+  EXPECT_EQ(call("DELETE", "/devices/dev1", {}, "If-Match: *\r\n").status, 204);
+  EXPECT_EQ(call("GET", "/twins/dev1/modules/m1").status, 404);
+}
+
+TEST_F(IotHub, an_identity_may_prove_itself_by_certificate) {
+  const std::string thumbprint(40, 'A');
+  const Answer created = call("PUT", "/devices/dev1",
+                              R"({"authentication":{"type":"selfSigned","x509Thumbprint":{"primaryThumbprint":")" +
+                                  thumbprint + R"(","secondaryThumbprint":null}}})");
+  ASSERT_EQ(created.status, 200) << created.body;
+  const json::Object authentication = object(created).at("authentication").get_object();
+  EXPECT_EQ(*json::text_or_nothing(authentication, "type"), "selfSigned");
+  EXPECT_EQ(authentication.at("x509Thumbprint").at("primaryThumbprint").get_string(), std::string(40, 'a'));
+  EXPECT_TRUE(authentication.at("symmetricKey").at("primaryKey").is_null());
+  // What an update leaves out of the proof stays.
+  const Answer disabled = call("PUT", "/devices/dev1", R"({"status":"disabled"})", "If-Match: *\r\n");
+  ASSERT_EQ(disabled.status, 200) << disabled.body;
+  EXPECT_EQ(*json::text_or_nothing(object(disabled).at("authentication").get_object(), "type"), "selfSigned");
+  EXPECT_NE(*json::text_or_nothing(object(disabled), "statusUpdatedTime"), "0001-01-01T00:00:00Z");
+  EXPECT_EQ(call("PUT", "/devices/dev2", R"({"authentication":{"type":"certificateAuthority"}})").status, 200);
+  for (const char* body : {R"({"authentication":{"type":"none"}})", R"({"authentication":{"type":"selfSigned"}})",
+                           R"({"authentication":{"type":"selfSigned","x509Thumbprint":{"primaryThumbprint":"12"}}})"})
+    EXPECT_EQ(call("PUT", "/devices/dev3", body).status, 400) << body;
 }
 
 TEST_F(IotHub, changes_leave_an_audit_trail_with_the_caller) {

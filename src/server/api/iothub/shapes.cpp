@@ -17,11 +17,21 @@ constexpr std::string_view kNever = "0001-01-01T00:00:00Z";
   return session.is_connected ? "Connected" : "Disconnected";
 }
 
-[[nodiscard]] json::Object no_thumbprints() {
-  json::Object thumbprints;
-  thumbprints["primaryThumbprint"] = nullptr;
-  thumbprints["secondaryThumbprint"] = nullptr;
-  return thumbprints;
+[[nodiscard]] json::Value text_or_null(const std::string& text) {
+  return text.empty() ? json::Value(nullptr) : json::Value(text);
+}
+
+[[nodiscard]] json::Object thumbprints_json(const store::DeviceIdentity& identity) {
+  return json::Object{{"primaryThumbprint", text_or_null(identity.primary_thumbprint)},
+                      {"secondaryThumbprint", text_or_null(identity.secondary_thumbprint)}};
+}
+
+[[nodiscard]] json::Object authentication_json(const store::DeviceIdentity& identity) {
+  const auto key = [](const Secret& secret) { return text_or_null(base64_encode(secret.reveal())); };
+  return json::Object{{"symmetricKey", json::Object{{"primaryKey", key(identity.primary_key)},
+                                                    {"secondaryKey", key(identity.secondary_key)}}},
+                      {"x509Thumbprint", thumbprints_json(identity)},
+                      {"type", authentication_name(identity.authentication)}};
 }
 
 [[nodiscard]] json::Object no_capabilities() {
@@ -53,27 +63,40 @@ Result<std::optional<std::uint64_t>> if_match(const Request& request) {
   return std::optional<std::uint64_t>(number);
 }
 
+std::string_view authentication_name(store::Authentication authentication) {
+  switch (authentication) {
+    case store::Authentication::sas: return "sas";
+    case store::Authentication::self_signed: return "selfSigned";
+    case store::Authentication::certificate_authority: return "certificateAuthority";
+  }
+  return "unknown";
+}
+
+std::optional<store::Authentication> parse_authentication(std::string_view name) {
+  for (const auto one :
+       {store::Authentication::sas, store::Authentication::self_signed, store::Authentication::certificate_authority})
+    if (name == authentication_name(one)) return one;
+  return std::nullopt;
+}
+
 json::Object identity_json(const store::DeviceIdentity& identity, const store::DeviceSession& session) {
-  json::Object keys;
-  keys["primaryKey"] = base64_encode(identity.primary_key.reveal());
-  keys["secondaryKey"] = base64_encode(identity.secondary_key.reveal());
-  json::Object authentication;
-  authentication["symmetricKey"] = std::move(keys);
-  authentication["x509Thumbprint"] = no_thumbprints();
-  authentication["type"] = "sas";
   json::Object body;
-  body["deviceId"] = identity.id.str();
+  if (identity.id.is_module()) {
+    body["moduleId"] = identity.id.module_text();
+    body["managedBy"] = text_or_null(identity.managed_by);
+  }
+  body["deviceId"] = identity.id.device_text();
   body["generationId"] = identity.generation;
   body["etag"] = etag_text(identity.etag);
   body["connectionState"] = connection_state(session);
   body["status"] = identity.is_enabled ? "enabled" : "disabled";
-  body["statusReason"] = identity.status_reason.empty() ? json::Value(nullptr) : json::Value(identity.status_reason);
-  body["connectionStateUpdatedTime"] = kNever;
-  body["statusUpdatedTime"] = kNever;
+  body["statusReason"] = text_or_null(identity.status_reason);
+  body["connectionStateUpdatedTime"] = time_or_never(session.connection_changed);
+  body["statusUpdatedTime"] = time_or_never(identity.status_updated);
   body["lastActivityTime"] = time_or_never(session.last_activity);
   body["cloudToDeviceMessageCount"] = 0;
-  body["authentication"] = std::move(authentication);
-  body["capabilities"] = no_capabilities();
+  body["authentication"] = authentication_json(identity);
+  if (!identity.id.is_module()) body["capabilities"] = no_capabilities();
   return body;
 }
 
@@ -83,28 +106,31 @@ json::Object twin_json(const store::DeviceIdentity& identity, const store::Devic
   properties["desired"] = record.twin.desired.with_metadata();
   properties["reported"] = record.twin.reported.with_metadata();
   json::Object body;
-  body["deviceId"] = identity.id.str();
+  body["deviceId"] = identity.id.device_text();
+  if (identity.id.is_module()) body["moduleId"] = identity.id.module_text();
   body["etag"] = etag_text(record.version);
   body["deviceEtag"] = etag_text(identity.etag);
   body["status"] = identity.is_enabled ? "enabled" : "disabled";
   if (!identity.status_reason.empty()) body["statusReason"] = identity.status_reason;
-  body["statusUpdateTime"] = kNever;
+  body["statusUpdateTime"] = time_or_never(identity.status_updated);
   body["connectionState"] = connection_state(session);
   body["lastActivityTime"] = time_or_never(session.last_activity);
   body["cloudToDeviceMessageCount"] = 0;
-  body["authenticationType"] = "sas";
-  body["x509Thumbprint"] = no_thumbprints();
+  body["authenticationType"] = authentication_name(identity.authentication);
+  body["x509Thumbprint"] = thumbprints_json(identity);
   body["modelId"] = session.model_id;
   body["version"] = record.version;
   body["tags"] = record.twin.tags;
   body["properties"] = std::move(properties);
-  body["capabilities"] = no_capabilities();
+  if (!identity.id.is_module()) body["capabilities"] = no_capabilities();
   return body;
 }
 
-Result<Device> find_device(store::Records& records, const DeviceId& id) {
+Result<Device> find_device(store::Records& records, const IdentityId& id) {
   GODWIT_TRY(auto identity, records.devices().find_identity(id));
-  if (!identity) return fail(Code::not_found, "there is no device '" + id.str() + "'");
+  if (!identity)
+    return fail(Code::not_found,
+                std::string(id.is_module() ? "there is no module '" : "there is no device '") + id.str() + "'");
   GODWIT_TRY(auto session, records.devices().find_session(id));
   GODWIT_TRY(auto twin, records.devices().find_twin(id));
   if (!session || !twin)
@@ -112,8 +138,12 @@ Result<Device> find_device(store::Records& records, const DeviceId& id) {
   return Device{.identity = *std::move(identity), .session = *std::move(session), .twin = *std::move(twin)};
 }
 
-Result<DeviceId> device_id(const Request& request) {
-  return DeviceId::parse(request.parameter("deviceId"), "device id");
+Result<IdentityId> identity_id(const Request& request) {
+  GODWIT_TRY(const DeviceId device, DeviceId::parse(request.parameter("deviceId"), "device id"));
+  const auto module_text = request.parameters.find("moduleId");
+  if (module_text == request.parameters.end()) return IdentityId(device);
+  GODWIT_TRY(const ModuleId module, ModuleId::parse(module_text->second, "module id"));
+  return IdentityId(device, module);
 }
 
 Result<std::string> continuation(const Request& request) {

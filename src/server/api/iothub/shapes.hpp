@@ -21,14 +21,19 @@ namespace godwit::api::iothub {
 [[nodiscard]] json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
                                      const store::TwinRecord& record);
 
-/// One device as the store has it. Errors: not_found, database_failed.
+/// "sas", "selfSigned", "certificateAuthority".
+[[nodiscard]] std::string_view authentication_name(store::Authentication authentication);
+[[nodiscard]] std::optional<store::Authentication> parse_authentication(std::string_view name);
+
+/// One device or module as the store has it. Errors: not_found, database_failed.
 struct Device {
   store::DeviceIdentity identity;
   store::DeviceSession session{};
   store::TwinRecord twin{};
 };
-[[nodiscard]] Result<Device> find_device(store::Records& records, const DeviceId& id);
-[[nodiscard]] Result<DeviceId> device_id(const Request& request);
+[[nodiscard]] Result<Device> find_device(store::Records& records, const IdentityId& id);
+/// From {deviceId} and, where the route has it, {moduleId}.
+[[nodiscard]] Result<IdentityId> identity_id(const Request& request);
 
 /// Paging of the hub: x-ms-continuation goes out as a header and comes back as one (or as a query value).
 [[nodiscard]] Result<std::string> continuation(const Request& request);
@@ -37,9 +42,11 @@ void add_continuation(Reply& reply, const std::string& last_id);
 // The handlers; iothub/routes.cpp is their table.
 [[nodiscard]] Result<Reply> get_identity(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> list_identities(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> list_modules(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> put_identity(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> delete_identity(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> device_statistics(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> service_statistics(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> get_twin(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> patch_twin(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> put_twin(const Request& request, Services& services);

@@ -45,7 +45,7 @@ constexpr std::size_t kLargestPage = 1000;
 }
 
 [[nodiscard]] Result<Reply> change_twin(const Request& request, Services& services, bool is_replace) {
-  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const IdentityId id, identity_id(request));
   GODWIT_TRY(const hub::TwinChange change, read_change(request, is_replace));
   Reply reply;
   const auto job = [&](store::Records& records) -> Result<void> {
@@ -87,7 +87,7 @@ constexpr std::size_t kLargestPage = 1000;
 }  // namespace
 
 Result<Reply> get_twin(const Request& request, Services& services) {
-  GODWIT_TRY(const DeviceId id, device_id(request));
+  GODWIT_TRY(const IdentityId id, identity_id(request));
   Reply reply;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(const Device device, find_device(records, id));

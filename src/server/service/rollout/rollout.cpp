@@ -166,7 +166,7 @@ Result<void> Rollout::do_chunk(store::Records& records) {
 }
 
 Result<void> Rollout::sync_chunk(store::Records& records, store::FleetOperation operation) {
-  // There are no module identities in this hub: a sync of modules has nothing to read.
+  // Deployments go to devices, not to modules: a sync of modules has nothing to read.
   const std::size_t chunk = operation.kind == "Modules" ? 0 : options_.limits.chunk;
   std::vector<store::DeviceIdentity> identities;
   if (chunk > 0) {
@@ -176,7 +176,7 @@ Result<void> Rollout::sync_chunk(store::Records& records, store::FleetOperation 
     GODWIT_TRY(const auto twin, records.devices().find_twin(identity.id));
     GODWIT_TRY(const auto session, records.devices().find_session(identity.id));
     const auto model_id = session && !session->model_id.empty() ? std::optional(session->model_id) : std::nullopt;
-    if (twin) GODWIT_TRY_VOID(observe(records, identity.id, twin->twin, model_id, Reading::again));
+    if (twin) GODWIT_TRY_VOID(observe(records, identity.id.device(), twin->twin, model_id, Reading::again));
   }
   const bool is_done = identities.size() < chunk || chunk == 0;
   operation.status = is_done ? store::OperationStatus::succeeded : store::OperationStatus::running;

@@ -14,7 +14,7 @@ namespace {
 [[noreturn]] void write_for_ever(const Path& file, int pipe) {
   SystemClock clock;
   NullLog log;
-  auto store = open_sqlite_store(file, clock, log);
+  auto store = open_sqlite_store(file, trust::test_sealer(), clock, log);
   if (!store) ::_exit(2);
   for (std::uint32_t key = 0;; ++key)
     (*store)->submit(
@@ -52,7 +52,7 @@ TEST(Crash, every_acknowledged_write_is_there_after_kill_9) {
     ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself with status " << status;
     ASSERT_GE(count, enough);
     acknowledged_in_all += count;
-    auto store = open_sqlite_store(file, clock, log).value();
+    auto store = open_sqlite_store(file, trust::test_sealer(), clock, log).value();
     const auto outcome = store->read([&](Records& records) -> Result<void> {
       for (std::uint32_t key = 0; key <= last; ++key) {
         GODWIT_TRY(const auto value, records.access().find_setting(std::to_string(key)));

@@ -1,3 +1,4 @@
+#include "server/store/sqlite/migrations.hpp"
 #include "server/store/testing.hpp"
 
 namespace godwit::store {
@@ -95,7 +96,7 @@ TEST(Devices, removing_an_identity_takes_twin_and_session_along) {
     EXPECT_FALSE(records.devices().remove_identity(device("d1")).value());
     EXPECT_FALSE(records.devices().find_twin(device("d1")).value());
     EXPECT_FALSE(records.devices().find_session(device("d1")).value());
-    EXPECT_EQ(records.devices().count_identities().value(), 0U);
+    EXPECT_EQ(records.devices().count_identities().value().devices, 0U);
     return records.devices().insert_identity(identity("d1"), test.clock.now());
   }));
 }
@@ -127,15 +128,124 @@ TEST(Devices, after_a_restart_nobody_is_connected) {
                                                                   .model_id = "dtmi:x;1",
                                                                   .is_connected = true,
                                                                   .last_activity = from_unix_ms(5)}));
-    GODWIT_TRY_VOID(records.devices().mark_all_disconnected("restart"));
+    GODWIT_TRY_VOID(records.devices().mark_all_disconnected("restart", from_unix_ms(9)));
     GODWIT_TRY(const auto session, records.devices().find_session(device("d1")));
     EXPECT_FALSE(session->is_connected);
     EXPECT_EQ(session->subscriptions, 3);
     EXPECT_EQ(session->model_id, "dtmi:x;1");
     EXPECT_EQ(session->last_activity, from_unix_ms(5));
     EXPECT_EQ(session->last_disconnect_reason, "restart");
+    EXPECT_EQ(session->connection_changed, from_unix_ms(9));
     return {};
   }));
+}
+
+TEST(Devices, modules_live_beside_their_device_and_go_with_it) {
+  TestStore test;
+  const IdentityId module = IdentityId::parse("d1/m1").value();
+  ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
+    GODWIT_TRY_VOID(records.devices().insert_identity(identity("d1"), test.clock.now()));
+    GODWIT_TRY_VOID(records.devices().insert_identity(identity("d10"), test.clock.now()));
+    DeviceIdentity of_module = identity("d1");
+    of_module.id = module;
+    of_module.managed_by = "us";
+    GODWIT_TRY_VOID(records.devices().insert_identity(of_module, test.clock.now()));
+    EXPECT_EQ(records.devices().list_identities("", 10)->size(), 2U);
+    EXPECT_EQ(records.devices().count_identities()->devices, 2U);
+    GODWIT_TRY(const auto modules, records.devices().list_modules(device("d1"), 10));
+    EXPECT_EQ(modules.size(), 1U);
+    EXPECT_EQ(modules.at(0).id, module);
+    EXPECT_EQ(modules.at(0).managed_by, "us");
+    EXPECT_TRUE(records.devices().find_twin(module).value());
+    EXPECT_TRUE(records.devices().remove_identity(device("d1")).value());
+    EXPECT_FALSE(records.devices().find_identity(module).value());
+    EXPECT_FALSE(records.devices().find_twin(module).value());
+    return {};
+  }));
+}
+
+TEST(Devices, a_certificate_identity_comes_back_as_it_was_saved) {
+  TestStore test;
+  DeviceIdentity wanted = identity("d1");
+  wanted.authentication = Authentication::self_signed;
+  wanted.primary_thumbprint = std::string(40, 'a');
+  wanted.secondary_thumbprint = std::string(64, 'b');
+  ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
+    GODWIT_TRY_VOID(records.devices().insert_identity(wanted, test.clock.now()));
+    wanted.is_enabled = false;
+    wanted.status_updated = from_unix_ms(77);
+    GODWIT_TRY_VOID(records.devices().update_identity(wanted));
+    GODWIT_TRY(const auto found, records.devices().find_identity(device("d1")));
+    EXPECT_EQ(found->authentication, Authentication::self_signed);
+    EXPECT_EQ(found->primary_thumbprint, wanted.primary_thumbprint);
+    EXPECT_EQ(found->secondary_thumbprint, wanted.secondary_thumbprint);
+    EXPECT_EQ(found->status_updated, from_unix_ms(77));
+    EXPECT_FALSE(found->is_enabled);
+    return {};
+  }));
+}
+
+TEST(Devices, the_two_sections_are_there_as_text_too) {
+  TestStore test;
+  TwinRecord record;
+  record.twin.desired = {.values = json::Object{{"a", 1}}, .metadata = json::Object{}, .version = 4};
+  record.twin.reported = {.values = json::Object{}, .metadata = json::Object{}, .version = 9};
+  ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
+    GODWIT_TRY_VOID(records.devices().insert_identity(identity("d1"), test.clock.now()));
+    GODWIT_TRY_VOID(records.devices().save_twin(device("d1"), record));
+    GODWIT_TRY(const auto text, records.devices().find_twin_text(device("d1")));
+    EXPECT_EQ(text->desired, R"({"a":1})");
+    EXPECT_EQ(text->desired_version, 4U);
+    EXPECT_EQ(text->reported, "{}");
+    EXPECT_EQ(text->reported_version, 9U);
+    EXPECT_FALSE(records.devices().find_twin_text(device("d2")).value());
+    return {};
+  }));
+}
+
+TEST(Devices, keys_are_not_readable_in_the_file_and_not_under_another_key) {
+  TemporaryFolder folder;
+  FakeClock clock;
+  NullLog log;
+  const Path file = folder.path() / "db.sqlite";
+  DeviceIdentity wanted = identity("d1");
+  wanted.primary_key = Secret{"a-key-that-must-not-be-readable!"};
+  {
+    auto store = open_sqlite_store(file, trust::test_sealer(), clock, log).value();
+    ASSERT_TRUE(store->write([&](Records& r) { return r.devices().insert_identity(wanted, clock.now()); }));
+  }
+  const std::string bytes = read_file(file, 64 * 1024 * 1024).value();
+  EXPECT_NE(bytes.find("d1"), std::string::npos);
+  EXPECT_EQ(bytes.find("must-not-be-readable"), std::string::npos);
+  const auto other = trust::Sealer::from_key(Secret(std::string(32, 'o'))).value();
+  const auto refused = open_sqlite_store(file, other, clock, log);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::crypto_failed);
+  EXPECT_NE(refused.error().message.find("secrets/store.key"), std::string::npos);
+  EXPECT_TRUE(open_sqlite_store(file, trust::test_sealer(), clock, log));
+}
+
+TEST(Devices, keys_that_an_older_schema_kept_plain_are_sealed_when_the_store_is_opened) {
+  TemporaryFolder folder;
+  FakeClock clock;
+  NullLog log;
+  const Path file = folder.path() / "db.sqlite";
+  {
+    auto connection = sqlite::Connection::open(file, sqlite::Connection::Mode::read_write).value();
+    ASSERT_TRUE(sqlite::migrate(*connection, sqlite::all_migrations().first(3), clock.now()));
+    ASSERT_TRUE(connection->run("INSERT INTO identities VALUES ('old', 1, '', ?, ?, 'g', 1, 0)",
+                                sqlite::BlobView{"plain-primary-key"}, sqlite::BlobView{"plain-secondary"}));
+    ASSERT_TRUE(connection->run("INSERT INTO sessions (device_id, last_activity) VALUES ('old', 0)"));
+  }
+  auto store = open_sqlite_store(file, trust::test_sealer(), clock, log).value();
+  ASSERT_TRUE(store->read([&](Records& records) -> Result<void> {
+    GODWIT_TRY(const auto found, records.devices().find_identity(device("old")));
+    EXPECT_EQ(found->primary_key.reveal(), "plain-primary-key");
+    EXPECT_EQ(found->secondary_key.reveal(), "plain-secondary");
+    return {};
+  }));
+  store.reset();
+  EXPECT_EQ(read_file(file, 64 * 1024 * 1024).value().find("plain-primary-key"), std::string::npos);
 }
 
 }  // namespace godwit::store

@@ -6,7 +6,7 @@
 namespace godwit::store::sqlite {
 
 std::span<const Migration> all_migrations() {
-  static const std::array kAll{migration_0001(), migration_0002(), migration_0003()};
+  static const std::array kAll{migration_0001(), migration_0002(), migration_0003(), migration_0004()};
   return kAll;
 }
 

@@ -41,7 +41,7 @@ TEST_F(Migrations, keep_what_a_database_of_version_1_holds) {
   connection.reset();
   FakeClock clock;
   NullLog log;
-  auto store = open_sqlite_store(file(), clock, log);
+  auto store = open_sqlite_store(file(), trust::test_sealer(), clock, log);
   ASSERT_TRUE(store) << store.error().message;
   ASSERT_TRUE((*store)->read([](Records& records) -> Result<void> {
     EXPECT_EQ(records.access().find_setting("k").value(), "v");
@@ -57,7 +57,7 @@ TEST_F(Migrations, refuse_a_database_that_is_newer_than_the_build) {
   connection.reset();
   FakeClock clock;
   NullLog log;
-  const auto store = open_sqlite_store(file(), clock, log);
+  const auto store = open_sqlite_store(file(), trust::test_sealer(), clock, log);
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, Code::unsupported);
 }
@@ -76,7 +76,7 @@ TEST_F(Migrations, a_file_that_is_no_database_is_refused_with_its_cause) {
   ASSERT_TRUE(write_file_durably(folder.path() / "text.sqlite", std::string(4096, 'x')));
   FakeClock clock;
   NullLog log;
-  const auto store = open_sqlite_store(folder.path() / "text.sqlite", clock, log);
+  const auto store = open_sqlite_store(folder.path() / "text.sqlite", trust::test_sealer(), clock, log);
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, Code::database_failed) << store.error().message;
 }

@@ -35,7 +35,7 @@ Result<void> Readers::read(const Store::Job& job) {
   GODWIT_TRY(auto connection, take());
   auto outcome = connection->run_script("BEGIN");
   if (outcome) {
-    SqliteRecords records(*connection);
+    SqliteRecords records(*connection, sealer_);
     try {
       outcome = job(records);
     } catch (const std::exception& thrown) {

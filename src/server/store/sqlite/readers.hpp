@@ -12,7 +12,7 @@ namespace godwit::store::sqlite {
 
 class Readers {
  public:
-  explicit Readers(Path file) : file_(std::move(file)) {}
+  Readers(Path file, const trust::Sealer& sealer) : file_(std::move(file)), sealer_(sealer) {}
   /// Runs `job` over one snapshot; waits while all connections are taken.
   [[nodiscard]] Result<void> read(const Store::Job& job);
 
@@ -23,6 +23,7 @@ class Readers {
   void give_back(std::unique_ptr<Connection> connection);
 
   Path file_;
+  const trust::Sealer& sealer_;
   std::mutex mutex_;
   std::condition_variable freed_;
   std::vector<std::unique_ptr<Connection>> idle_;

@@ -15,8 +15,12 @@ namespace godwit::store::sqlite {
 
 class SqliteRecords final : public Records {
  public:
-  explicit SqliteRecords(Connection& connection)
-      : devices_(connection), catalog_(connection), fleet_(connection), rollout_(connection), access_(connection) {}
+  SqliteRecords(Connection& connection, const trust::Sealer& sealer)
+      : devices_(connection, sealer),
+        catalog_(connection),
+        fleet_(connection),
+        rollout_(connection),
+        access_(connection) {}
   DeviceRecords& devices() override { return devices_; }
   CatalogRecords& catalog() override { return catalog_; }
   FleetRecords& fleet() override { return fleet_; }

@@ -1,5 +1,6 @@
 // The promises of Store, kept by the SQLite engine: order, rollback, group commit, snapshots, a full disk.
 #include "server/store/sqlite/sqlite_store.hpp"
+#include "core/trust/test_sealer.hpp"
 
 #include <sys/mount.h>
 #include <unistd.h>
@@ -54,17 +55,17 @@ TEST(SqliteStore, a_write_is_seen_by_a_read_and_by_the_next_opening) {
   SystemClock clock;
   NullLog log;
   {
-    auto store = open_sqlite_store(folder.path() / "a" / "db.sqlite", clock, log).value();
+    auto store = open_sqlite_store(folder.path() / "a" / "db.sqlite", trust::test_sealer(), clock, log).value();
     ASSERT_TRUE(store->write([](Records& records) { return set(records, "k", "v"); }));
     EXPECT_EQ(get(*store, "k"), "v");
   }
-  auto store = open_sqlite_store(folder.path() / "a" / "db.sqlite", clock, log).value();
+  auto store = open_sqlite_store(folder.path() / "a" / "db.sqlite", trust::test_sealer(), clock, log).value();
   EXPECT_EQ(get(*store, "k"), "v");
 }
 
 TEST(SqliteStore, a_second_process_is_refused) {
   TestStore test;
-  const auto second = open_sqlite_store(test.folder.path() / "test.sqlite", test.clock, test.log);
+  const auto second = open_sqlite_store(test.folder.path() / "test.sqlite", trust::test_sealer(), test.clock, test.log);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::conflict);
 }
@@ -205,7 +206,7 @@ TEST(SqliteStore, a_full_disk_fails_the_write_with_its_cause_and_later_writes_wo
   {
     SystemClock clock;
     NullLog log;
-    auto store = open_sqlite_store(folder.path() / "db.sqlite", clock, log).value();
+    auto store = open_sqlite_store(folder.path() / "db.sqlite", trust::test_sealer(), clock, log).value();
     ASSERT_TRUE(store->write([](Records& records) { return set(records, "kept", "yes"); }));
     const std::string large(8 * 1024 * 1024, 'x');
     Gate gate(*store);

@@ -6,12 +6,13 @@
 
 namespace godwit::store::sqlite {
 
-Writer::Writer(std::unique_ptr<Connection> connection, Clock& clock, Log& log, BatchLimits limits)
+Writer::Writer(std::unique_ptr<Connection> connection, const trust::Sealer& sealer, Clock& clock, Log& log,
+               BatchLimits limits)
     : connection_(std::move(connection)),
       clock_(clock),
       log_(log),
       limits_(limits),
-      records_(*connection_),
+      records_(*connection_, sealer),
       thread_([this] { run(); }) {}
 
 Writer::~Writer() {

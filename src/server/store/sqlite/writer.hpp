@@ -23,7 +23,8 @@ struct BatchLimits {
 
 class Writer {
  public:
-  Writer(std::unique_ptr<Connection> connection, Clock& clock, Log& log, BatchLimits limits);
+  Writer(std::unique_ptr<Connection> connection, const trust::Sealer& sealer, Clock& clock, Log& log,
+         BatchLimits limits);
   /// Runs what is queued, then ends the thread.
   ~Writer();
   void submit(Store::Job job, Store::Done done);
