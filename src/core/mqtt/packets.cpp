@@ -41,17 +41,21 @@ void put_text(std::string& out, std::string_view text) {
   out += text;
 }
 
-std::string frame(Type type, std::uint8_t flags, std::string_view body) {
-  GODWIT_CHECK(body.size() <= kLargestRemainingLength);
-  std::string out;
-  out.reserve(body.size() + 5);
+void put_header(std::string& out, Type type, std::uint8_t flags, std::size_t body_size) {
+  GODWIT_CHECK(body_size <= kLargestRemainingLength);
+  out.reserve(out.size() + body_size + 5);
   out += static_cast<char>((static_cast<unsigned>(type) << 4) | flags);
-  std::size_t rest = body.size();
+  std::size_t rest = body_size;
   do {  // section 2.2.3: seven bits per byte, least significant first
     const std::size_t low = rest & 0x7F;
     rest >>= 7;
     out += static_cast<char>(rest > 0 ? (low | 0x80) : low);
   } while (rest > 0);
+}
+
+std::string frame(Type type, std::uint8_t flags, std::string_view body) {
+  std::string out;
+  put_header(out, type, flags, body.size());
   out += body;
   return out;
 }
@@ -337,6 +341,12 @@ Result<std::optional<FixedHeader>> read_fixed_header(std::string_view bytes) {
 }
 
 }  // namespace
+
+void append_publish(std::string& out, std::string_view topic, std::string_view payload) {
+  put_header(out, Type::publish, 0, 2 + topic.size() + payload.size());
+  put_text(out, topic);
+  out += payload;
+}
 
 std::string encode(const Packet& packet) { return std::visit(Encoder{}, packet); }
 

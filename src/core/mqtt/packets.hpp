@@ -80,6 +80,8 @@ using Packet = std::variant<Connect, ConnectAck, Publish, PublishAck, Subscribe,
                             UnsubscribeAck, PingRequest, PingResponse, Disconnect>;
 
 [[nodiscard]] std::string encode(const Packet& packet);
+/// Appends a PUBLISH at QoS 0 (section 3.3) to `out`.
+void append_publish(std::string& out, std::string_view topic, std::string_view payload);
 
 struct Decoded {
   Packet packet;

@@ -213,5 +213,14 @@ TEST(Packets, filters_match_as_section_4_7_says) {
   for (const auto& c : cases) EXPECT_EQ(topic_matches(c.filter, c.topic), c.matches) << c.filter << " " << c.topic;
 }
 
+TEST(MqttEncode, an_appended_publish_is_the_encoded_one) {
+  for (const std::size_t size : {0U, 1U, 100U, 127U, 128U, 20'000U, 300'000U}) {
+    const Publish packet{.topic = "$iothub/twin/res/200/?$rid=1", .payload = std::string(size, 'p')};
+    std::string out = "before";
+    append_publish(out, packet.topic, packet.payload);
+    EXPECT_EQ(out, "before" + encode(packet)) << size;
+  }
+}
+
 }  // namespace
 }  // namespace godwit::mqtt

@@ -5,11 +5,14 @@ namespace godwit::hub {
 Admission::Verdict Admission::enter(const std::string& address, Duration now) {
   if (connections_ >= limits_.connections) return Verdict::too_many;
   const auto known = addresses_.find(address);
-  if (known != addresses_.end()) {
-    if (now < known->second.shut_until) return Verdict::shut_out;
-    if (known->second.connections >= limits_.connections_per_address) return Verdict::too_many_of_address;
-  }
-  ++addresses_[address].connections;
+  if (known == addresses_.end() && addresses_.size() >= limits_.connections + limits_.tracked_addresses)
+    return Verdict::too_many;
+  Address& entry = known == addresses_.end() ? addresses_[address] : known->second;
+  if (now < entry.shut_until) return Verdict::shut_out;
+  if (entry.connections >= limits_.connections_per_address) return Verdict::too_many_of_address;
+  if (!entry.connects.take(now, limits_.connects_per_address, limits_.connects_burst_of_address))
+    return Verdict::too_fast;
+  ++entry.connections;
   ++connections_;
   return Verdict::welcome;
 }
@@ -19,8 +22,7 @@ void Admission::leave(const std::string& address) {
   if (known == addresses_.end() || known->second.connections == 0) return;
   --known->second.connections;
   --connections_;
-  if (known->second.connections == 0 && known->second.window_end == Duration{})
-    addresses_.erase(known);  // without a past; the sweep takes the others
+  // The sweep forgets addresses without connections once nothing of their past matters.
 }
 
 bool Admission::note_bad_credentials(const std::string& address, Duration now) {
@@ -42,9 +44,12 @@ bool Admission::note_bad_credentials(const std::string& address, Duration now) {
 }
 
 void Admission::sweep(Duration now) {
-  std::erase_if(addresses_, [now](const auto& item) {
-    return item.second.connections == 0 && now >= item.second.window_end && now >= item.second.shut_until;
-  });
+  std::erase_if(addresses_, [&](const auto& item) { return is_forgettable(item.second, now); });
+}
+
+bool Admission::is_forgettable(const Address& address, Duration now) const {
+  return address.connections == 0 && now >= address.window_end && now >= address.shut_until &&
+         address.connects.is_full(now, limits_.connects_per_address, limits_.connects_burst_of_address);
 }
 
 }  // namespace godwit::hub

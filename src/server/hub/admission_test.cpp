@@ -73,5 +73,36 @@ TEST(Admission, a_window_counter_starts_anew_after_its_window) {
   EXPECT_TRUE(counter.take(Duration{100}, 2, Duration{100}));
 }
 
+TEST(Admission, an_address_may_connect_in_bursts_but_not_for_ever) {
+  Limits limits = small();
+  limits.connections = limits.connections_per_address = 1000;
+  limits.connects_per_address = 10;
+  limits.connects_burst_of_address = 5;
+  Admission admission{limits};
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(admission.enter("a", Duration{0}), Verdict::welcome) << i;
+    admission.leave("a");
+  }
+  EXPECT_EQ(admission.enter("a", Duration{0}), Verdict::too_fast);
+  EXPECT_EQ(admission.enter("b", Duration{0}), Verdict::welcome);
+  EXPECT_EQ(admission.enter("a", Duration{99}), Verdict::too_fast);
+  EXPECT_EQ(admission.enter("a", Duration{200}), Verdict::welcome);
+  admission.sweep(Duration{300});  // its past still matters
+  EXPECT_EQ(admission.enter("a", Duration{300}), Verdict::welcome);
+  EXPECT_EQ(admission.enter("a", Duration{300}), Verdict::welcome);
+  EXPECT_EQ(admission.enter("a", Duration{300}), Verdict::too_fast);
+}
+
+TEST(TokenBucketTest, fills_up_to_its_burst_and_no_further) {
+  TokenBucket bucket;
+  EXPECT_TRUE(bucket.is_full(Duration{0}, 10, 3));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(bucket.take(Duration{0}, 10, 3));
+  EXPECT_FALSE(bucket.take(Duration{50}, 10, 3));
+  EXPECT_FALSE(bucket.is_full(Duration{200}, 10, 3));
+  EXPECT_TRUE(bucket.is_full(Duration{60'000}, 10, 3));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(bucket.take(Duration{60'000}, 10, 3));
+  EXPECT_FALSE(bucket.take(Duration{60'000}, 10, 3));
+}
+
 }  // namespace
 }  // namespace godwit::hub

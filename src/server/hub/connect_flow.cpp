@@ -1,6 +1,7 @@
-// From CONNECT to CONNACK: check what needs no key on the loop, look the identity up and try the key on the pool, then
-// one transaction that restores the session and tells the observer. CONNACK is sent when that is durable, so what the
-// device may rely on (its subscriptions) is known before it is told.
+// From CONNECT to CONNACK: check what needs no key on the loop; look the identity up, try its key and read its session
+// from one snapshot on the pool; write only what must outlive the connection and is new (a model, a session that ends).
+// What the device may rely on (its subscriptions) is durable before CONNACK. What happens to the identity or the twin
+// between the snapshot and CONNACK is noticed by the entry: drops make the attempt void, pushes are made good.
 #include <algorithm>
 #include <utility>
 
@@ -28,6 +29,9 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
   session.set_phase(Phase::authenticating);
   session.begin_work();
   ++connects_in_flight_;
+  Entry& entry = entries_[attempt->claim.name.identity.str()];
+  ++entry.connecting;
+  attempt->drops = entry.drops;
   read([this, attempt](store::Records& records) { return attempt->verdict = look_up(records, *attempt); },
        [this, attempt](const Result<void>& outcome) {
          attempt->verdict = outcome;
@@ -36,40 +40,44 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
 }
 
 Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) const {
-  GODWIT_TRY(const auto identity, records.devices().find_identity(attempt.claim.name.identity));
+  const IdentityId& id = attempt.claim.name.identity;
+  GODWIT_TRY(const auto identity, records.devices().find_identity(id));
   if (!identity) return fail(Code::unauthorized, "the device is not registered");
   if (std::string reason = check_key(attempt.claim, *identity); !reason.empty())
     return fail(Code::unauthorized, std::move(reason));
   attempt.identity_etag = identity->etag;
+  GODWIT_TRY(auto stored, records.devices().find_session(id));
+  if (!stored) return fail(Code::internal, "the device has no session record");
+  attempt.stored = *std::move(stored);
+  attempt.must_store =
+      attempt.stored.model_id != attempt.claim.name.model_id || (attempt.is_clean && attempt.stored.subscriptions != 0);
+  if (attempt.is_clean || !has(attempt.stored.subscriptions, Subscription::twin_desired)) return {};
+  GODWIT_TRY(const auto twin, records.devices().find_twin_text(id));
+  if (!twin) return {};
+  attempt.desired_version = twin->desired_version;
+  attempt.desired = with_version(twin->desired, twin->desired_version);
   return {};
 }
 
 void HubCore::looked_up(const std::shared_ptr<Attempt>& attempt) {
   Session& session = *attempt->session;
-  const std::string& device = attempt->claim.name.identity.str();
-  const auto give_up = [&](mqtt::ConnectReturn code, const std::string& reason) {
-    --connects_in_flight_;
-    refuse(session, code, reason);
-    session.end_work();
-  };
   if (!attempt->verdict) {
     const bool is_theirs = attempt->verdict.error().code == Code::unauthorized;
     if (is_theirs && admission_.note_bad_credentials(session.peer(), monotonic()))
       log_.warning("hub.address_shut_out", {{"peer", session.peer()},
                                             {"seconds", options_.limits.bad_credentials_pause.count() / 1000},
                                             {"reason", "too many bad credentials"}});
-    return give_up(is_theirs ? mqtt::ConnectReturn::not_authorized : mqtt::ConnectReturn::unavailable,
-                   attempt->verdict.error().message);
+    return let_in(attempt, attempt->verdict);
   }
   if (session.phase() != Phase::authenticating || is_stopping_)
-    return give_up(mqtt::ConnectReturn::unavailable, "the connection ended before it was let in");
-  Entry& entry = entries_[device];
+    return let_in(attempt, fail(Code::unavailable, "the connection ended before it was let in"));
+  Entry& entry = entries_[attempt->claim.name.identity.str()];
   if (entry.live &&
       !entry.takeovers.take(monotonic(), options_.limits.takeovers_per_device, options_.limits.takeover_window))
-    return give_up(mqtt::ConnectReturn::unavailable, "two clients with one identity evict each other");
-  ++entry.connecting;
+    return let_in(attempt, fail(Code::unavailable, "two clients with one identity evict each other"));
+  if (!attempt->must_store) return let_in(attempt, {});
   submit([this, attempt](store::Records& records) { return store_connect(records, *attempt); },
-         [this, attempt](const Result<void>& outcome) { stored_connect(attempt, outcome); });
+         [this, attempt](const Result<void>& outcome) { let_in(attempt, outcome); });
 }
 
 Result<void> HubCore::store_connect(store::Records& records, Attempt& attempt) const {
@@ -79,53 +87,41 @@ Result<void> HubCore::store_connect(store::Records& records, Attempt& attempt) c
   if (!identity || !identity->is_enabled || identity->etag != attempt.identity_etag)
     return fail(Code::unauthorized, "the identity was changed while the device connected");
   GODWIT_TRY(auto stored, records.devices().find_session(id));
-  attempt.stored = stored ? *std::move(stored) : store::DeviceSession{};
+  if (!stored) return fail(Code::internal, "the device has no session record");
+  const bool is_new_model = stored->model_id != attempt.claim.name.model_id;
   if (attempt.is_clean) {
-    attempt.stored.subscriptions = 0;
-    attempt.stored.granted_qos = 0;
+    stored->subscriptions = 0;
+    stored->granted_qos = 0;
   }
-  attempt.stored.model_id = attempt.claim.name.model_id;
-  attempt.stored.is_connected = true;
-  attempt.stored.connection_changed = clock_.now();
-  attempt.stored.last_activity = clock_.now();
-  GODWIT_TRY_VOID(records.devices().save_session(id, attempt.stored));
-  GODWIT_TRY_VOID(observer_.on_model(records, id, attempt.stored.model_id));
-  if (has(attempt.stored.subscriptions, Subscription::twin_desired)) {
-    GODWIT_TRY(const auto twin, records.devices().find_twin(id));
-    if (twin) {
-      attempt.desired_version = twin->twin.desired.version;
-      attempt.desired = json::print(twin->twin.desired.with_version());
-    }
-  }
-  return {};
+  stored->model_id = attempt.claim.name.model_id;
+  GODWIT_TRY_VOID(records.devices().save_session(id, *stored));
+  attempt.stored = *std::move(stored);
+  return is_new_model ? observer_.on_model(records, id, attempt.stored.model_id) : Result<void>{};
 }
 
-void HubCore::stored_connect(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome) {
+/// The end of an attempt, good or bad.
+void HubCore::let_in(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome) {
   Session& session = *attempt->session;
   const std::string& device = attempt->claim.name.identity.str();
   Entry& entry = entries_[device];
   --entry.connecting;
   --connects_in_flight_;
-  if (!outcome) {
-    const bool is_theirs = outcome.error().code == Code::unauthorized;
-    refuse(session, is_theirs ? mqtt::ConnectReturn::not_authorized : mqtt::ConnectReturn::unavailable,
+  if (!outcome)
+    refuse(session,
+           outcome.error().code == Code::unauthorized ? mqtt::ConnectReturn::not_authorized
+                                                      : mqtt::ConnectReturn::unavailable,
            outcome.error().message);
-  } else if (session.phase() != Phase::authenticating) {
-    // Written down as connected, but gone: whoever is left settles it.
-    if (!entry.live) {
-      entry.owed_reason = "the connection ended before it was let in";
-      entry.last_activity = attempt->stored.last_activity;
-    }
-  } else {
+  else if (entry.drops != attempt->drops)
+    refuse(session, mqtt::ConnectReturn::not_authorized, "the identity was changed while the device connected");
+  else if (session.phase() == Phase::authenticating)
     welcome(*attempt, entry);
-  }
-  settle(device);
+  if (entry.connecting == 0) entry.pushed = 0;
+  tidy_entry(device);
   session.end_work();
 }
 
 void HubCore::welcome(Attempt& attempt, Entry& entry) {
   const std::shared_ptr<Session> older = std::exchange(entry.live, attempt.session);
-  entry.owed_reason.reset();
   ++counts_.connects;
   ++counts_.devices;
   if (older) {
@@ -158,9 +154,14 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
                                {"clean", attempt.is_clean},
                                {"model_id", device.model_id},
                                {"client", attempt.claim.name.client_type}});
+  note_connection(attempt.claim.name.identity,
+                  {.is_connected = true, .at = clock_.now(), .last_activity = clock_.now(), .reason = {}});
   // A client with restored subscriptions does not ask for its twin again: what changed while it was away comes by
-  // itself.
-  if (attempt.desired_version > device.desired_seen) send_desired(session, attempt.desired, attempt.desired_version);
+  // itself. A push that came after the snapshot was missed, and it may be a patch onto another one that was missed.
+  if (entry.pushed > attempt.desired_version)
+    send_whole_desired(session);
+  else if (attempt.desired_version > device.desired_seen)
+    send_desired(session, attempt.desired, attempt.desired_version);
 }
 
 void HubCore::refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason) {

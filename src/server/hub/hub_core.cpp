@@ -1,5 +1,6 @@
 #include "server/hub/hub_core.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace godwit::hub {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr std::string_view kStopped = "the hub was stopped";
 constexpr std::size_t kActivityBatch = 200;
+constexpr std::size_t kNewsBatch = 200;
 
 }  // namespace
 
@@ -18,15 +20,18 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
       tls_(tls),
       clock_(clock),
       log_(log),
-      registry_(
-          clock, observer,
-          [this](const IdentityId& id, std::string payload, std::uint64_t version) {
-            push_desired(id, std::move(payload), version);
-          },
-          [this](const IdentityId& id, std::string reason) { drop(id, std::move(reason)); }, options_.twin_limits),
+      registry_(clock, observer,
+                {.push = [this](const IdentityId& id, std::string payload,
+                                std::uint64_t version) { push_desired(id, std::move(payload), version); },
+                 .drop = [this](const IdentityId& id, std::string reason) { drop(id, std::move(reason)); },
+                 .changed = [this](const IdentityId& id) { twins_.forget(id.str()); }},
+                options_.twin_limits),
       acceptor_(loop_.context(), log, [this](net::Tcp::socket socket) { accepted(std::move(socket)); }),
       sweep_timer_(loop_.context()),
-      admission_(options_.limits) {}
+      news_timer_(loop_.context()),
+      twins_(options_.limits.twin_cache_bytes),
+      admission_(options_.limits),
+      brake_timer_(loop_.context()) {}
 
 HubCore::~HubCore() { stop(); }
 
@@ -56,7 +61,10 @@ void HubCore::stop() {
   loop_.run_and_wait([this] {
     acceptor_.close();
     sweep_timer_.cancel();
+    news_timer_.cancel();
+    brake_timer_.cancel();
     save_activity();
+    save_news();
     is_stopping_ = true;
     end_all(std::string(kStopped));
   });
@@ -115,10 +123,34 @@ void HubCore::accepted(net::Tcp::socket socket) {
   }
   ++counts_.connections;
   sessions_.emplace(session.get(), session);
+  ++handshakes_;
+  const bool is_too_fast =
+      !accepts_.take(monotonic(), options_.limits.connects_per_second, options_.limits.connects_per_second);
+  if (is_too_fast || handshakes_ >= options_.limits.handshakes_in_flight) brake();
   session->start();
 }
 
+void HubCore::brake() {
+  constexpr std::chrono::milliseconds kLook{20};
+  if (std::exchange(is_braking_, true)) return;
+  acceptor_.hold();
+  brake_timer_.expires_after(kLook);
+  brake_timer_.async_wait([this](const net::ErrorCode& ec) {
+    if (ec || is_stopping_) return;
+    is_braking_ = false;
+    const bool may_go_on =
+        handshakes_ < options_.limits.handshakes_in_flight &&
+        accepts_.take(monotonic(), options_.limits.connects_per_second, options_.limits.connects_per_second);
+    may_go_on ? acceptor_.release() : brake();
+  });
+}
+
+void HubCore::note_handshake_over(Session& session) {
+  if (std::exchange(session.is_shaking_hands, false)) --handshakes_;
+}
+
 void HubCore::on_handshake(Session& session, const Result<void>& outcome) {
+  note_handshake_over(session);
   if (!outcome) session.end("the TLS handshake failed: " + outcome.error().message);
 }
 
@@ -143,6 +175,7 @@ void HubCore::on_packet(Session& session, mqtt::Packet packet) {
 }
 
 void HubCore::on_end(Session& session, const std::string& reason) {
+  note_handshake_over(session);
   --counts_.connections;
   admission_.leave(session.peer());
   const std::string device = session.device.id ? session.device.id->str() : std::string{};
@@ -151,38 +184,51 @@ void HubCore::on_end(Session& session, const std::string& reason) {
   const auto found = session.device.id ? entries_.find(device) : entries_.end();
   if (found != entries_.end() && found->second.live.get() == &session) {
     found->second.live.reset();
-    found->second.owed_reason = reason;
-    found->second.last_activity = session.device.last_activity;
     --counts_.devices;
     ++counts_.disconnects;
-    settle(device);
+    note_connection(
+        *session.device.id,
+        {.is_connected = false, .at = clock_.now(), .last_activity = session.device.last_activity, .reason = reason});
+    tidy_entry(device);
   }
   sessions_.erase(&session);
 }
 
-/// Writes the end of a connection down once it is clear that no younger connection of the device is on its way.
-void HubCore::settle(const std::string& device) {
+void HubCore::tidy_entry(const std::string& device) {
   const auto found = entries_.find(device);
-  if (found == entries_.end() || found->second.live || found->second.connecting > 0) return;
-  if (found->second.owed_reason) {
-    if (const auto id = IdentityId::parse(device))
-      record_disconnect(*id, *found->second.owed_reason, found->second.last_activity);
-  }
-  entries_.erase(found);
+  if (found != entries_.end() && !found->second.live && found->second.connecting == 0) entries_.erase(found);
 }
 
-void HubCore::record_disconnect(const IdentityId& id, const std::string& reason, WallTime last_activity) {
+void HubCore::note_connection(const IdentityId& id, store::ConnectionNews news) {
   if (is_stopping_) return;  // stop() writes one line for all
-  submit(
-      [id, reason, last_activity, at = clock_.now()](store::Records& records) -> Result<void> {
-        return records.devices().save_connection(
-            id, {.is_connected = false, .at = at, .last_activity = last_activity, .reason = reason});
-      },
-      [this, id](const Result<void>& outcome) {
-        if (!outcome)
-          log_.warning("hub.store_failed",
-                       {{"what", "record a disconnect"}, {"device", id.str()}, {"error", outcome.error().message}});
-      });
+  const bool is_first = news_.empty();
+  news_.insert_or_assign(id, std::move(news));
+  if (!is_first) return;
+  news_timer_.expires_after(options_.limits.connection_news_delay);
+  news_timer_.async_wait([this](const net::ErrorCode& ec) {
+    if (!ec) save_news();
+  });
+}
+
+void HubCore::save_news() {
+  using Batch = std::vector<std::pair<IdentityId, store::ConnectionNews>>;
+  std::vector<Batch> batches;
+  for (auto& one : news_) {
+    if (batches.empty() || batches.back().size() >= kNewsBatch) batches.emplace_back();
+    batches.back().emplace_back(one.first, std::move(one.second));
+  }
+  news_.clear();
+  for (Batch& batch : batches) {
+    submit(
+        [batch = std::move(batch)](store::Records& records) -> Result<void> {
+          for (const auto& [id, news] : batch) GODWIT_TRY_VOID(records.devices().save_connection(id, news));
+          return {};
+        },
+        [this](const Result<void>& outcome) {
+          if (!outcome)
+            log_.warning("hub.store_failed", {{"what", "save connections"}, {"error", outcome.error().message}});
+        });
+  }
 }
 
 // ---- times -------------------------------------------------------------------------------------------------------
@@ -243,16 +289,21 @@ void HubCore::save_activity() {
 void HubCore::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {
   loop_.post([this, id, payload = std::move(payload), version] {
     const auto found = entries_.find(id.str());
-    if (found != entries_.end() && found->second.live) send_desired(*found->second.live, payload, version);
+    if (found == entries_.end()) return;
+    Entry& entry = found->second;
+    if (entry.connecting > 0) entry.pushed = std::max(entry.pushed, version);
+    if (entry.live) send_desired(*entry.live, payload, version);
   });
 }
 
 void HubCore::drop(const IdentityId& id, std::string reason) {
   loop_.post([this, id, reason = std::move(reason)] {
     const auto found = entries_.find(id.str());
-    if (found == entries_.end() || !found->second.live) return;
-    log_.info("hub.dropped", {{"device", id.str()}, {"reason", reason}});
+    if (found == entries_.end()) return;
+    ++found->second.drops;
     const auto live = found->second.live;
+    if (!live) return;
+    log_.info("hub.dropped", {{"device", id.str()}, {"reason", reason}});
     live->end(reason);
   });
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
@@ -16,6 +17,7 @@
 #include "server/hub/hub.hpp"
 #include "server/hub/session.hpp"
 #include "server/hub/topics.hpp"
+#include "server/hub/twin_cache.hpp"
 #include "server/net/acceptor.hpp"
 #include "server/net/loop.hpp"
 
@@ -44,20 +46,21 @@ class HubCore final : public SessionOwner {
     bool is_clean = false;
     bool has_will = false;
     std::uint16_t keep_alive_seconds = 0;
+    std::uint64_t drops = 0;  // of its entry, when it began
     // Found by the lookup.
     Result<void> verdict{};  // unauthorized: the device's fault; else ours
     std::uint64_t identity_etag = 0;
-    // Found by the transaction.
     store::DeviceSession stored{};
-    std::string desired{};  // the whole section, when the device is to be told at once
+    bool must_store = false;  // something of the session changes that must outlive it
+    std::string desired{};    // the whole section, when the device is to be told at once
     std::uint64_t desired_version = 0;
   };
   /// What is known of a device while anything of it is alive here.
   struct Entry {
     std::shared_ptr<Session> live{};
-    int connecting = 0;                        // attempts between lookup and CONNACK
-    std::optional<std::string> owed_reason{};  // the live one ended while another was connecting
-    WallTime last_activity{};
+    int connecting = 0;        // attempts between CONNECT and CONNACK
+    std::uint64_t drops = 0;   // drop() calls: an attempt that began before one is void
+    std::uint64_t pushed = 0;  // highest desired version pushed while one was connecting
     WindowCounter takeovers{};
   };
 
@@ -68,11 +71,18 @@ class HubCore final : public SessionOwner {
   std::span<char> scratch() override { return scratch_; }
   Duration monotonic() const override { return clock_.monotonic(); }
   void accepted(net::Tcp::socket socket);
+  /// Newcomers wait while too many handshakes run or too many came this second: a fleet that comes back all at once is
+  /// let in at the pace of this machine.
+  void brake();
+  void note_handshake_over(Session& session);
   void sweep();
   void schedule_sweep();
   void save_activity();
-  void settle(const std::string& device);
-  void record_disconnect(const IdentityId& id, const std::string& reason, WallTime last_activity);
+  /// Lets go of an entry that nobody needs any more.
+  void tidy_entry(const std::string& device);
+  /// Written down a little later, many at once: who is connected is true in memory, and after a crash nobody is.
+  void note_connection(const IdentityId& id, store::ConnectionNews news);
+  void save_news();
   void end_all(const std::string& reason);
   /// Runs `job` on the writer, then `then` on the loop.
   void submit(store::Store::Job job, Then then);
@@ -86,7 +96,7 @@ class HubCore final : public SessionOwner {
   [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt) const;        // pool
   [[nodiscard]] Result<void> store_connect(store::Records& records, Attempt& attempt) const;  // writer
   void looked_up(const std::shared_ptr<Attempt>& attempt);
-  void stored_connect(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome);
+  void let_in(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome);
   void welcome(Attempt& attempt, Entry& entry);
 
   // message_flow.cpp
@@ -96,8 +106,10 @@ class HubCore final : public SessionOwner {
   void change_subscriptions(Session& session, mqtt::Packet answer, bool is_stored, bool wants_desired);
   void get_twin(Session& session, const DeviceTopic& topic);
   void patch_reported(Session& session, const DeviceTopic& topic, std::string_view payload);
-  void respond(Session& session, const mqtt::Publish& publish);
+  void answer_twin(Session& session, const std::string& request_id, const TwinAnswer& answer);
+  void respond(Session& session, const std::string& topic, std::string_view payload);
   void respond_error(Session& session, const std::string& request_id, const Error& error);
+  void send_whole_desired(Session& session);
   void send_desired(Session& session, const std::string& payload, std::uint64_t version);
 
   struct Counts {
@@ -118,11 +130,18 @@ class HubCore final : public SessionOwner {
   net::Loop loop_{"hub"};
   net::Acceptor acceptor_;
   net::asio::steady_timer sweep_timer_;
+  net::asio::steady_timer news_timer_;
+  std::map<IdentityId, store::ConnectionNews> news_;
+  TwinCache twins_;
   net::asio::thread_pool lookups_{2};
   std::array<char, 16 * 1024> scratch_{};
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   std::unordered_map<std::string, Entry> entries_;
   Admission admission_;
+  TokenBucket accepts_;
+  std::size_t handshakes_ = 0;
+  bool is_braking_ = false;
+  net::asio::steady_timer brake_timer_;
   std::size_t connects_in_flight_ = 0;
   Duration next_activity_save_{};
   std::uint64_t turned_away_logged_ = 0;

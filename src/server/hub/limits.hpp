@@ -15,6 +15,8 @@ struct Limits {
   std::size_t outgoing_bytes = 1024 * 1024;          // unsent bytes at which a slow reader is dropped
   std::size_t outgoing_high_water = 64 * 1024;       // unsent bytes at which no more requests are read
 
+  std::size_t twin_cache_bytes = 8 * 1024 * 1024;  // twins kept ready for devices that ask often
+
   // Times.
   Duration handshake_time{10'000};           // from accept to the end of the TLS handshake
   Duration connect_time{10'000};             // from there to a whole CONNECT
@@ -24,11 +26,16 @@ struct Limits {
   Duration largest_keep_alive{1'767'000};    // silence allowed at most, also when keep-alive is 0 or larger
   Duration clock_slack{300'000};             // how late an expired token is still taken: device clocks are off
   Duration activity_save_interval{300'000};  // how often the last activity of live devices is written down
+  Duration connection_news_delay{200};       // how long beginnings and ends of connections are gathered for one write
   Duration sweep_interval{1'000};            // how often times are looked at
 
   // Counts.
   std::size_t connections = 100'000;
   std::size_t connections_per_address = 20'000;  // whole sites stand behind one address
+  std::size_t handshakes_in_flight = 256;        // TLS handshakes at a time; then newcomers wait in the kernel's queue
+  std::size_t connects_per_second = 5'000;       // overall, after a burst of one second's worth; more wait as well
+  std::size_t connects_per_address = 500;        // a second, from one address; more are closed before TLS
+  std::size_t connects_burst_of_address = 4'000;
   std::size_t connects_in_flight = 4'000;        // authentications at a time; more are answered "unavailable"
   std::size_t in_flight_per_device = 16;         // unanswered requests of one device; then its socket is left unread
   std::size_t bad_credentials_per_address = 50;  // within bad_credentials_window; then the address is shut out

@@ -103,9 +103,9 @@ void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool i
       GODWIT_TRY_VOID(records.devices().save_session(id, *stored));
     }
     if (!wants_desired) return {};
-    GODWIT_TRY(const auto twin, records.devices().find_twin(id));
+    GODWIT_TRY(const auto twin, records.devices().find_twin_text(id));
     if (!twin) return fail(Code::not_found, "the device was removed");
-    *desired = {.payload = json::print(twin->twin.desired.with_version()), .version = twin->twin.desired.version};
+    *desired = {.payload = with_version(twin->desired, twin->desired_version), .version = twin->desired_version};
     return {};
   };
   auto then = [this, self = session.shared_from_this(), desired,
@@ -126,11 +126,31 @@ void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool i
   is_stored ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
 }
 
+/// The desired section as it is now, if the device has not seen its version here.
+void HubCore::send_whole_desired(Session& session) {
+  if (!has(session.device.subscriptions, Subscription::twin_desired)) return;
+  const auto twin = std::make_shared<store::TwinText>();
+  session.begin_work();
+  read(
+      [id = *session.device.id, twin](store::Records& records) -> Result<void> {
+        GODWIT_TRY(auto found, records.devices().find_twin_text(id));
+        if (found) *twin = *std::move(found);
+        return {};
+      },
+      [this, twin, self = session.shared_from_this()](const Result<void>& outcome) {
+        if (outcome && twin->desired_version > self->device.desired_seen)
+          send_desired(*self, with_version(twin->desired, twin->desired_version), twin->desired_version);
+        else if (!outcome && self->is_live())
+          self->end("the desired section could not be read");
+        self->end_work();
+      });
+}
+
 void HubCore::send_desired(Session& session, const std::string& payload, std::uint64_t version) {
   if (!session.is_live() || !has(session.device.subscriptions, Subscription::twin_desired)) return;
   ++counts_.desired_pushes;
   session.device.desired_seen = std::max(session.device.desired_seen, version);
-  session.send(mqtt::Publish{.topic = desired_patch_topic(version), .payload = payload});
+  session.send_publish(desired_patch_topic(version), payload);
 }
 
 // ---- publishes ---------------------------------------------------------------------------------------------------
@@ -160,33 +180,35 @@ void HubCore::on_publish(Session& session, mqtt::Publish publish) {
 
 void HubCore::get_twin(Session& session, const DeviceTopic& topic) {
   ++counts_.twin_gets;
-  struct Answer {
-    std::string payload;
-    std::uint64_t desired_version = 0;
-  };
-  const auto answer = std::make_shared<Answer>();
-  const IdentityId id = *session.device.id;
+  const IdentityId& id = *session.device.id;
+  // Behind a patch of its own a device expects to see it: the writer keeps that order. Else a snapshot is cheaper.
+  const bool is_behind_write = session.device.writes_in_flight > 0;
+  if (!is_behind_write)
+    if (const auto ready = twins_.find(id.str())) return answer_twin(session, topic.request_id, *ready);
+  const auto answer = std::make_shared<TwinAnswer>();
   auto job = [id, answer](store::Records& records) -> Result<void> {
-    GODWIT_TRY(const auto record, records.devices().find_twin(id));
-    if (!record) return fail(Code::not_found, "device '" + id.str() + "' does not exist");
-    const json::Object body{{"desired", record->twin.desired.with_version()},
-                            {"reported", record->twin.reported.with_version()}};
-    *answer = {.payload = json::print(body), .desired_version = record->twin.desired.version};
+    GODWIT_TRY(const auto text, records.devices().find_twin_text(id));
+    if (!text) return fail(Code::not_found, "device '" + id.str() + "' does not exist");
+    *answer = make_twin_answer(*text);
     return {};
   };
-  auto then = [this, self = session.shared_from_this(), answer,
+  auto then = [this, self = session.shared_from_this(), answer, ticket = twins_.ticket(id.str()),
                request_id = topic.request_id](const Result<void>& outcome) {
-    if (!outcome) {
-      respond_error(*self, request_id, outcome.error());
+    if (outcome) {
+      twins_.put(self->device.id->str(), answer, ticket);
+      answer_twin(*self, request_id, *answer);
     } else {
-      respond(*self, mqtt::Publish{.topic = twin_response_topic(200, request_id), .payload = answer->payload});
-      self->device.desired_seen = std::max(self->device.desired_seen, answer->desired_version);
+      respond_error(*self, request_id, outcome.error());
     }
     self->end_work();
   };
   session.begin_work();
-  // Behind a patch of its own a device expects to see it: the writer keeps that order. Else a snapshot is cheaper.
-  session.device.writes_in_flight > 0 ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
+  is_behind_write ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
+}
+
+void HubCore::answer_twin(Session& session, const std::string& request_id, const TwinAnswer& answer) {
+  respond(session, twin_response_topic(200, request_id), answer.payload);
+  session.device.desired_seen = std::max(session.device.desired_seen, answer.desired_version);
 }
 
 void HubCore::patch_reported(Session& session, const DeviceTopic& topic, std::string_view payload) {
@@ -208,15 +230,16 @@ void HubCore::patch_reported(Session& session, const DeviceTopic& topic, std::st
        request_id = topic.request_id](const Result<void>& outcome) {
         --self->device.writes_in_flight;
         if (outcome)
-          respond(*self, mqtt::Publish{.topic = twin_response_topic(204, request_id, *new_version)});
+          respond(*self, twin_response_topic(204, request_id, *new_version), {});
         else
           respond_error(*self, request_id, outcome.error());
         self->end_work();
       });
 }
 
-void HubCore::respond(Session& session, const mqtt::Publish& publish) {
-  if (session.is_live() && has(session.device.subscriptions, Subscription::twin_response)) session.send(publish);
+void HubCore::respond(Session& session, const std::string& topic, std::string_view payload) {
+  if (session.is_live() && has(session.device.subscriptions, Subscription::twin_response))
+    session.send_publish(topic, payload);
 }
 
 void HubCore::respond_error(Session& session, const std::string& request_id, const Error& error) {
@@ -228,8 +251,7 @@ void HubCore::respond_error(Session& session, const std::string& request_id, con
   if (numbers.status >= 500)
     log_.warning("hub.store_failed",
                  {{"what", "twin request"}, {"device", session.device.id->str()}, {"error", error.message}});
-  respond(session,
-          mqtt::Publish{.topic = twin_response_topic(numbers.status, request_id), .payload = json::print(body)});
+  respond(session, twin_response_topic(numbers.status, request_id), json::print(body));
 }
 
 }  // namespace godwit::hub

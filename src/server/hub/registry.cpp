@@ -93,8 +93,8 @@ std::string patch_payload(json::Object patch, std::uint64_t version) {
 
 }  // namespace
 
-Registry::Registry(Clock& clock, TwinObserver& observer, PushDesired push, DropDevice drop, twin::Limits limits)
-    : clock_(clock), observer_(observer), push_(std::move(push)), drop_(std::move(drop)), limits_(limits) {}
+Registry::Registry(Clock& clock, TwinObserver& observer, RegistryDoors doors, twin::Limits limits)
+    : clock_(clock), observer_(observer), doors_(std::move(doors)), limits_(limits) {}
 
 Result<store::DeviceIdentity> Registry::create(store::Records& records, const NewIdentity& wanted) const {
   GODWIT_TRY_VOID(check_identity(wanted));
@@ -134,7 +134,7 @@ Result<store::DeviceIdentity> Registry::update(store::Records& records, const Ne
   ++identity.etag;
   GODWIT_TRY_VOID(records.devices().update_identity(identity));
   if (!identity.is_enabled || !proves_itself_alike(identity, *found))
-    records.after_commit([drop = drop_, id = identity.id,
+    records.after_commit([drop = doors_.drop, id = identity.id,
                           why = std::string(identity.is_enabled ? "the keys of the device were changed"
                                                                 : "the device was disabled")] { drop(id, why); });
   return identity;
@@ -152,8 +152,11 @@ Result<void> Registry::remove(store::Records& records, const IdentityId& id,
   }
   for (const IdentityId& one : gone) GODWIT_TRY_VOID(observer_.on_removed(records, one));
   GODWIT_TRY([[maybe_unused]] const bool was_there, records.devices().remove_identity(id));
-  records.after_commit([drop = drop_, gone = std::move(gone)] {
-    for (const IdentityId& one : gone) drop(one, "the device was removed");
+  records.after_commit([doors = doors_, gone = std::move(gone)] {
+    for (const IdentityId& one : gone) {
+      doors.changed(one);
+      doors.drop(one, "the device was removed");
+    }
   });
   return {};
 }
@@ -181,12 +184,14 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const I
   }
   ++record.version;
   GODWIT_TRY_VOID(records.devices().save_twin(id, record));
+  if (change.desired) records.after_commit([changed = doors_.changed, id] { changed(id); });
   if (change.tags) GODWIT_TRY_VOID(observer_.on_tags(records, id, record.twin));
   if (change.desired) {
     const std::uint64_t version = record.twin.desired.version;
     std::string payload =
         change.is_replace ? json::print(record.twin.desired.with_version()) : patch_payload(*change.desired, version);
-    records.after_commit([push = push_, id, payload = std::move(payload), version] { push(id, payload, version); });
+    records.after_commit(
+        [push = doors_.push, id, payload = std::move(payload), version] { push(id, payload, version); });
   }
   return record;
 }
@@ -201,6 +206,7 @@ Result<std::uint64_t> Registry::patch_reported(store::Records& records, const Id
   GODWIT_TRY_VOID(twin::merge(record.twin.reported, patch, clock_.now(), limits_));
   ++record.version;
   GODWIT_TRY_VOID(records.devices().save_twin(id, record));
+  records.after_commit([changed = doors_.changed, id] { changed(id); });
   GODWIT_TRY_VOID(observer_.on_reported(records, id, record.twin, patch));
   return record.twin.reported.version;
 }

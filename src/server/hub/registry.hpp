@@ -16,6 +16,16 @@ using PushDesired = std::function<void(const IdentityId& id, std::string payload
 /// Ends live connections of a device whose identity was removed, disabled or got new keys. Any thread.
 using DropDevice = std::function<void(const IdentityId& id, std::string reason)>;
 
+/// The twin is another one now, or gone: whoever keeps a copy forgets it. Writer thread, after the commit.
+using TwinChanged = std::function<void(const IdentityId& id)>;
+
+/// What the registry asks of the hub after a commit.
+struct RegistryDoors {
+  PushDesired push;
+  DropDevice drop;
+  TwinChanged changed;
+};
+
 struct NewIdentity {
   IdentityId id;
   bool is_enabled = true;
@@ -36,7 +46,7 @@ struct TwinChange {
 
 class Registry {
  public:
-  Registry(Clock& clock, TwinObserver& observer, PushDesired push, DropDevice drop, twin::Limits limits = {});
+  Registry(Clock& clock, TwinObserver& observer, RegistryDoors doors, twin::Limits limits = {});
 
   /// A module needs its device. Errors: conflict, invalid_argument, not_found, too_many (modules of one device).
   [[nodiscard]] Result<store::DeviceIdentity> create(store::Records& records, const NewIdentity& wanted) const;
@@ -58,8 +68,7 @@ class Registry {
  private:
   Clock& clock_;
   TwinObserver& observer_;
-  PushDesired push_;
-  DropDevice drop_;
+  RegistryDoors doors_;
   twin::Limits limits_;
 };
 

@@ -40,15 +40,19 @@ class RegistryTest : public testing::Test {
   RememberingObserver observer_;
   std::mutex mutex_;
   std::vector<std::string> doings_;
-  Registry registry_{clock_, observer_,
-                     [this](const IdentityId& id, const std::string& payload, std::uint64_t version) {
-                       const std::lock_guard lock(mutex_);
-                       doings_.push_back("push " + id.str() + " " + payload + " " + std::to_string(version));
-                     },
-                     [this](const IdentityId& id, const std::string& reason) {
-                       const std::lock_guard lock(mutex_);
-                       doings_.push_back("drop " + id.str() + " " + reason);
-                     }};
+  Registry registry_{clock_,
+                     observer_,
+                     {.push =
+                          [this](const IdentityId& id, const std::string& payload, std::uint64_t version) {
+                            const std::lock_guard lock(mutex_);
+                            doings_.push_back("push " + id.str() + " " + payload + " " + std::to_string(version));
+                          },
+                      .drop =
+                          [this](const IdentityId& id, const std::string& reason) {
+                            const std::lock_guard lock(mutex_);
+                            doings_.push_back("drop " + id.str() + " " + reason);
+                          },
+                      .changed = [](const IdentityId&) {}}};
   store::DeviceIdentity identity_{.id = device_id("none")};
   store::TwinRecord twin_;
   std::unique_ptr<store::Store> store_;

@@ -36,6 +36,8 @@ void Session::end(const std::string& reason) {
   const auto self = shared_from_this();  // the owner lets go of us in on_end
   const std::string why = end_reason_.empty() ? reason : std::exchange(end_reason_, {});
   set_phase(Phase::ended);
+  // Answers that were being gathered get one try: a polite device has asked before it said goodbye.
+  if (is_pumping_ && unsent() > 0) static_cast<void>(connection_.write_some(std::string_view(outgoing_).substr(sent_)));
   connection_.close();
   incoming_ = {};
   outgoing_ = {};
@@ -47,7 +49,8 @@ void Session::end_after_flush(const std::string& reason) {
   if (phase_ == Phase::ended || phase_ == Phase::flushing) return;
   end_reason_ = reason;
   set_phase(Phase::flushing);
-  if (unsent() == 0) end(reason);
+  if (unsent() == 0) return end(reason);
+  if (!is_waiting_to_write_ && !is_pumping_) flush();
 }
 
 void Session::end_work() {
@@ -78,10 +81,22 @@ std::string Session::overdue(Duration now, WallTime wall_now) const {
 // ---- writing -----------------------------------------------------------------------------------------------------
 
 void Session::send(const mqtt::Packet& packet) {
-  if (phase_ == Phase::ended || phase_ == Phase::flushing) return;
-  if (unsent() == 0) last_write_ = owner_.monotonic();
+  if (!may_send()) return;
   outgoing_ += mqtt::encode(packet);
-  if (!is_waiting_to_write_) flush();
+  sent_more();
+}
+
+void Session::send_publish(std::string_view topic, std::string_view payload) {
+  if (!may_send()) return;
+  mqtt::append_publish(outgoing_, topic, payload);
+  sent_more();
+}
+
+void Session::sent_more() {
+  if (!is_waiting_to_write_ && !is_pumping_) {
+    last_write_ = owner_.monotonic();
+    flush();
+  }
   if (phase_ != Phase::ended && unsent() > limits_.outgoing_bytes)
     end("the device reads too slowly: " + std::to_string(unsent()) + " bytes wait for it");
 }
@@ -181,7 +196,11 @@ void Session::pump() {
     }
   }
   is_pumping_ = false;
-  if (phase_ == Phase::ended || phase_ == Phase::flushing) return;
+  if (phase_ != Phase::ended && unsent() > 0 && !is_waiting_to_write_) {
+    last_write_ = owner_.monotonic();
+    flush();
+  }
+  if (!may_send()) return;
   if (must_wait) return wait_to_read();
   if (can_take()) connection_.yield([self](bool) { self->pump(); });
 }

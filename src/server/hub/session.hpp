@@ -38,6 +38,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void start();
   void send(const mqtt::Packet& packet);
+  /// PUBLISH at QoS 0, without a copy of the payload on the way.
+  void send_publish(std::string_view topic, std::string_view payload);
   /// Closes at once. Idempotent; the first reason counts.
   void end(const std::string& reason);
   /// Closes when what was sent is on its way (or after Limits::flush_time). No more packets are taken.
@@ -72,6 +74,7 @@ class Session : public std::enable_shared_from_this<Session> {
     bool is_activity_unsaved = false;
   };
   Device device;
+  bool is_shaking_hands = true;  // counted by the owner among the handshakes under way
 
  private:
   void pump();
@@ -81,8 +84,10 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Hands whole packets out; returns how many bytes are used up.
   [[nodiscard]] std::size_t take_packets(std::string_view bytes);
   void take_bytes(std::string_view bytes);
+  [[nodiscard]] bool may_send() const { return phase_ != Phase::ended && phase_ != Phase::flushing; }
+  /// After something was appended to outgoing_. While packets are taken in, answers are gathered into one write.
+  void sent_more();
   void flush();
-  void note_write_progress();
 
   SessionOwner& owner_;
   const Limits& limits_;

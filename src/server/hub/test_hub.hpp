@@ -205,6 +205,7 @@ class HubTest : public testing::Test {
     options_.port = 0;
     options_.names = {kHubName, "localhost"};
     options_.limits.sweep_interval = Duration{10};
+    options_.limits.connection_news_delay = Duration{5};
     net::write_test_certificate(folder_.path());
     auto tls = net::TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem");
     EXPECT_TRUE(tls);

@@ -36,12 +36,19 @@ Result<void> Acceptor::open(const std::string& address, std::uint16_t port) {
 }
 
 void Acceptor::accept_next() {
+  if (is_held_ || std::exchange(is_accepting_, true)) return;
   acceptor_.async_accept([this](const ErrorCode& ec, Tcp::socket socket) {
+    is_accepting_ = false;
     if (ec == asio::error::operation_aborted) return;
     if (ec) return pause(ec);  // out of descriptors or memory, as a rule
     accepted_(std::move(socket));
     if (acceptor_.is_open()) accept_next();
   });
+}
+
+void Acceptor::release() {
+  is_held_ = false;
+  if (acceptor_.is_open()) accept_next();
 }
 
 void Acceptor::pause(const ErrorCode& why) {

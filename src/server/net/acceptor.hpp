@@ -23,6 +23,9 @@ class Acceptor {
   [[nodiscard]] Result<void> open(const std::string& address, std::uint16_t port);
   /// The port in use, 0 before open().
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// While held, newcomers wait in the kernel's queue; clients that find it full try again by themselves. Idempotent.
+  void hold() { is_held_ = true; }
+  void release();
   /// After it no more sockets are handed out.
   void close();
 
@@ -35,6 +38,8 @@ class Acceptor {
   Log& log_;
   Accepted accepted_;
   std::uint16_t port_ = 0;
+  bool is_held_ = false;
+  bool is_accepting_ = false;
 };
 
 }  // namespace godwit::net

@@ -60,8 +60,7 @@ void Connection::handshake_step(HandshakeDone done) {
 }
 
 void Connection::wait_readable(Ready ready) {
-  // Bytes may be decrypted already: the descriptor would stay silent about them.
-  if (ssl_ && SSL_pending(ssl_.get()) > 0) return yield(std::move(ready));
+  if (ssl_ && may_hold_bytes_ && SSL_has_pending(ssl_.get()) == 1) return yield(std::move(ready));
   socket_.async_wait(Tcp::socket::wait_read,
                      [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
 }
@@ -80,7 +79,9 @@ IoResult Connection::read_some(char* buffer, std::size_t size) {
   ERR_clear_error();
   std::size_t bytes = 0;
   const int returned = SSL_read_ex(ssl_.get(), buffer, size, &bytes);
-  return to_result(returned, bytes);
+  const IoResult result = to_result(returned, bytes);
+  may_hold_bytes_ = result.status == IoStatus::ok;
+  return result;
 }
 
 IoResult Connection::write_some(std::string_view bytes) {

@@ -73,6 +73,9 @@ class Connection {
   std::unique_ptr<SSL, Free> ssl_;
   std::string peer_;
   std::string error_text_;
+  // OpenSSL reads ahead: until a read found nothing more, whole records may wait inside it while the descriptor is
+  // silent about them.
+  bool may_hold_bytes_ = true;
   bool is_broken_ = false;  // after a fatal TLS error no close_notify may be sent
 };
 

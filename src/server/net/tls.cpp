@@ -43,6 +43,8 @@ Result<TlsContext> TlsContext::make_server(const Path& certificate_chain, const 
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
+  // One system call fetches whatever has come, not the five bytes of a record's header first.
+  SSL_CTX_set_read_ahead(context, 1);
   // Tickets are kept by the client, so a returning fleet costs no memory here and no key exchange with a certificate.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);

@@ -40,9 +40,11 @@ class IotHub : public ::testing::Test {
   NobodyWatches observer_;
   std::vector<std::string> pushed_;
   hub::Registry registry_{
-      clock_, observer_,
-      [this](const IdentityId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
-      [](const IdentityId&, const std::string&) {}};
+      clock_,
+      observer_,
+      {.push = [this](const IdentityId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
+       .drop = [](const IdentityId&, const std::string&) {},
+       .changed = [](const IdentityId&) {}}};
   TestRig rig_{hub_router(), {}, registry_};
   std::string token_ = rig_.token(Role::hub_administrator);
   TestClient client_{rig_};
