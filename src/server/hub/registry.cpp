@@ -185,7 +185,7 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const I
   ++record.version;
   GODWIT_TRY_VOID(records.devices().save_twin(id, record));
   if (change.desired) records.after_commit([changed = doors_.changed, id] { changed(id); });
-  if (change.tags) GODWIT_TRY_VOID(observer_.on_tags(records, id, record.twin));
+  // Before the observer is told: what it changes in turn has a later version and must leave later.
   if (change.desired) {
     const std::uint64_t version = record.twin.desired.version;
     std::string payload =
@@ -193,7 +193,11 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const I
     records.after_commit(
         [push = doors_.push, id, payload = std::move(payload), version] { push(id, payload, version); });
   }
-  return record;
+  if (!change.tags) return record;
+  GODWIT_TRY_VOID(observer_.on_tags(records, id, record.twin));
+  GODWIT_TRY(auto present, records.devices().find_twin(id));  // with what the observer changed in turn
+  if (!present) return no_such(id);
+  return *std::move(present);
 }
 
 Result<std::uint64_t> Registry::patch_reported(store::Records& records, const IdentityId& id, const json::Object& patch,

@@ -57,7 +57,9 @@ class Registry {
   /// A device goes with its modules. Errors: not_found, precondition_failed.
   [[nodiscard]] Result<void> remove(store::Records& records, const IdentityId& id,
                                     std::optional<std::uint64_t> if_etag) const;
-  /// Errors: not_found, precondition_failed, invalid_argument, too_large.
+  /// Answers with the twin after the change and after what the observer made of it. Pushes of one transaction leave in
+  /// the order of their versions, also when the observer calls this again. Errors: not_found, precondition_failed,
+  /// invalid_argument, too_large.
   [[nodiscard]] Result<store::TwinRecord> change_twin(store::Records& records, const IdentityId& id,
                                                       const TwinChange& change) const;
   /// A device's own reported patch. `if_version`: the $version it believes in (precondition_failed when it is another).

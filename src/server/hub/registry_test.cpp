@@ -142,6 +142,21 @@ TEST_F(RegistryTest, a_replaced_section_is_pushed_whole) {
   EXPECT_EQ(json::print(twin_.twin.tags), R"({"u":1})");
 }
 
+// A tag may put the device into a group whose deployment is offered at once: a second desired change, made while the
+// first is still being told.
+TEST_F(RegistryTest, what_the_observer_changes_in_turn_is_pushed_after_the_change_that_caused_it) {
+  observer_.answer_tags_with([this](store::Records& records, const IdentityId& id) -> Result<void> {
+    GODWIT_TRY_VOID(registry_.change_twin(records, id, {.desired = parsed(R"({"offer":1})")}));
+    return {};
+  });
+  create("dev1", {.id = device_id("x")});
+  ASSERT_TRUE(change("dev1", {.tags = parsed(R"({"ADUGroup":"g"})"), .desired = parsed(R"({"a":null,"b":2})")}));
+  EXPECT_EQ(doings(), (std::vector<std::string>{R"(push dev1 {"a":null,"b":2,"$version":2} 2)",
+                                                R"(push dev1 {"offer":1,"$version":3} 3)"}));
+  EXPECT_EQ(twin_.version, 3U) << "the answer is the twin as the transaction leaves it";
+  EXPECT_EQ(json::print(twin_.twin.desired.values), R"({"b":2,"offer":1})");
+}
+
 TEST_F(RegistryTest, a_change_that_is_refused_pushes_nothing_and_changes_nothing) {
   create("dev1", {.id = device_id("x")});
   EXPECT_EQ(change("dev1", {.tags = parsed(R"({"t":1})"), .desired = parsed(R"({"a b":1})")}).error().code,

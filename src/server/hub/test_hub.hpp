@@ -67,8 +67,9 @@ class RememberingObserver final : public TwinObserver {
                            const json::Object& patch) override {
     return note("reported " + id.str() + " " + json::print(patch) + " -> " + std::to_string(twin.reported.version));
   }
-  Result<void> on_tags(store::Records&, const IdentityId& id, const twin::Twin& twin) override {
-    return note("tags " + id.str() + " " + json::print(twin.tags));
+  Result<void> on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin) override {
+    GODWIT_TRY_VOID(note("tags " + id.str() + " " + json::print(twin.tags)));
+    return answer_to_tags_ ? answer_to_tags_(records, id) : Result<void>{};
   }
   Result<void> on_model(store::Records&, const IdentityId& id, const std::string& model_id) override {
     return note("model " + id.str() + " " + model_id);
@@ -80,6 +81,10 @@ class RememberingObserver final : public TwinObserver {
   }
   /// From now on every call fails.
   void fail_with(Code code) { failure_ = code; }
+  /// What the service does when tags change, inside the same transaction. Before the first change.
+  void answer_tags_with(std::function<Result<void>(store::Records&, const IdentityId&)> answer) {
+    answer_to_tags_ = std::move(answer);
+  }
 
  private:
   Result<void> note(std::string event) {
@@ -91,6 +96,7 @@ class RememberingObserver final : public TwinObserver {
   mutable std::mutex mutex_;
   std::vector<std::string> events_;
   std::atomic<Code> failure_{Code::ok};
+  std::function<Result<void>(store::Records&, const IdentityId&)> answer_to_tags_;
 };
 
 inline IdentityId device_id(const std::string& text) { return *IdentityId::parse(text); }
