@@ -51,11 +51,18 @@ void HttpConnection::close() {
   state_ = State::closed;
   connection_.close();
   file_ = {};
+  if (const auto pending = pending_.lock()) pending->abandon();
+  forget_events();
   rim_.forget(*this);  // upload_ stays: a worker may be writing through it, and keeps this object alive
 }
 
 void HttpConnection::check_deadline(Duration now) {
   if (state_ == State::closed || now <= deadline_) return;
+  if (state_ == State::deferred)
+    return give_up_deferred(
+        Error{Code::timed_out,
+              "the answer did not come within " + std::to_string(rim_.limits.deferred_time.count() / 1000) + " s"});
+  if (state_ == State::events) return check_events(now);
   if (state_ != State::draining)
     rim_.services.log.debug("api.peer_too_slow", {{"peer", peer()}, {"state", static_cast<int>(state_)}});
   connection_.abort();
@@ -65,6 +72,13 @@ void HttpConnection::check_deadline(Duration now) {
 void HttpConnection::stop_soon() {
   if (state_ == State::handshake || (state_ == State::head && input_.empty())) return close();
   closes_after_ = true;
+  if (state_ == State::events) send_events();
+}
+
+void HttpConnection::end_now() {
+  closes_after_ = true;
+  if (state_ == State::deferred) give_up_deferred(Error{Code::unavailable, "the service is stopping; try again soon"});
+  close();
 }
 
 void HttpConnection::begin_request() {
@@ -168,7 +182,10 @@ void HttpConnection::write_now() {
     return stream_file();
   }
   if (after_write_ == AfterWrite::next_request) return end_answer();
-  after_write_ = AfterWrite::next_request;
+  if (std::exchange(after_write_, AfterWrite::next_request) == AfterWrite::events) {
+    state_ = State::events;
+    return later(&HttpConnection::send_events);  // a source that never pauses must not starve others
+  }
   on_body_wanted();
 }
 

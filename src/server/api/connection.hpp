@@ -1,13 +1,16 @@
 // One HTTP connection from accept to close: reads a head, asks who calls, reads the body, has the handler run on a
 // worker, writes the answer, and again. At any moment exactly one thing is under way: a wait for the socket, a job on a
-// worker, or a posted continuation. Private to the rim; loop thread only.
+// worker, or a posted continuation; only a request whose answer comes from elsewhere also watches for the client's end.
+// Private to the rim; loop thread only.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "server/api/errors.hpp"
+#include "server/api/event_stream.hpp"
 #include "server/api/http_parser.hpp"
+#include "server/api/responder.hpp"
 #include "server/api/rim.hpp"
 #include "server/api/transfer.hpp"
 #include "server/net/connection.hpp"
@@ -24,11 +27,24 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   /// No request after the one that is running.
   void stop_soon();
   void close();
+  /// Says that the service stops where an answer is still owed, then closes.
+  void end_now();
   [[nodiscard]] const std::string& peer() const { return connection_.peer(); }
 
  private:
-  enum class State : std::uint8_t { handshake, head, working, body, upload, writing, draining, closed };
-  enum class AfterWrite : std::uint8_t { next_request, body };
+  enum class State : std::uint8_t {
+    handshake,
+    head,
+    working,
+    deferred,  // somebody holds a responder
+    events,    // a stream is open and all that was taken from it is sent
+    body,
+    upload,
+    writing,
+    draining,
+    closed
+  };
+  enum class AfterWrite : std::uint8_t { next_request, body, events };
 
   // connection.cpp: bytes in and out
   void begin_request();
@@ -54,6 +70,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void run_handler();
   void on_reply(Result<Reply> reply);
   void on_file(Result<FileReply> reply);
+  void begin_output(const Reply& reply, std::string_view framing);
   void send(Reply reply, ByteCount body_length);
   void send(Reply reply);
   void refuse(const Error& error, int status = 0);
@@ -61,6 +78,21 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void refuse_miss(const Router::Miss& miss);
   void serve_root_keys();
   void log_answer();
+
+  // connection_later.cpp: answers that come from elsewhere
+  void run_deferred(AsyncHandler handler);
+  void on_deferred(std::uint64_t number, Result<Reply> reply);
+  void give_up_deferred(const Error& error);
+  void run_events(EventHandler handler);
+  void on_events(Result<EventSubscription> events);
+  void send_events();
+  void send_event_text(std::string_view text);
+  void check_events(Duration now);
+  void end_events();
+  void forget_events();
+  void watch_peer();
+  void look_at_peer();
+  [[nodiscard]] bool is_waiting_for_others() const { return state_ == State::deferred || events_ != nullptr; }
 
   // connection_upload.cpp: bytes to a blob
   void begin_upload();
@@ -91,6 +123,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   State body_state_ = State::body;
   int status_ = 0;
   FileReply file_;
+
+  std::weak_ptr<PendingReply> pending_;  // of the deferred request, while there is one
+  std::uint64_t deferral_ = 0;           // number of it: tells a late answer from the present one's
+  EventSubscription events_;             // while a stream is open
+  Duration events_until_{};
+  bool has_event_slot_ = false;
+  bool is_watching_ = false;  // a wait_readable() for the client's end is under way
 
   std::unique_ptr<blobs::Upload> upload_;
   std::string chunk_;

@@ -26,7 +26,7 @@ void append_header(std::string& head, std::string_view name, std::string_view va
   return text == "true" || text == "True" || text == "TRUE" || text == "1";
 }
 
-[[nodiscard]] Result<Reply> call(Handler handler, const Request& request, Services& services) {
+[[nodiscard]] Result<Reply> call(const RouteHandler& handler, const Request& request, Services& services) {
   try {
     return handler(request, services);
   } catch (const std::exception& problem) {
@@ -117,6 +117,8 @@ void HttpConnection::on_body() {
 }
 
 void HttpConnection::run_handler() {
+  if (const auto* later = std::get_if<AsyncHandler>(&match_.handler)) return run_deferred(*later);
+  if (const auto* events = std::get_if<EventHandler>(&match_.handler)) return run_events(*events);
   work_without_deadline();
   const bool is_taken = rim_.workers.try_post([self = shared_from_this()] {
     // The connection touches request_ and match_ only after the post below.
@@ -160,15 +162,12 @@ void HttpConnection::send(Reply reply) {
   send(std::move(reply), length);
 }
 
-void HttpConnection::send(Reply reply, ByteCount body_length) {
+/// The head of an answer. `framing` are whole header lines: how the client finds the end of the body.
+void HttpConnection::begin_output(const Reply& reply, std::string_view framing) {
   status_ = reply.status;
   output_ = "HTTP/1.1 " + std::to_string(reply.status) + " " + std::string(reason_phrase(reply.status)) + "\r\n";
   append_header(output_, "Date", http_date(rim_.services.clock.now()));
-  const bool may_have_body = reply.status != 204 && reply.status != 304;
-  if (may_have_body) {
-    if (body_length > 0) append_header(output_, "Content-Type", reply.content_type);
-    append_header(output_, "Content-Length", std::to_string(body_length));
-  }
+  output_ += framing;
   bool is_cacheable = false;
   for (const auto& [name, value] : reply.headers) {
     append_header(output_, name, value);
@@ -182,6 +181,16 @@ void HttpConnection::send(Reply reply, ByteCount body_length) {
   append_header(output_, "traceparent", trace_id_);
   append_header(output_, "Connection", closes_after_ ? "close" : "keep-alive");
   output_ += "\r\n";
+}
+
+void HttpConnection::send(Reply reply, ByteCount body_length) {
+  const bool may_have_body = reply.status != 204 && reply.status != 304;
+  std::string framing;
+  if (may_have_body) {
+    if (body_length > 0) append_header(framing, "Content-Type", reply.content_type);
+    append_header(framing, "Content-Length", std::to_string(body_length));
+  }
+  begin_output(reply, framing);
   if (may_have_body && request_.method != Method::head) output_ += reply.body;
   set_state(State::writing, rim_.limits.write_time);
   write_now();

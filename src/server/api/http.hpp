@@ -1,12 +1,15 @@
 // What a route sees of HTTP: a whole, bounded request in, a reply out. Routes are rows of a table; a handler is a plain
-// function that runs on the worker pool. Sockets, TLS and parsing are in the rim (server.hpp), payload bytes in
+// function that runs on the worker pool, of one of three shapes: it replies, it will reply later (responder.hpp), or it
+// opens a stream of events (event_stream.hpp). Sockets, TLS and parsing are in the rim (server.hpp), payload bytes in
 // transfer.hpp. Values; safe from any thread.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/base/error.hpp"
@@ -56,7 +59,26 @@ struct Reply {
 
 struct Services;  // services.hpp: everything a handler may use
 
+class Responder;   // responder.hpp
+class EventQueue;  // event_stream.hpp
+
 using Handler = Result<Reply> (*)(const Request& request, Services& services);
+/// Returns soon; whoever has the responder answers. `request` is gone when the handler returns.
+using AsyncHandler = void (*)(const Request& request, Services& services, Responder responder);
+/// What the reader gets; usually EventStream::subscribe(). The rim sends it until either side ends it.
+using EventHandler = Result<std::shared_ptr<EventQueue>> (*)(const Request& request, Services& services);
+
+/// One of the three shapes, so that rows of a table look the same. Empty for a stream of bytes (router.hpp).
+struct RouteHandler : std::variant<std::monostate, Handler, AsyncHandler, EventHandler> {
+  using variant::variant;
+
+  /// Calls the plain shape; any other is a bug of the caller.
+  [[nodiscard]] Result<Reply> operator()(const Request& request, Services& services) const {
+    const Handler* const plain = std::get_if<Handler>(this);
+    GODWIT_CHECK(plain != nullptr);
+    return (*plain)(request, services);
+  }
+};
 
 /// `pattern`: "/deviceUpdate/{instanceId}/updates/providers/{provider}" ; literal segments match in any case, a segment
 /// may end in a
@@ -65,7 +87,7 @@ struct Route {
   Method method;
   std::string_view pattern;
   Permission permission;
-  Handler handler;
+  RouteHandler handler;
 };
 
 /// The only place where an Error turns into an HTTP status.

@@ -90,6 +90,7 @@ struct HttpParser::Beast final : http::basic_parser<true> {
       if (const auto length = content_length()) head.content_length = *length;
     }
     head.is_keep_alive = keep_alive();
+    head.is_http_1_0 = version == 10;
     if (const std::string_view expect = head.header("expect"); !expect.empty() && version == 11) {
       if (!equal_in_any_case(expect, "100-continue"))
         return refuse(error, 417, "the only expectation served here is 100-continue");

@@ -20,6 +20,7 @@ struct Head {
   std::string target;
   std::map<std::string, std::string> headers;  // names lower-cased; a repeated name is joined by ", "
   bool is_keep_alive = true;
+  bool is_http_1_0 = false;  // such a client knows no chunks
   bool expects_continue = false;
   bool is_chunked = false;
   std::optional<ByteCount> content_length;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/api/loop_door.hpp"
 #include "server/api/server.hpp"
 #include "server/net/acceptor.hpp"
 
@@ -32,6 +33,11 @@ struct Rim {
   std::vector<char> buffer = std::vector<char>(kReadBuffer);  // filled and emptied within one turn of the loop
   std::atomic<std::size_t> count = 0;
   bool is_stopping = false;
+
+  // What comes late comes through here, also when the server has gone.
+  std::shared_ptr<LoopDoor> door = std::make_shared<LoopDoor>(loop);
+  std::shared_ptr<std::atomic<std::size_t>> deferred = std::make_shared<std::atomic<std::size_t>>(0);
+  std::size_t event_streams = 0;
 
   /// Called once by each connection when it closes.
   void forget(HttpConnection& connection);

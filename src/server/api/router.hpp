@@ -22,7 +22,7 @@ enum class Stream : std::uint8_t { none, upload, download, root_key_package };
 
 struct Match {
   Permission permission = Permission::none;
-  Handler handler = nullptr;  // null for a stream
+  RouteHandler handler{};  // empty for a stream
   Stream stream = Stream::none;
   std::map<std::string, std::string> parameters;
 };

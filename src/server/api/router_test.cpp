@@ -38,7 +38,8 @@ Found find(Method method, std::string_view path) {
   if (!target) return {};
   auto match = make().find(method, *target);
   if (!match) return {};
-  return {match->handler, match->parameters};
+  const Handler* const plain = std::get_if<Handler>(&match->handler);
+  return {plain == nullptr ? nullptr : *plain, match->parameters};
 }
 
 TEST(Router, literals_match_in_any_case_and_values_keep_theirs) {

@@ -9,8 +9,9 @@ namespace godwit::api {
 namespace {
 
 [[nodiscard]] Duration sweep_interval(const ServerLimits& limits) {
-  const Duration shortest = std::min({limits.handshake_time, limits.head_time, limits.idle_time, limits.body_time,
-                                      limits.write_time, limits.drain_time});
+  const Duration shortest =
+      std::min({limits.handshake_time, limits.head_time, limits.idle_time, limits.body_time, limits.write_time,
+                limits.drain_time, limits.deferred_time, limits.heartbeat_time, limits.stream_time});
   return std::clamp<Duration>(shortest / 4, std::chrono::milliseconds(20), std::chrono::seconds(1));
 }
 
@@ -79,6 +80,8 @@ std::uint16_t Server::port() const { return rim_->acceptor.port(); }
 
 std::size_t Server::connections() const { return rim_->count; }
 
+std::size_t Server::deferred() const { return *rim_->deferred; }
+
 void Server::stop(Duration grace) {
   const auto all = [this] {
     std::vector<std::shared_ptr<HttpConnection>> list;
@@ -95,8 +98,9 @@ void Server::stop(Duration grace) {
   while (rim_->count > 0 && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   rim_->loop.run_and_wait([&] {
-    for (const auto& connection : all()) connection->close();
+    for (const auto& connection : all()) connection->end_now();
   });
+  rim_->door->shut();
 }
 
 }  // namespace godwit::api

@@ -25,6 +25,12 @@ struct ServerLimits {
   Duration write_time = std::chrono::seconds(60);  // without any progress of the answer
   Duration drain_time = std::chrono::seconds(2);   // reading what a refused client still sends
   ByteCount body_bytes = 4 * 1024 * 1024;
+  Duration deferred_time = std::chrono::seconds(630);  // for an answer that comes later; the longest wait for a device
+                                                       // is 600 s, so its own answer comes first
+  Duration heartbeat_time = std::chrono::seconds(15);  // silence on a stream of events before a comment is sent
+  Duration stream_time = std::chrono::hours(1);        // of one stream: then the caller has to show its token again
+  std::size_t deferred = 1024;                         // requests that wait for an answer from elsewhere
+  std::size_t event_streams = 256;
   std::size_t connections = 4096;
   std::size_t connections_per_address = 512;
 };
@@ -45,9 +51,12 @@ class Server {
   /// Listens and serves. Errors: as net::Acceptor::open. The loop must have been started.
   [[nodiscard]] Result<void> open(const std::string& address, std::uint16_t port);
   [[nodiscard]] std::uint16_t port() const;
-  /// Stops accepting, lets running requests end for at most `grace`, then closes what is left. Idempotent.
+  /// Stops accepting, ends streams of events, lets running requests end for at most `grace`, answers what is still
+  /// deferred with 503, then closes what is left. Idempotent.
   void stop(Duration grace);
   [[nodiscard]] std::size_t connections() const;
+  /// Requests whose responders are still held by somebody.
+  [[nodiscard]] std::size_t deferred() const;
 
  private:
   std::unique_ptr<Rim> rim_;
