@@ -161,13 +161,7 @@ Result<void> Registry::remove(store::Records& records, const IdentityId& id,
   return {};
 }
 
-Result<store::TwinRecord> Registry::change_twin(store::Records& records, const IdentityId& id,
-                                                const TwinChange& change) const {
-  GODWIT_TRY(auto found, records.devices().find_twin(id));
-  if (!found) return no_such(id);
-  store::TwinRecord record = *std::move(found);
-  GODWIT_TRY_VOID(check_etag(change.if_version, record.version, "the twin"));
-  if (!change.tags && !change.desired) return record;
+Result<void> Registry::apply(store::TwinRecord& record, const TwinChange& change) const {
   if (change.tags) {
     if (auto checked = twin::check_patch(*change.tags, limits_); !checked) return with_context("tags", checked.error());
     json::Object tags = change.is_replace ? json::Object{} : record.twin.tags;
@@ -182,6 +176,21 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const I
                                      : twin::merge(record.twin.desired, *change.desired, now, limits_);
     if (!changed) return with_context("desired", changed.error());
   }
+  return {};
+}
+
+Result<void> Registry::check_change(store::TwinRecord record, const TwinChange& change) const {
+  return apply(record, change);
+}
+
+Result<store::TwinRecord> Registry::change_twin(store::Records& records, const IdentityId& id,
+                                                const TwinChange& change) const {
+  GODWIT_TRY(auto found, records.devices().find_twin(id));
+  if (!found) return no_such(id);
+  store::TwinRecord record = *std::move(found);
+  GODWIT_TRY_VOID(check_etag(change.if_version, record.version, "the twin"));
+  if (!change.tags && !change.desired) return record;
+  GODWIT_TRY_VOID(apply(record, change));
   ++record.version;
   GODWIT_TRY_VOID(records.devices().save_twin(id, record));
   if (change.desired) records.after_commit([changed = doors_.changed, id] { changed(id); });

@@ -62,12 +62,17 @@ class Registry {
   /// invalid_argument, too_large.
   [[nodiscard]] Result<store::TwinRecord> change_twin(store::Records& records, const IdentityId& id,
                                                       const TwinChange& change) const;
+  /// Whether change_twin() would take `change` of tags and desired for a twin that is as `record`; changes nothing.
+  /// Errors: invalid_argument, too_large.
+  [[nodiscard]] Result<void> check_change(store::TwinRecord record, const TwinChange& change) const;
   /// A device's own reported patch. `if_version`: the $version it believes in (precondition_failed when it is another).
   [[nodiscard]] Result<std::uint64_t> patch_reported(store::Records& records, const IdentityId& id,
                                                      const json::Object& patch,
                                                      std::optional<std::uint64_t> if_version) const;
 
  private:
+  [[nodiscard]] Result<void> apply(store::TwinRecord& record, const TwinChange& change) const;
+
   Clock& clock_;
   TwinObserver& observer_;
   RegistryDoors doors_;

@@ -50,33 +50,6 @@ constexpr std::size_t kMostListed = 1000;
                                           "' but the path says '" + std::string(expected) + "'");
 }
 
-/// `before`: what the identity is now, for an update; what the body leaves out of its proof stays.
-[[nodiscard]] Result<hub::NewIdentity> read_identity(const json::Object& body, const IdentityId& id,
-                                                     const store::DeviceIdentity* before) {
-  GODWIT_TRY_VOID(check_named(body, "deviceId", id.device_text()));
-  if (id.is_module()) GODWIT_TRY_VOID(check_named(body, "moduleId", id.module_text()));
-  hub::NewIdentity wanted{.id = id};
-  const std::string status = json::text_or_nothing(body, "status").value_or("enabled");
-  if (status != "enabled" && status != "disabled")
-    return fail(Code::invalid_argument, "status is neither 'enabled' nor 'disabled'");
-  wanted.is_enabled = status == "enabled";
-  wanted.status_reason = json::text_or_nothing(body, "statusReason").value_or("");
-  if (wanted.status_reason.size() > 128) return fail(Code::invalid_argument, "statusReason has more than 128 bytes");
-  wanted.managed_by = id.is_module() ? json::text_or_nothing(body, "managedBy").value_or("") : "";
-  if (const json::Object* capabilities = json::object_or_null(body, "capabilities"))
-    if (const json::Value* edge = json::find(*capabilities, "iotEdge");
-        edge != nullptr && edge->is_bool() && edge->get_bool())
-      return fail(Code::unsupported, "capabilities.iotEdge is not served here");
-  if (const json::Object* authentication = json::object_or_null(body, "authentication")) {
-    GODWIT_TRY_VOID(read_authentication(*authentication, wanted));
-  } else if (before != nullptr) {
-    wanted.authentication = before->authentication;
-    wanted.primary_thumbprint = before->primary_thumbprint;
-    wanted.secondary_thumbprint = before->secondary_thumbprint;
-  }
-  return wanted;
-}
-
 [[nodiscard]] Reply identity_reply(const store::DeviceIdentity& identity, const store::DeviceSession& session) {
   Reply reply = Reply::json(identity_json(identity, session));
   reply.headers.emplace_back("ETag", "\"" + etag_text(identity.etag) + "\"");
@@ -103,6 +76,32 @@ constexpr std::size_t kMostListed = 1000;
 }
 
 }  // namespace
+
+Result<hub::NewIdentity> read_identity(const json::Object& body, const IdentityId& id,
+                                       const store::DeviceIdentity* before) {
+  GODWIT_TRY_VOID(check_named(body, "deviceId", id.device_text()));
+  if (id.is_module()) GODWIT_TRY_VOID(check_named(body, "moduleId", id.module_text()));
+  hub::NewIdentity wanted{.id = id};
+  const std::string status = json::text_or_nothing(body, "status").value_or("enabled");
+  if (status != "enabled" && status != "disabled")
+    return fail(Code::invalid_argument, "status is neither 'enabled' nor 'disabled'");
+  wanted.is_enabled = status == "enabled";
+  wanted.status_reason = json::text_or_nothing(body, "statusReason").value_or("");
+  if (wanted.status_reason.size() > 128) return fail(Code::invalid_argument, "statusReason has more than 128 bytes");
+  wanted.managed_by = id.is_module() ? json::text_or_nothing(body, "managedBy").value_or("") : "";
+  if (const json::Object* capabilities = json::object_or_null(body, "capabilities"))
+    if (const json::Value* edge = json::find(*capabilities, "iotEdge");
+        edge != nullptr && edge->is_bool() && edge->get_bool())
+      return fail(Code::unsupported, "capabilities.iotEdge is not served here");
+  if (const json::Object* authentication = json::object_or_null(body, "authentication")) {
+    GODWIT_TRY_VOID(read_authentication(*authentication, wanted));
+  } else if (before != nullptr) {
+    wanted.authentication = before->authentication;
+    wanted.primary_thumbprint = before->primary_thumbprint;
+    wanted.secondary_thumbprint = before->secondary_thumbprint;
+  }
+  return wanted;
+}
 
 Result<Reply> get_identity(const Request& request, Services& services) {
   GODWIT_TRY(const IdentityId id, identity_id(request));

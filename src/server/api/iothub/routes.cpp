@@ -9,6 +9,7 @@ const std::vector<Route>& iothub_routes() {
   // clang-format off
   static const std::vector<Route> routes{
       {Method::get,     "/devices",                                Permission::hub_read,  list_identities},
+      {Method::post,    "/devices",                                Permission::hub_write, change_identities},
       {Method::get,     "/devices/{deviceId}",                     Permission::hub_read,  get_identity},
       {Method::put,     "/devices/{deviceId}",                     Permission::hub_write, put_identity},
       {Method::delete_, "/devices/{deviceId}",                     Permission::hub_write, delete_identity},

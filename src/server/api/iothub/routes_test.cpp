@@ -1,54 +1,11 @@
 // The hub's registry surface over a real connection, with the hub's own registry and a store.
 #include "server/api/iothub/shapes.hpp"
-#include "server/api/test_rig.hpp"
-#include "server/hub/registry.hpp"
+#include "server/api/iothub/test_hub_api.hpp"
 
 namespace godwit::api {
 namespace {
 
-class NobodyWatches final : public hub::TwinObserver {
- public:
-  Result<void> on_created(store::Records&, const IdentityId&) override { return {}; }
-  Result<void> on_removed(store::Records&, const IdentityId&) override { return {}; }
-  Result<void> on_reported(store::Records&, const IdentityId&, const twin::Twin&, const json::Object&) override {
-    return {};
-  }
-  Result<void> on_tags(store::Records&, const IdentityId&, const twin::Twin&) override { return {}; }
-  Result<void> on_model(store::Records&, const IdentityId&, const std::string&) override { return {}; }
-};
-
-Router hub_router() {
-  Router router("main");
-  router.add(iothub_routes());
-  return router;
-}
-
-class IotHub : public ::testing::Test {
- protected:
-  Answer call(std::string_view method, const std::string& path, std::string_view body = {},
-              std::string_view fields = {}) {
-    const std::string separator = path.find('?') == std::string::npos ? "?" : "&";
-    return client_.send(request_text(method, path + separator + "api-version=2021-04-12", token_, body, fields));
-  }
-  static json::Object object(const Answer& answer) { return json::parse_object(answer.body).value_or(json::Object{}); }
-  static std::string error_word(const Answer& answer) {
-    const std::string message = json::text_or_nothing(object(answer), "Message").value_or("");
-    return message.substr(0, message.find(';'));
-  }
-
-  SystemClock clock_;
-  NobodyWatches observer_;
-  std::vector<std::string> pushed_;
-  hub::Registry registry_{
-      clock_,
-      observer_,
-      {.push = [this](const IdentityId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
-       .drop = [](const IdentityId&, const std::string&) {},
-       .changed = [](const IdentityId&) {}}};
-  TestRig rig_{hub_router(), {}, registry_};
-  std::string token_ = rig_.token(Role::hub_administrator);
-  TestClient client_{rig_};
-};
+using IotHub = HubApiTest;
 
 TEST_F(IotHub, creates_reads_changes_and_removes_an_identity) {
   const Answer created = call(
@@ -223,12 +180,7 @@ TEST_F(IotHub, changes_leave_an_audit_trail_with_the_caller) {
   ASSERT_EQ(call("PUT", "/devices/dev1", "{}").status, 200);
   ASSERT_EQ(call("PATCH", "/twins/dev1", R"({"tags":{"ADUGroup":"g"}})").status, 200);
   ASSERT_EQ(call("DELETE", "/devices/dev1").status, 204);
-  std::vector<store::AuditEvent> events;
-  const auto job = [&](store::Records& records) -> Result<void> {
-    GODWIT_TRY(events, records.access().list_audit(0, 10));
-    return {};
-  };
-  ASSERT_TRUE(rig_.store->read(job));
+  const auto events = audit_trail();
   ASSERT_EQ(events.size(), 3U);
   EXPECT_EQ(events[0].action, "device.removed");
   EXPECT_EQ(events[1].action, "twin.changed");

@@ -48,19 +48,22 @@ std::string etag_text(std::uint64_t number) {
   return base64_encode(bytes);
 }
 
-Result<std::optional<std::uint64_t>> if_match(const Request& request) {
-  const auto header = request.header("if-match");
-  if (!header) return std::optional<std::uint64_t>{};
-  std::string_view text = trimmed(*header);
+Result<std::optional<std::uint64_t>> parse_etag(std::string_view text) {
+  text = trimmed(text);
   if (text.starts_with("W/")) text.remove_prefix(2);
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
   if (text == "*") return std::optional<std::uint64_t>{};
   const auto bytes = base64_decode(text);
   if (!bytes || bytes->size() != 8)
-    return fail(Code::precondition_failed, "If-Match names an etag that this service did not make");
+    return fail(Code::precondition_failed, "the etag to match is not one that this service made");
   std::uint64_t number = 0;
   for (const char c : *bytes) number = (number << 8) | static_cast<unsigned char>(c);
   return std::optional<std::uint64_t>(number);
+}
+
+Result<std::optional<std::uint64_t>> if_match(const Request& request) {
+  const auto header = request.header("if-match");
+  return header ? parse_etag(*header) : std::optional<std::uint64_t>{};
 }
 
 std::string_view authentication_name(store::Authentication authentication) {

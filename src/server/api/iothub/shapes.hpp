@@ -7,6 +7,7 @@
 #include <string>
 
 #include "server/api/http.hpp"
+#include "server/hub/registry.hpp"
 #include "server/store/store.hpp"
 
 namespace godwit::api::iothub {
@@ -16,6 +17,8 @@ namespace godwit::api::iothub {
 /// What If-Match asks for: nullopt = any ("*", "\"*\"" or no header). Quotes are optional.
 /// Errors: precondition_failed for a tag that this service never made.
 [[nodiscard]] Result<std::optional<std::uint64_t>> if_match(const Request& request);
+/// The same of an etag as text, wherever it stood. Errors: precondition_failed.
+[[nodiscard]] Result<std::optional<std::uint64_t>> parse_etag(std::string_view text);
 
 [[nodiscard]] json::Object identity_json(const store::DeviceIdentity& identity, const store::DeviceSession& session);
 [[nodiscard]] json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
@@ -24,6 +27,13 @@ namespace godwit::api::iothub {
 /// "sas", "selfSigned", "certificateAuthority".
 [[nodiscard]] std::string_view authentication_name(store::Authentication authentication);
 [[nodiscard]] std::optional<store::Authentication> parse_authentication(std::string_view name);
+
+/// What a body says of an identity. `before`: what the identity is now, for an update; what the body leaves out of its
+/// proof stays. Errors: invalid_argument, unsupported.
+[[nodiscard]] Result<hub::NewIdentity> read_identity(const json::Object& body, const IdentityId& id,
+                                                     const store::DeviceIdentity* before);
+/// The sections of a twin that a body wants to change, properties.reported aside. Errors: invalid_argument.
+[[nodiscard]] Result<hub::TwinChange> read_twin_change(const json::Object& body, bool is_replace);
 
 /// One device or module as the store has it. Errors: not_found, database_failed.
 struct Device {
@@ -44,6 +54,7 @@ void add_continuation(Reply& reply, const std::string& last_id);
 [[nodiscard]] Result<Reply> list_identities(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> list_modules(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> put_identity(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> change_identities(const Request& request, Services& services);  // bulk.cpp
 [[nodiscard]] Result<Reply> delete_identity(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> device_statistics(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> service_statistics(const Request& request, Services& services);

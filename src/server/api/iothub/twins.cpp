@@ -21,23 +21,6 @@ constexpr std::size_t kLargestPage = 1000;
   return std::optional<json::Object>(section->get_object());
 }
 
-[[nodiscard]] Result<hub::TwinChange> read_change(const Request& request, bool is_replace) {
-  GODWIT_TRY(const json::Object body, json::parse_object(request.body));
-  hub::TwinChange change{.is_replace = is_replace};
-  GODWIT_TRY(change.tags, read_section(body, "tags", "tags"));
-  GODWIT_TRY(const auto properties, read_section(body, "properties", "properties"));
-  if (properties) {
-    GODWIT_TRY(change.desired, read_section(*properties, "desired", "properties.desired"));
-    // A client that replaces sends back the whole twin it once read; in a patch the member can only be a mistake.
-    if (!is_replace && properties->contains("reported"))
-      return fail(Code::invalid_argument, "properties.reported belongs to the device and cannot be written here");
-  }
-  if (!change.tags && !change.desired)
-    return fail(Code::invalid_argument, "the body has neither tags nor properties.desired");
-  GODWIT_TRY(change.if_version, if_match(request));
-  return change;
-}
-
 [[nodiscard]] Reply twin_reply(const Device& device) {
   Reply reply = Reply::json(twin_json(device.identity, device.session, device.twin));
   reply.headers.emplace_back("ETag", "\"" + etag_text(device.twin.version) + "\"");
@@ -46,7 +29,11 @@ constexpr std::size_t kLargestPage = 1000;
 
 [[nodiscard]] Result<Reply> change_twin(const Request& request, Services& services, bool is_replace) {
   GODWIT_TRY(const IdentityId id, identity_id(request));
-  GODWIT_TRY(const hub::TwinChange change, read_change(request, is_replace));
+  GODWIT_TRY(const json::Object body, json::parse_object(request.body));
+  GODWIT_TRY(hub::TwinChange change, read_twin_change(body, is_replace));
+  if (!change.tags && !change.desired)
+    return fail(Code::invalid_argument, "the body has neither tags nor properties.desired");
+  GODWIT_TRY(change.if_version, if_match(request));
   Reply reply;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY_VOID(services.registry.change_twin(records, id, change));
@@ -85,6 +72,19 @@ constexpr std::size_t kLargestPage = 1000;
 }
 
 }  // namespace
+
+Result<hub::TwinChange> read_twin_change(const json::Object& body, bool is_replace) {
+  hub::TwinChange change{.is_replace = is_replace};
+  GODWIT_TRY(change.tags, read_section(body, "tags", "tags"));
+  GODWIT_TRY(const auto properties, read_section(body, "properties", "properties"));
+  if (properties) {
+    GODWIT_TRY(change.desired, read_section(*properties, "desired", "properties.desired"));
+    // A client that replaces sends back the whole twin it once read; in a patch the member can only be a mistake.
+    if (!is_replace && properties->contains("reported"))
+      return fail(Code::invalid_argument, "properties.reported belongs to the device and cannot be written here");
+  }
+  return change;
+}
 
 Result<Reply> get_twin(const Request& request, Services& services) {
   GODWIT_TRY(const IdentityId id, identity_id(request));
