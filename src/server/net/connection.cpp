@@ -36,7 +36,36 @@ Connection::Connection(Tcp::socket socket, const TlsContext& tls)
   SSL_set_accept_state(ssl_.get());
 }
 
+Connection::Connection(asio::io_context& context, DetachedConnection detached)
+    : socket_(context), ssl_(std::move(detached.tls)), peer_(std::move(detached.peer)) {
+  ErrorCode ec;
+  socket_.assign(detached.is_ip_6 ? Tcp::v6() : Tcp::v4(), detached.socket.get(), ec);
+  if (!ec) detached.socket.release();
+  if (ec || !ssl_) {
+    is_broken_ = true;
+    error_text_ = "the connection could not be taken over: " + ec.message();
+    return;
+  }
+  socket_.non_blocking(true, ec);
+  socket_.native_non_blocking(true, ec);
+}
+
 Connection::~Connection() { close(); }
+
+DetachedConnection Connection::release() {
+  ErrorCode ec;
+  DetachedConnection detached{.peer = peer_};
+  const Tcp::endpoint endpoint = socket_.local_endpoint(ec);
+  detached.is_ip_6 = !ec && endpoint.protocol() == Tcp::v6();
+  const int descriptor = socket_.release(ec);  // the descriptor stays the same, so TLS finds it
+  if (ec || is_broken_) {
+    close();
+    return detached;
+  }
+  detached.socket = UniqueFd(descriptor);
+  detached.tls = std::move(ssl_);
+  return detached;
+}
 
 void Connection::start_handshake(HandshakeDone done) {
   asio::post(socket_.get_executor(), [this, done = std::move(done)]() mutable { handshake_step(std::move(done)); });

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/file.hpp"
 #include "server/net/asio.hpp"
 #include "server/net/tls.hpp"
 
@@ -27,10 +28,24 @@ struct IoResult {
   std::size_t bytes = 0;
 };
 
+struct FreeTls {
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
+
+/// A connection between two loops: its socket and its TLS, at rest. Dropping it closes the socket.
+struct DetachedConnection {
+  UniqueFd socket{};
+  std::unique_ptr<SSL, FreeTls> tls{};
+  std::string peer{};
+  bool is_ip_6 = false;
+};
+
 class Connection {
  public:
   /// Takes the socket; makes it non-blocking with TCP_NODELAY.
   Connection(Tcp::socket socket, const TlsContext& tls);
+  /// Goes on with what another Connection released, on the loop of `context`. One that cannot be taken is not open.
+  Connection(asio::io_context& context, DetachedConnection detached);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -55,6 +70,9 @@ class Connection {
   /// As close(), but the peer gets RST and the kernel forgets unsent bytes.
   void abort();
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+  /// Hands socket and TLS out, for another loop; this object is then closed and keeps only peer(). Bytes that TLS has
+  /// decrypted travel along. Not while a wait or a handshake is under way.
+  [[nodiscard]] DetachedConnection release();
 
   /// Address of the peer without port, as text; remembered at construction.
   [[nodiscard]] const std::string& peer() const { return peer_; }
@@ -63,14 +81,11 @@ class Connection {
   [[nodiscard]] SSL* native_tls() const { return ssl_.get(); }
 
  private:
-  struct Free {
-    void operator()(SSL* ssl) const { SSL_free(ssl); }
-  };
   void handshake_step(HandshakeDone done);
   [[nodiscard]] IoResult to_result(int returned, std::size_t bytes);
 
   Tcp::socket socket_;
-  std::unique_ptr<SSL, Free> ssl_;
+  std::unique_ptr<SSL, FreeTls> ssl_;
   std::string peer_;
   std::string error_text_;
   // OpenSSL reads ahead: until a read found nothing more, whole records may wait inside it while the descriptor is

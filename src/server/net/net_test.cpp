@@ -96,8 +96,14 @@ class Net : public testing::Test {
   ~Net() override {
     loop_.stop();
     last_.reset();
+    quiet_.reset();
   }
   void accepted(Tcp::socket socket) {
+    if (!echoes_) {
+      quiet_ = std::make_shared<Connection>(std::move(socket), *tls_);
+      return quiet_->start_handshake(
+          [this, held = quiet_](const Result<void>& outcome) { shaken_.set_value(outcome.has_value()); });
+    }
     last_ = std::make_shared<Echo>(std::move(socket), *tls_, ends_next_ ? &end_ : nullptr);
     last_->start();
   }
@@ -110,6 +116,9 @@ class Net : public testing::Test {
   std::shared_ptr<Echo> last_;
   std::promise<std::string> end_;
   std::atomic<bool> ends_next_{true};
+  std::atomic<bool> echoes_{true};  // false: shakes hands and then does nothing by itself
+  std::shared_ptr<Connection> quiet_;
+  std::promise<bool> shaken_;
 };
 
 TEST_F(Net, bytes_go_both_ways_whole) {
@@ -226,6 +235,60 @@ TEST_F(Net, certificate_problems_name_the_file) {
   EXPECT_NE(foreign.error().message.find("key.pem"), std::string::npos);
   std::ofstream(other.path() / "certificate.pem") << "no certificate";
   EXPECT_FALSE(TlsContext::make_server(other.path() / "certificate.pem", other.path() / "key.pem"));
+}
+
+TEST_F(Net, a_connection_goes_on_in_another_loop_with_what_tls_had_read) {
+  echoes_ = false;
+  TestPeer peer;
+  ASSERT_TRUE(peer.open(acceptor_.port()));
+  ASSERT_TRUE(shaken_.get_future().get());
+  ASSERT_TRUE(peer.write("abcdef"));
+  Loop other("net-other");
+  std::shared_ptr<Connection> second;
+  std::promise<std::string> rest;
+  const auto go_on = [&](const std::shared_ptr<DetachedConnection>& held) {
+    second = std::make_shared<Connection>(other.context(), std::move(*held));
+    second->wait_readable([&](bool is_ready) {
+      char buffer[16];
+      const IoResult more = second->read_some(buffer, sizeof buffer);
+      rest.set_value(is_ready && more.status == IoStatus::ok ? std::string(buffer, more.bytes) : "nothing");
+    });
+  };
+  loop_.run_and_wait([&] {
+    // One record of which only a byte is read here, so that the rest lies decrypted inside TLS.
+    char first = 0;
+    while (quiet_->read_some(&first, 1).status == IoStatus::want_read) std::this_thread::yield();
+    EXPECT_EQ(first, 'a');
+    const auto held = std::make_shared<DetachedConnection>(quiet_->release());
+    EXPECT_FALSE(quiet_->is_open());
+    EXPECT_EQ(quiet_->peer(), "127.0.0.1");
+    EXPECT_EQ(quiet_->read_some(&first, 1).status, IoStatus::failed);
+    other.post([&, held] { go_on(held); });
+  });
+  other.start();
+  EXPECT_EQ(rest.get_future().get(), "bcdef");
+  other.run_and_wait([&] {
+    EXPECT_EQ(second->peer(), "127.0.0.1");
+    EXPECT_EQ(second->write_some("from the other loop").status, IoStatus::ok);
+  });
+  EXPECT_EQ(peer.read(), "from the other loop");
+  other.run_and_wait([&] { second.reset(); });
+  EXPECT_EQ(peer.read(), "");
+  EXPECT_TRUE(peer.is_closed());
+  other.stop();
+}
+
+TEST_F(Net, a_released_connection_that_nobody_takes_is_closed) {
+  echoes_ = false;
+  TestPeer peer;
+  ASSERT_TRUE(peer.open(acceptor_.port()));
+  ASSERT_TRUE(shaken_.get_future().get());
+  loop_.run_and_wait([&] {
+    static_cast<void>(quiet_->release());
+    EXPECT_FALSE(Connection(loop_.context(), DetachedConnection{}).is_open());
+  });
+  EXPECT_EQ(peer.read(), "");
+  EXPECT_TRUE(peer.is_closed());
 }
 
 TEST(Loop, runs_posted_work_in_order_on_its_own_thread) {
