@@ -13,6 +13,7 @@
 #include "server/hub/limits.hpp"
 #include "server/hub/ports.hpp"
 #include "server/hub/registry.hpp"
+#include "server/net/connection.hpp"
 #include "server/net/tls.hpp"
 #include "server/store/store.hpp"
 
@@ -42,6 +43,14 @@ struct Counters {
   std::uint64_t desired_pushes = 0;
 };
 
+/// A connection of the HTTPS port whose request to become a WebSocket for MQTT was found right and is not answered yet.
+struct WebSocketArrival {
+  net::DetachedConnection connection;
+  std::string welcome{};      // the answer that makes it a WebSocket
+  std::string refusal{};      // the answer when the hub takes no more connections, or none from that address
+  std::string first_bytes{};  // read behind the request
+};
+
 class HubCore;
 
 class Hub {
@@ -57,6 +66,8 @@ class Hub {
   [[nodiscard]] Result<void> start();
   /// Ends all connections, waits for its own writes, ends the loop. Idempotent. Not from a store job or the hub's loop.
   void stop();
+  /// Takes a device that came by WebSocket; limits and shut-outs are those of the hub's own port. Returns at once.
+  void adopt(WebSocketArrival arrival);
 
   /// The port in use, after start().
   [[nodiscard]] std::uint16_t port() const;

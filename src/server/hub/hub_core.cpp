@@ -117,17 +117,37 @@ void HubCore::wait_for_writes() {
 
 void HubCore::accepted(net::Tcp::socket socket) {
   auto session = std::make_shared<Session>(std::move(socket), tls_, *this, options_.limits);
+  if (!admit(session)) return;
+  ++handshakes_;
+  if (!may_come_now() || handshakes_ >= options_.limits.handshakes_in_flight) brake();
+  session->start();
+}
+
+void HubCore::arrived(WebSocketArrival arrival) {
+  if (is_stopping_) return;  // closes the socket
+  auto session = std::make_shared<Session>(loop_.context(), std::move(arrival.connection), *this, options_.limits);
+  session->is_shaking_hands = false;
+  // No kernel's queue holds this one back: when too many come it is told to try again.
+  if (!may_come_now()) {
+    ++counts_.turned_away;
+    return session->turn_away(arrival.refusal);
+  }
+  if (!admit(session)) return session->turn_away(arrival.refusal);
+  session->start_websocket(arrival.welcome, std::move(arrival.first_bytes));
+}
+
+bool HubCore::admit(const std::shared_ptr<Session>& session) {
   if (admission_.enter(session->peer(), monotonic()) != Admission::Verdict::welcome) {
     ++counts_.turned_away;
-    return;
+    return false;
   }
   ++counts_.connections;
   sessions_.emplace(session.get(), session);
-  ++handshakes_;
-  const bool is_too_fast =
-      !accepts_.take(monotonic(), options_.limits.connects_per_second, options_.limits.connects_per_second);
-  if (is_too_fast || handshakes_ >= options_.limits.handshakes_in_flight) brake();
-  session->start();
+  return true;
+}
+
+bool HubCore::may_come_now() {
+  return accepts_.take(monotonic(), options_.limits.connects_per_second, options_.limits.connects_per_second);
 }
 
 void HubCore::brake() {
@@ -138,9 +158,7 @@ void HubCore::brake() {
   brake_timer_.async_wait([this](const net::ErrorCode& ec) {
     if (ec || is_stopping_) return;
     is_braking_ = false;
-    const bool may_go_on =
-        handshakes_ < options_.limits.handshakes_in_flight &&
-        accepts_.take(monotonic(), options_.limits.connects_per_second, options_.limits.connects_per_second);
+    const bool may_go_on = handshakes_ < options_.limits.handshakes_in_flight && may_come_now();
     may_go_on ? acceptor_.release() : brake();
   });
 }
@@ -286,6 +304,10 @@ void HubCore::save_activity() {
 
 // ---- doors for other threads -------------------------------------------------------------------------------------
 
+void HubCore::adopt(WebSocketArrival arrival) {
+  loop_.post([this, held = std::make_shared<WebSocketArrival>(std::move(arrival))] { arrived(std::move(*held)); });
+}
+
 void HubCore::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {
   loop_.post([this, id, payload = std::move(payload), version] {
     const auto found = entries_.find(id.str());
@@ -330,6 +352,7 @@ Hub::Hub(Options options, store::Store& store, TwinObserver& observer, const net
 Hub::~Hub() = default;
 Result<void> Hub::start() { return core_->start(); }
 void Hub::stop() { core_->stop(); }
+void Hub::adopt(WebSocketArrival arrival) { core_->adopt(std::move(arrival)); }
 std::uint16_t Hub::port() const { return core_->port(); }
 Registry& Hub::registry() { return core_->registry(); }
 void Hub::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {

@@ -31,6 +31,7 @@ class HubCore final : public SessionOwner {
 
   [[nodiscard]] Result<void> start();
   void stop();
+  void adopt(WebSocketArrival arrival);  // any thread
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Registry& registry() { return registry_; }
   void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);  // any thread
@@ -71,6 +72,10 @@ class HubCore final : public SessionOwner {
   std::span<char> scratch() override { return scratch_; }
   Duration monotonic() const override { return clock_.monotonic(); }
   void accepted(net::Tcp::socket socket);
+  void arrived(WebSocketArrival arrival);
+  [[nodiscard]] bool admit(const std::shared_ptr<Session>& session);
+  /// Takes one from what may come in this second, whichever way.
+  [[nodiscard]] bool may_come_now();
   /// Newcomers wait while too many handshakes run or too many came this second: a fleet that comes back all at once is
   /// let in at the pace of this machine.
   void brake();

@@ -9,11 +9,13 @@ namespace godwit::hub {
 
 struct Limits {
   // Sizes.
-  std::size_t connect_packet_bytes = 32 * 1024;      // before a device is known, memory is dearer
-  std::size_t packet_bytes = 256 * 1024 + 4 * 1024;  // telemetry of 256 KiB, its topic and header
-  std::size_t payload_bytes = 256 * 1024;            // of one PUBLISH
-  std::size_t outgoing_bytes = 1024 * 1024;          // unsent bytes at which a slow reader is dropped
-  std::size_t outgoing_high_water = 64 * 1024;       // unsent bytes at which no more requests are read
+  std::size_t connect_packet_bytes = 32 * 1024;           // before a device is known, memory is dearer
+  std::size_t packet_bytes = 256 * 1024 + 4 * 1024;       // telemetry of 256 KiB, its topic and header
+  std::size_t payload_bytes = 256 * 1024;                 // of one PUBLISH
+  std::size_t outgoing_bytes = 1024 * 1024;               // unsent bytes at which a slow reader is dropped
+  std::size_t outgoing_high_water = 64 * 1024;            // unsent bytes at which no more requests are read
+  std::size_t websocket_frame_bytes = 1024 * 1024;        // what one frame may announce; it is never held whole
+  std::size_t websocket_message_bytes = 4 * 1024 * 1024;  // all fragments of one message
 
   std::size_t twin_cache_bytes = 8 * 1024 * 1024;  // twins kept ready for devices that ask often
 

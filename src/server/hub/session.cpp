@@ -7,6 +7,10 @@ namespace {
 
 constexpr int kPacketsPerTurn = 64;
 
+[[nodiscard]] net::websocket::Limits websocket_limits(const Limits& limits) {
+  return {.frame_bytes = limits.websocket_frame_bytes, .message_bytes = limits.websocket_message_bytes};
+}
+
 }  // namespace
 
 Session::Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwner& owner, const Limits& limits)
@@ -16,6 +20,32 @@ Session::Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwn
       phase_since_(owner.monotonic()),
       last_heard_(phase_since_),
       last_write_(phase_since_) {}
+
+Session::Session(net::asio::io_context& context, net::DetachedConnection connection, SessionOwner& owner,
+                 const Limits& limits)
+    : owner_(owner),
+      limits_(limits),
+      connection_(context, std::move(connection)),
+      framing_(std::make_unique<net::websocket::Framing>(websocket_limits(limits))),
+      phase_since_(owner.monotonic()),
+      last_heard_(phase_since_),
+      last_write_(phase_since_) {}
+
+void Session::start_websocket(std::string_view welcome, std::string first_bytes) {
+  set_phase(Phase::awaiting_connect);
+  owner_.on_handshake(*this, {});
+  if (phase_ == Phase::ended) return;
+  outgoing_ += welcome;
+  sent_more();
+  if (phase_ != Phase::ended) take_raw(first_bytes);
+  pump();
+}
+
+void Session::turn_away(std::string_view refusal) {
+  set_phase(Phase::ended);
+  static_cast<void>(connection_.write_some(refusal));
+  connection_.close();
+}
 
 void Session::start() {
   connection_.start_handshake([self = shared_from_this()](Result<void> outcome) {
@@ -36,9 +66,16 @@ void Session::end(const std::string& reason) {
   const auto self = shared_from_this();  // the owner lets go of us in on_end
   const std::string why = end_reason_.empty() ? reason : std::exchange(end_reason_, {});
   set_phase(Phase::ended);
-  // Answers that were being gathered get one try: a polite device has asked before it said goodbye.
-  if (is_pumping_ && unsent() > 0) static_cast<void>(connection_.write_some(std::string_view(outgoing_).substr(sent_)));
+  if (framing_ && !has_sent_close_)
+    outgoing_ += framing_->is_over()
+                     ? framing_->last_frame()
+                     : net::websocket::close_frame(has_said_goodbye_ ? net::websocket::CloseCode::normal
+                                                                     : net::websocket::CloseCode::going_away);
+  // Answers that were being gathered and the close frame get one try: a polite device has asked before it said goodbye.
+  if ((is_pumping_ || framing_) && unsent() > 0)
+    static_cast<void>(connection_.write_some(std::string_view(outgoing_).substr(sent_)));
   connection_.close();
+  framing_.reset();
   incoming_ = {};
   outgoing_ = {};
   sent_ = 0;
@@ -82,13 +119,20 @@ std::string Session::overdue(Duration now, WallTime wall_now) const {
 
 void Session::send(const mqtt::Packet& packet) {
   if (!may_send()) return;
+  const std::size_t begin = outgoing_.size();
   outgoing_ += mqtt::encode(packet);
-  sent_more();
+  sent_packet(begin);
 }
 
 void Session::send_publish(std::string_view topic, std::string_view payload) {
   if (!may_send()) return;
+  const std::size_t begin = outgoing_.size();
   mqtt::append_publish(outgoing_, topic, payload);
+  sent_packet(begin);
+}
+
+void Session::sent_packet(std::size_t begin) {
+  if (framing_) outgoing_.insert(begin, net::websocket::binary_head(outgoing_.size() - begin));
   sent_more();
 }
 
@@ -153,6 +197,7 @@ std::size_t Session::take_packets(std::string_view bytes) {
     if (!*decoded) return used;
     used += (*decoded)->used;
     --packets_left_;
+    has_said_goodbye_ = std::holds_alternative<mqtt::Disconnect>((*decoded)->packet);
     owner_.on_packet(*this, std::move((*decoded)->packet));
   }
   return used;
@@ -166,6 +211,26 @@ void Session::take_bytes(std::string_view bytes) {
     return;
   }
   incoming_.append(bytes);
+}
+
+/// Bytes as TLS gave them; those of frames are unwrapped where they lie.
+void Session::take_raw(std::span<char> bytes) {
+  if (!framing_) return take_bytes({bytes.data(), bytes.size()});
+  const auto unwrapped = framing_->unwrap(bytes);
+  if (!unwrapped.reply.empty()) {
+    outgoing_ += unwrapped.reply;
+    sent_more();
+  }
+  // Pings are not MQTT: only bytes of the stream say that the device is alive.
+  if (phase_ != Phase::ended && unwrapped.bytes > 0) take_bytes({bytes.data(), unwrapped.bytes});
+}
+
+/// After the peer's close, or a rule that it broke: whole packets before it have been taken.
+void Session::finish_websocket() {
+  end_reason_ = framing_->end_reason();  // also if that last frame cannot be sent
+  has_sent_close_ = true;
+  outgoing_ += framing_->last_frame();
+  end_after_flush(end_reason_);
 }
 
 void Session::pump() {
@@ -182,10 +247,15 @@ void Session::pump() {
       used == incoming_.size() ? void(incoming_ = {}) : void(incoming_.erase(0, used));
       if (!can_take() || packets_left_ == 0) break;
     }
+    if (framing_ && framing_->is_over()) {
+      finish_websocket();
+      break;
+    }
+    --packets_left_;  // a read counts too: frames without content are not for free
     const std::span<char> buffer = owner_.scratch();
     const net::IoResult result = connection_.read_some(buffer.data(), buffer.size());
     switch (result.status) {
-      case net::IoStatus::ok: take_bytes({buffer.data(), result.bytes}); break;
+      case net::IoStatus::ok: take_raw(buffer.first(result.bytes)); break;
       case net::IoStatus::want_read: must_wait = true; break;
       case net::IoStatus::want_write:
         wait_to_write();

@@ -1,4 +1,5 @@
-// One device's connection: TLS, MQTT framing, an outgoing buffer with a bound, and what the hub knows about the peer.
+// One device's connection: TLS, WebSocket frames where it came that way, MQTT framing, an outgoing buffer with a bound,
+// and what the hub knows about the peer.
 // It decides nothing: whole packets go to the SessionOwner, which also ends it. No timers: the owner looks at the
 // times. Belongs to the hub's loop; kept alive by shared_ptr until its last callback has run. Holds no buffers while
 // idle.
@@ -13,6 +14,7 @@
 #include "core/mqtt/packets.hpp"
 #include "server/hub/limits.hpp"
 #include "server/net/connection.hpp"
+#include "server/net/websocket.hpp"
 
 namespace godwit::hub {
 
@@ -36,7 +38,15 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwner& owner, const Limits& limits);
 
+  /// One that came over HTTPS and asked to become a WebSocket.
+  Session(net::asio::io_context& context, net::DetachedConnection connection, SessionOwner& owner,
+          const Limits& limits);
+
   void start();
+  /// Instead of start(), for the second kind: `welcome` is sent before any frame, `first_bytes` have been read already.
+  void start_websocket(std::string_view welcome, std::string first_bytes);
+  /// Instead of both: one try to say so, then the socket is closed. The owner hears nothing.
+  void turn_away(std::string_view refusal);
   void send(const mqtt::Packet& packet);
   /// PUBLISH at QoS 0, without a copy of the payload on the way.
   void send_publish(std::string_view topic, std::string_view payload);
@@ -85,14 +95,19 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] std::size_t take_packets(std::string_view bytes);
   void take_bytes(std::string_view bytes);
   [[nodiscard]] bool may_send() const { return phase_ != Phase::ended && phase_ != Phase::flushing; }
+  /// After a packet was appended to outgoing_, where it begins at `begin`: gives it its frame.
+  void sent_packet(std::size_t begin);
   /// After something was appended to outgoing_. While packets are taken in, answers are gathered into one write.
   void sent_more();
+  void take_raw(std::span<char> bytes);
+  void finish_websocket();
   void flush();
 
   SessionOwner& owner_;
   const Limits& limits_;
   net::Connection connection_;
-  std::string incoming_;  // the beginning of a packet, or packets that may not be taken yet
+  std::unique_ptr<net::websocket::Framing> framing_;  // null for MQTT right over TLS
+  std::string incoming_;                              // the beginning of a packet, or packets that may not be taken yet
   std::string outgoing_;
   std::size_t sent_ = 0;  // of outgoing_
   std::string end_reason_;
@@ -102,6 +117,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::uint32_t in_flight_ = 0;
   int packets_left_ = 0;  // of this turn: one busy device must not starve the others
   Phase phase_ = Phase::shaking_hands;
+  bool has_said_goodbye_ = false;  // DISCONNECT came
+  bool has_sent_close_ = false;    // the frame
   bool is_pumping_ = false;
   bool is_waiting_to_read_ = false;
   bool is_waiting_to_write_ = false;
