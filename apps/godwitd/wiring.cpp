@@ -184,7 +184,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   net::Loop loop("api");
   api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
   api::Server server(loop, tls, services, access, workers, api::make_router(config.api_instance),
-                     std::move(root_keys.documents));
+                     std::move(root_keys.documents), api::ServerLimits{},
+                     [&hub](hub::WebSocketArrival arrival) { hub.adopt(std::move(arrival)); });
 
   loop.start();
   importer.begin();

@@ -94,6 +94,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void look_at_peer();
   [[nodiscard]] bool is_waiting_for_others() const { return state_ == State::deferred || events_ != nullptr; }
 
+  // connection_upgrade.cpp: from a request to a device of the hub
+  void become_websocket();
+
   // connection_upload.cpp: bytes to a blob
   void begin_upload();
   void on_upload_started(Result<UploadStart> start);

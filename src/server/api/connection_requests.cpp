@@ -88,6 +88,7 @@ void HttpConnection::accept_body() {
   const Head& head = parser_.head();
   request_.headers.erase("authorization");  // handlers have no use for it, and it cannot leak from where it is not
   if (match_.stream == Stream::upload) return begin_upload();
+  if (match_.stream == Stream::websocket) return become_websocket();
   if (head.content_length.value_or(0) > rim_.limits.body_bytes)
     return refuse(
         Error{Code::too_large, "the request body has more than " + std::to_string(rim_.limits.body_bytes) + " bytes"});

@@ -25,6 +25,7 @@ struct Rim {
   const Router router;
   const RootKeyDocuments root_keys;
   const ServerLimits limits;
+  const WebSocketDoor websockets;
 
   net::Acceptor acceptor;
   net::asio::steady_timer sweep_timer;

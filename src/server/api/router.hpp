@@ -17,8 +17,8 @@ namespace godwit::api {
 enum class Family : std::uint8_t { device_update, iothub, godwit, plain };
 [[nodiscard]] Family family_of(const Target& target);
 
-/// Routes that do not read the request whole; transfer.hpp serves them.
-enum class Stream : std::uint8_t { none, upload, download, root_key_package };
+/// Routes that do not read the request whole (transfer.hpp serves them), or whose connection goes to the hub.
+enum class Stream : std::uint8_t { none, upload, download, root_key_package, websocket };
 
 struct Match {
   Permission permission = Permission::none;

@@ -52,7 +52,7 @@ void Rim::forget(HttpConnection& connection) {
 }
 
 Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
-               Router router, RootKeyDocuments root_keys, ServerLimits limits)
+               Router router, RootKeyDocuments root_keys, ServerLimits limits, WebSocketDoor websockets)
     : rim_(new Rim{.loop = loop,
                    .tls = tls,
                    .services = services,
@@ -61,6 +61,7 @@ Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, 
                    .router = std::move(router),
                    .root_keys = std::move(root_keys),
                    .limits = limits,
+                   .websockets = std::move(websockets),
                    .acceptor = net::Acceptor(loop.context(), services.log,
                                              [this](net::Tcp::socket socket) { take(*rim_, std::move(socket)); }),
                    .sweep_timer = net::asio::steady_timer(loop.context())}) {}

@@ -3,6 +3,7 @@
 // loop. Construct, open() and stop() from one thread that is not the loop's; everything else happens on the loop.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "server/api/router.hpp"
 #include "server/api/services.hpp"
 #include "server/api/worker_pool.hpp"
+#include "server/hub/hub.hpp"
 #include "server/net/loop.hpp"
 #include "server/net/tls.hpp"
 
@@ -38,12 +40,16 @@ struct ServerLimits {
 /// Small files that anybody may fetch, by name: "rootkeypackage-1.json" -> its text, at /rootkeys/{file}.
 using RootKeyDocuments = std::map<std::string, std::string>;
 
+/// Where a connection goes that a device asked to become a WebSocket for MQTT; called on the loop, returns at once.
+/// Without one such requests are refused.
+using WebSocketDoor = std::function<void(hub::WebSocketArrival arrival)>;
+
 struct Rim;
 
 class Server {
  public:
   Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
-         Router router, RootKeyDocuments root_keys, ServerLimits limits = {});
+         Router router, RootKeyDocuments root_keys, ServerLimits limits = {}, WebSocketDoor websockets = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

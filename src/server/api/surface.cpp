@@ -47,6 +47,8 @@ Router make_router(const std::string& instance_id) {
   router.add_stream(Method::put, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_write, Stream::upload);
   router.add_stream(Method::get, "/download/{sha256}/{filename}", Permission::none, Stream::download);
   router.add_stream(Method::get, "/rootkeys/{file}", Permission::none, Stream::root_key_package);
+  // No permission: the device says who it is in CONNECT, as on the hub's own port.
+  router.add_stream(Method::get, "/$iothub/websocket", Permission::none, Stream::websocket);
   return router;
 }
 

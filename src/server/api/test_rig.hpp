@@ -27,9 +27,11 @@ T& never_called() {
 
 class TestRig {
  public:
-  /// `registry`: the hub's, for tests of its routes. `other_blobs`: instead of the disk's.
+  /// `registry`: the hub's, for tests of its routes. `other_blobs`: instead of the disk's. `websockets`: where devices
+  /// go that ask to become one.
   explicit TestRig(Router router, ServerLimits limits = {}, hub::Registry& registry = never_called<hub::Registry>(),
-                   std::size_t queue = 64, std::unique_ptr<blobs::Blobs> other_blobs = nullptr)
+                   std::size_t queue = 64, std::unique_ptr<blobs::Blobs> other_blobs = nullptr,
+                   WebSocketDoor websockets = {})
       : workers(2, queue) {
     limits.drain_time = std::chrono::milliseconds(200);  // tests wait for it
     net::write_test_certificate(folder.path());
@@ -55,7 +57,7 @@ class TestRig {
     tls.emplace(*net::TlsContext::make_server(folder.path() / "certificate.pem", folder.path() / "key.pem"));
     loop.start();
     server.emplace(loop, *tls, *services, *access, workers, std::move(router),
-                   RootKeyDocuments{{"rootkeypackage-1.json", "{\"root\":1}"}}, limits);
+                   RootKeyDocuments{{"rootkeypackage-1.json", "{\"root\":1}"}}, limits, std::move(websockets));
     const auto listening = server->open("127.0.0.1", 0);
     GODWIT_CHECK(listening.has_value());
   }
