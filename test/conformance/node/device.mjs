@@ -1,12 +1,14 @@
 // An unmodified azure-iot-device client over MQTT. Prints one JSON line per event; exit 0 only if every expectation held.
 //   node device.mjs '{"host":"localhost:8883","hub":"...","device":"...","key":"...","ca":"file","sasSeconds":12,"waitForRenewal":true}'
+// With "webSocket":true it comes over WebSocket: to port 443 of the host, or to "webSocketPort".
 // It gets its twin, reports, waits for a desired patch {"ping":n}, and, if asked, renews its token and waits for one more.
 import fs from 'node:fs';
+import https from 'node:https';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const { Client } = require('azure-iot-device');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { SharedAccessKeyAuthenticationProvider } = require('azure-iot-device/dist/sak_authentication_provider');
 
 const wish = JSON.parse(process.argv[2]);
@@ -18,12 +20,15 @@ process.on('unhandledRejection', fail);
 
 const text = `HostName=${wish.hub};DeviceId=${wish.device};SharedAccessKey=${wish.key};GatewayHostName=${wish.host}`;
 const provider = SharedAccessKeyAuthenticationProvider.fromConnectionString(text, wish.sasSeconds ?? 3600, wish.sasSeconds ? 3 : 900);
-const client = Client.fromAuthenticationProvider(provider, Mqtt);
+const client = Client.fromAuthenticationProvider(provider, wish.webSocket ? MqttWs : Mqtt);
 let renewals = 0;
 provider.on('newTokenAvailable', () => { renewals += 1; tell('sas-renewed', { renewals }); });
 client.on('disconnect', (why) => tell('disconnect', { why: String(why?.message ?? why) }));
 
-await client.setOptions({ ca: fs.readFileSync(wish.ca, 'utf8') });
+const options = { ca: fs.readFileSync(wish.ca, 'utf8') };
+// The SDK dials port 443 whatever the connection string says; an agent is its own option to lead the socket elsewhere.
+if (wish.webSocketPort) options.mqtt = { webSocketAgent: new https.Agent({ port: wish.webSocketPort }) };
+await client.setOptions(options);
 try {
   await within('open', 20000, client.open());
 } catch (error) {
