@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "core/base/json.hpp"
+#include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 
 namespace godwit::downloader_curl {
@@ -59,13 +60,6 @@ std::string read_validator(const Path& target) {
   if (!text) return "";
   const auto object = json::parse_object(*text);
   return object ? json::text_or_nothing(*object, "validator").value_or("") : "";
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n'))
-    text.remove_suffix(1);
-  return text;
 }
 
 bool is_retryable_status(long status) {
@@ -211,8 +205,7 @@ void Transfer::take_header(std::string_view line) {
   }
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || line.size() > kHeaderLimit) return;
-  std::string name(line.substr(0, colon));
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string name = lower_case(line.substr(0, colon));
   const std::string value(trimmed(line.substr(colon + 1)));
   if (name == "etag") head_.etag = value;
   if (name == "last-modified") head_.last_modified = value;

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/base/json.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit::downloader_curl {
 namespace {
@@ -36,16 +36,7 @@ Result<void> read_text(const json::Object& object, std::string_view key, std::st
 }
 
 bool starts_with_any_case(std::string_view text, std::string_view prefix) {
-  return text.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), text.begin(), [](char a, char b) {
-           return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b + 32) : b);
-         });
-}
-
-std::optional<std::uint64_t> number_of(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return number;
+  return equal_in_any_case(text.substr(0, prefix.size()), prefix);
 }
 
 }  // namespace
@@ -95,21 +86,21 @@ std::optional<ContentRange> parse_content_range(std::string_view value) {
   if (slash == std::string_view::npos) return std::nullopt;
   ContentRange range;
   if (const std::string_view total = value.substr(slash + 1); total != "*") {
-    range.total = number_of(total);
+    range.total = to_number<std::uint64_t>(total);
     if (!range.total) return std::nullopt;
   }
   const std::string_view span = value.substr(0, slash);
   if (span == "*") return range;
   const auto dash = span.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
-  range.first = number_of(span.substr(0, dash));
-  const auto last = number_of(span.substr(dash + 1));
+  range.first = to_number<std::uint64_t>(span.substr(0, dash));
+  const auto last = to_number<std::uint64_t>(span.substr(dash + 1));
   if (!range.first || !last || *last < *range.first) return std::nullopt;
   return range;
 }
 
 std::optional<std::int64_t> parse_retry_after(std::string_view value, std::int64_t now) {
-  if (const auto seconds = number_of(value))
+  if (const auto seconds = to_number<std::uint64_t>(value))
     return static_cast<std::int64_t>(std::min<std::uint64_t>(*seconds, kDaySeconds));
   if (value.empty() || value.size() > 64) return std::nullopt;
   const auto date = static_cast<std::int64_t>(::curl_getdate(std::string(value).c_str(), nullptr));

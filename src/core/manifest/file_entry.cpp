@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "core/base/file.hpp"
+#include "core/base/text.hpp"
 #include "core/model/text.hpp"
 
 namespace godwit::manifest {
@@ -41,13 +41,6 @@ Result<std::map<std::string, std::string>> read_hashes(const json::Object& objec
   }
   if (!hashes.contains("sha256")) return bad(fmt::format("{}.hashes has no sha256", where));
   return hashes;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
 }
 
 }  // namespace
@@ -151,17 +144,22 @@ Result<std::vector<CompatibilitySet>> read_compatibility(const json::Object& obj
 }
 
 Result<void> FileNames::add(std::string_view name, std::string_view where) {
-  if (!lower_.insert(lower(name)).second)
+  if (!lower_.insert(lower_case(name)).second)
     return bad(
         fmt::format("{}: the file name '{}' is there already (upper and lower case count as equal)", where, name));
   return {};
 }
 
-json::Object hashes_to_json(const FileBase& file) {
+json::Object file_base_to_json(const FileBase& file, std::string_view name_key) {
   json::Object hashes;
   if (const auto found = file.hashes.find("sha256"); found != file.hashes.end()) hashes["sha256"] = found->second;
   for (const auto& [algorithm, text] : file.hashes) hashes[algorithm] = text;
-  return hashes;
+  json::Object object;
+  object[name_key] = file.file_name;
+  object["sizeInBytes"] = file.size;
+  object["hashes"] = std::move(hashes);
+  if (!file.properties.empty()) object["properties"] = file.properties;
+  return object;
 }
 
 }  // namespace godwit::manifest

@@ -46,7 +46,8 @@ class FileNames {
   std::set<std::string> lower_;
 };
 
-/// {"sha256": ...} first, because agents look at the first hash only.
-[[nodiscard]] json::Object hashes_to_json(const FileBase& file);
+/// Name (under `name_key`), size, hashes and properties. sha256 comes first, because agents look at the first hash
+/// only.
+[[nodiscard]] json::Object file_base_to_json(const FileBase& file, std::string_view name_key);
 
 }  // namespace godwit::manifest

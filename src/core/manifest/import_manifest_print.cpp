@@ -6,20 +6,13 @@
 namespace godwit::manifest {
 namespace {
 
-json::Object file_base_to_json(const FileBase& file) {
-  json::Object object;
-  object["filename"] = file.file_name;
-  object["sizeInBytes"] = file.size;
-  object["hashes"] = hashes_to_json(file);
-  if (!file.properties.empty()) object["properties"] = file.properties;
-  return object;
-}
+constexpr std::string_view kNameKey = "filename";
 
 json::Object file_to_json(const File& file) {
-  json::Object object = file_base_to_json(file);
+  json::Object object = file_base_to_json(file, kNameKey);
   if (!file.related_files.empty()) {
     json::Array related;
-    for (const FileBase& entry : file.related_files) related.emplace_back(file_base_to_json(entry));
+    for (const FileBase& entry : file.related_files) related.emplace_back(file_base_to_json(entry, kNameKey));
     object["relatedFiles"] = std::move(related);
   }
   if (!file.download_handler.empty()) object["downloadHandler"] = json::Object{{"id", file.download_handler}};

@@ -1,15 +1,15 @@
 #include "core/manifest/update_manifest.hpp"
 
 #include <fmt/format.h>
-#include <algorithm>
-#include <cctype>
 
+#include "core/base/text.hpp"
 #include "core/manifest/file_entry.hpp"
 #include "core/model/ids.hpp"
 
 namespace godwit::manifest {
 namespace {
 
+constexpr std::string_view kNameKey = "fileName";
 constexpr std::size_t kFilesLimit = 20;
 constexpr std::size_t kRelatedLimit = 4;
 constexpr std::size_t kStepsLimit = 10;
@@ -57,21 +57,12 @@ UpdateStep to_step(const InlineStep& step, const UpdateId& update) {
 
 // ---- printing ----------------------------------------------------------------------------------------------------
 
-json::Object file_base_to_json(const FileBase& file) {
-  json::Object object;
-  object["fileName"] = file.file_name;
-  object["sizeInBytes"] = file.size;
-  object["hashes"] = hashes_to_json(file);
-  if (!file.properties.empty()) object["properties"] = file.properties;
-  return object;
-}
-
 json::Object file_to_json(const PayloadFile& file, int version) {
-  json::Object object = file_base_to_json(file);
+  json::Object object = file_base_to_json(file, kNameKey);
   if (version < 5 || file.download_handler.empty()) return object;
   if (!file.related_files.empty()) {
     json::Object related;
-    for (const auto& [id, entry] : file.related_files) related[id] = file_base_to_json(entry);
+    for (const auto& [id, entry] : file.related_files) related[id] = file_base_to_json(entry, kNameKey);
     object["relatedFiles"] = std::move(related);
   }
   object["downloadHandler"] = json::Object{{"id", file.download_handler}};
@@ -112,7 +103,7 @@ Result<void> check_id(std::string_view id, std::string_view where) {
 Result<FileBase> read_entry(const json::Value& value, const std::string& where, FileNames& names) {
   const auto* object = value.if_object();
   if (object == nullptr) return bad(fmt::format("{} is not an object", where));
-  GODWIT_TRY(FileBase file, read_file_base(*object, "fileName", where));
+  GODWIT_TRY(FileBase file, read_file_base(*object, kNameKey, where));
   GODWIT_TRY_VOID(names.add(file.file_name, where));
   return file;
 }
@@ -304,10 +295,7 @@ Result<UpdateManifest> parse_update_manifest(std::string_view text) {
 }
 
 std::string detached_manifest_file_name(const UpdateId& update) {
-  std::string name = fmt::format("{}.{}.{}.updatemanifest.json", update.provider, update.name, update.version.str());
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
+  return lower_case(fmt::format("{}.{}.{}.updatemanifest.json", update.provider, update.name, update.version.str()));
 }
 
 std::string print_detached_manifest(std::string_view manifest_text) {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <charconv>
+
+#include "core/base/text.hpp"
 
 namespace godwit {
 namespace {
@@ -20,11 +20,6 @@ constexpr auto kDeviceStates = std::to_array<DeviceStateName>({
     {DeviceState::failed, "Failed"},
 });
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 }  // namespace
 
 std::string extended_code_hex(ExtendedCode code) { return fmt::format("{:08X}", code); }
@@ -32,11 +27,10 @@ std::string extended_code_hex(ExtendedCode code) { return fmt::format("{:08X}", 
 Result<ExtendedCode> parse_extended_code(std::string_view hex) {
   std::string_view digits = hex;
   if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
-  ExtendedCode code = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
-  if (digits.empty() || digits.size() > 8 || error != std::errc{} || end != digits.data() + digits.size())
+  const auto code = to_number<ExtendedCode>(digits, 16);
+  if (digits.size() > 8 || !code)
     return fail(Code::invalid_argument, fmt::format("extended code '{}' is not 1 to 8 hex digits", hex.substr(0, 32)));
-  return code;
+  return *code;
 }
 
 std::string cut_details(std::string text, std::size_t limit) {
@@ -56,7 +50,7 @@ std::string_view device_state_name(DeviceState state) {
 
 std::optional<DeviceState> parse_device_state(std::string_view name) {
   for (const DeviceStateName& row : kDeviceStates)
-    if (equal_ignoring_case(row.name, name)) return row.state;
+    if (equal_in_any_case(row.name, name)) return row.state;
   return std::nullopt;
 }
 

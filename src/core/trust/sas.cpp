@@ -4,10 +4,10 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit::trust {
 namespace {
@@ -59,10 +59,8 @@ Result<Parameters> split(std::string_view text) {
 
 /// Decimal without sign or leading zero, so that the number and its signed text are the same thing.
 std::optional<std::int64_t> parse_expiry(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool is_whole = error == std::errc{} && end == text.data() + text.size();
-  if (!is_whole || number < 0 || text != fmt::format("{}", number)) return std::nullopt;
+  const auto number = to_number<std::int64_t>(text);
+  if (!number || *number < 0 || text != fmt::format("{}", *number)) return std::nullopt;
   return number;
 }
 

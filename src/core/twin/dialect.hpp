@@ -76,6 +76,8 @@ struct AgentReport {
 /// godwit.progress.
 [[nodiscard]] json::Object report_patch(const AgentReport& report);
 [[nodiscard]] json::Object progress_patch(const Progress& progress);
+/// As it lies at godwit.progress, and as the service's own API shows it.
+[[nodiscard]] json::Object progress_to_json(const Progress& progress);
 /// Ack of the writable property `service`: value echo with signature and URLs nulled, ac, ad, av.
 [[nodiscard]] json::Object ack_patch(const DesiredUpdate& goal, int status, std::string_view description,
                                      std::uint64_t desired_version);

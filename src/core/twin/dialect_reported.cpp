@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <utility>
 
+#include "core/base/text.hpp"
 #include "core/model/text.hpp"
 #include "core/twin/dialect.hpp"
 
@@ -59,16 +59,6 @@ json::Object result_to_json(const InstallResult& result, AgentState state) {
   return object;
 }
 
-json::Object progress_to_json(const Progress& progress) {
-  json::Object object;
-  object["phase"] = progress.phase;
-  object["step"] = progress.step;
-  object["steps"] = progress.steps;
-  object["doneBytes"] = progress.done_bytes;
-  object["totalBytes"] = progress.total_bytes;
-  return object;
-}
-
 /// Our own root member: the deviceUpdate component holds the members of its contract and nothing else.
 void put_progress(json::Object& patch, const std::optional<Progress>& progress) {
   json::Object own;
@@ -84,10 +74,7 @@ std::optional<std::int64_t> number_of(const json::Value* value) {
   if (value->is_uint64() && std::in_range<std::int64_t>(value->get_uint64()))
     return static_cast<std::int64_t>(value->get_uint64());
   const auto* text = value->if_string();
-  if (text == nullptr || text->empty()) return std::nullopt;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  return error == std::errc{} && end == text->data() + text->size() ? std::optional(number) : std::nullopt;
+  return text == nullptr ? std::nullopt : to_number<std::int64_t>(std::string_view(*text));
 }
 
 std::int32_t result_code_of(const json::Object& object) {
@@ -133,14 +120,13 @@ void read_steps(const json::Object& object, std::vector<StepResult>& steps) {
     const auto* value = member.value().if_object();
     if (value == nullptr || !name.starts_with("step_")) continue;
     name.remove_prefix(5);
-    std::size_t index = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
-    if (error != std::errc{} || end != name.data() + name.size() || index >= kStepsLimit) continue;
-    if (steps.size() <= index) steps.resize(index + 1);
+    const auto index = to_number<std::size_t>(name);
+    if (!index || *index >= kStepsLimit) continue;
+    if (steps.size() <= *index) steps.resize(*index + 1);
     const std::vector<ExtendedCode> codes = codes_of(*value);
-    steps[index] = StepResult{.result_code = result_code_of(*value),
-                              .extended_code = codes.empty() ? 0 : codes.front(),
-                              .details = details_of(*value)};
+    steps[*index] = StepResult{.result_code = result_code_of(*value),
+                               .extended_code = codes.empty() ? 0 : codes.front(),
+                               .details = details_of(*value)};
   }
 }
 
@@ -210,12 +196,6 @@ std::optional<AgentReport> read_report(const json::Object& agent, const json::Ob
   return report;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
 Result<std::vector<std::string>> read_compat_names(const json::Object& agent) {
   const auto list = json::text_or_nothing(agent, "compatPropertyNames");
   if (!list) return fail(Code::bad_json, "agent.compatPropertyNames is missing");
@@ -223,7 +203,7 @@ Result<std::vector<std::string>> read_compat_names(const json::Object& agent) {
   std::string_view rest = *list;
   for (bool more = true; more;) {
     const auto comma = rest.find(',');
-    const std::string_view name = trimmed(rest.substr(0, comma));
+    const std::string_view name = trimmed(rest.substr(0, comma), " ");
     more = comma != std::string_view::npos;
     rest.remove_prefix(more ? comma + 1 : rest.size());
     if (name.empty() || count_characters(name) > kCompatNameLimit)
@@ -275,6 +255,16 @@ std::optional<int> read_ack(const json::Object& component) {
 }
 
 }  // namespace
+
+json::Object progress_to_json(const Progress& progress) {
+  json::Object object;
+  object["phase"] = progress.phase;
+  object["step"] = progress.step;
+  object["steps"] = progress.steps;
+  object["doneBytes"] = progress.done_bytes;
+  object["totalBytes"] = progress.total_bytes;
+  return object;
+}
 
 json::Object identity_patch(const AgentIdentity& identity) {
   json::Object properties;

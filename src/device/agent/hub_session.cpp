@@ -1,10 +1,10 @@
 #include "device/agent/hub_session.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 #include "core/twin/twin.hpp"
 
 namespace godwit::agent {
@@ -14,14 +14,6 @@ constexpr std::string_view kAnswers = "$iothub/twin/res/";
 constexpr std::string_view kDesired = "$iothub/twin/PATCH/properties/desired/";
 constexpr std::uint16_t kSubscribeId = 1;
 constexpr std::size_t kRequestLimit = 64;  // more are under way only if the hub stopped answering
-
-template <class T>
-std::optional<T> to_number(std::string_view text) {
-  T number{};
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (problem != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 /// The value of `name` in "?a=1&b=2"; empty if it is not there.
 std::string_view parameter(std::string_view query, std::string_view name) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 #include "core/trust/sas.hpp"
 #include "device/agent/backoff.hpp"
 
@@ -19,13 +20,6 @@ namespace {
 constexpr std::size_t kCommandLimit = 64;
 constexpr std::size_t kReadAtOnce = 64 * 1024;
 constexpr ByteCount kKeyFileLimit = 4096;
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const auto begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
 
 /// Writing to a broken connection must be an error, not the end of the process.
 void block_pipe_signal() {

@@ -1,11 +1,11 @@
 #include "device/agent/outbox.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "core/base/json.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -13,13 +13,9 @@ namespace {
 constexpr int kVersion = 1;
 constexpr std::string_view kSuffix = ".report.json";
 
-std::optional<std::uint64_t> number_of(const std::string& name) {
+std::optional<std::uint64_t> number_of(std::string_view name) {
   if (!name.ends_with(kSuffix)) return std::nullopt;
-  std::uint64_t number = 0;
-  const char* const end = name.data() + name.size() - kSuffix.size();
-  const auto [stopped, problem] = std::from_chars(name.data(), end, number);
-  if (problem != std::errc{} || stopped != end) return std::nullopt;
-  return number;
+  return to_number<std::uint64_t>(name.substr(0, name.size() - kSuffix.size()));
 }
 
 std::string print(const OutboxEntry& entry) {

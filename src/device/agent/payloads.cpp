@@ -4,11 +4,11 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include <fmt/format.h>
 
+#include "core/base/text.hpp"
 #include "device/agent/backoff.hpp"
 
 namespace godwit::agent {
@@ -44,15 +44,6 @@ void remove_quietly(const Path& path) {
 }
 
 }  // namespace
-
-std::string readable_size(ByteCount bytes) {
-  constexpr std::array<const char*, 4> kUnits{"KiB", "MiB", "GiB", "TiB"};
-  if (bytes < 1024) return fmt::format("{} bytes", bytes);
-  double size = static_cast<double>(bytes) / 1024;
-  std::size_t unit = 0;
-  for (; size >= 1024 && unit + 1 < kUnits.size(); ++unit) size /= 1024;
-  return fmt::format("{:.1f} {}", size, kUnits[unit]);
-}
 
 FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::stop_token& stop,
                                        const Progress& progress) {

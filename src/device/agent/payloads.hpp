@@ -96,7 +96,4 @@ class Payloads {
   Log& log_;
 };
 
-/// "12.3 MiB"
-[[nodiscard]] std::string readable_size(ByteCount bytes);
-
 }  // namespace godwit::agent

@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -18,6 +17,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/base/text.hpp"
 #include "device/extension/frames.hpp"
 #include "device/extension/library.hpp"
 #include "device/extension/spawn.hpp"
@@ -217,10 +217,8 @@ int extension_worker_main(int fd) {
 
 int run_if_extension_worker(int argc, const char* const* argv) {
   if (argc != 3 || std::string_view(argv[1]) != "extension-worker") return -1;
-  const std::string_view number = argv[2];
-  int fd = -1;
-  const auto parsed = std::from_chars(number.data(), number.data() + number.size(), fd);
-  if (parsed.ec != std::errc{} || parsed.ptr != number.data() + number.size() || fd < 3) return kCannotAnswer;
+  const int fd = to_number<int>(argv[2]).value_or(-1);
+  if (fd < 3) return kCannotAnswer;
   return extension_worker_main(fd);
 }
 

@@ -6,16 +6,10 @@
 #include <array>
 
 #include "core/base/bytes.hpp"
+#include "core/base/overloaded.hpp"
 
 namespace godwit::extension {
 namespace {
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;  // clang 14 does not deduce aggregates by itself
 
 /// Which success codes an act may answer with.
 struct VerbRow {

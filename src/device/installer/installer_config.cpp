@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
+#include "core/base/text.hpp"
 #include "core/model/text.hpp"
 
 namespace godwit::installer {
@@ -176,12 +176,11 @@ Result<InstallerConfig> load_installer_config(const Path& file) {
 
 Result<uid_t> find_user(const std::string& user) {
   if (!user.empty() && std::all_of(user.begin(), user.end(), is_ascii_digit)) {
-    uid_t number = 0;
-    const auto parsed = std::from_chars(user.data(), user.data() + user.size(), number);
-    if (parsed.ec != std::errc{})
+    const auto number = to_number<uid_t>(user);
+    if (!number)
       return fail(Code::invalid_argument,
                   fmt::format("installer.agent_user: {} is too large for a user's number", user));
-    return number;
+    return *number;
   }
   std::vector<char> buffer(16 * 1024);
   passwd entry{};

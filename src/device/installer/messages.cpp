@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 
+#include "core/base/overloaded.hpp"
 #include "core/model/text.hpp"
 
 namespace godwit::installer {
@@ -25,13 +26,6 @@ constexpr std::size_t kPathLimit = 4000;
 constexpr std::size_t kStepsLimit = 100;
 constexpr std::size_t kFilesLimit = 100;
 constexpr std::int64_t kAttemptLimit = 1'000'000;
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;  // clang 14 does not deduce aggregates by itself
 
 Result<std::string> read_workflow_id(const json::Object& message) {
   GODWIT_TRY(std::string id, json::text(message, "workflow_id", ""));

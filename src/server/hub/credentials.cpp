@@ -1,18 +1,10 @@
 #include "server/hub/credentials.hpp"
 
-#include <algorithm>
-
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit::hub {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 tl::unexpected<Refusal> refuse(std::string reason, mqtt::ConnectReturn code = mqtt::ConnectReturn::not_authorized) {
   return tl::unexpected<Refusal>{Refusal{.code = code, .reason = std::move(reason)}};
@@ -34,10 +26,10 @@ std::string check_scope(const trust::SasToken& token, const UserName& name, cons
 }  // namespace
 
 HubNames::HubNames(const std::vector<std::string>& names) {
-  for (const std::string& name : names) names_.insert(lower(name));
+  for (const std::string& name : names) names_.insert(lower_case(name));
 }
 
-bool HubNames::contains(std::string_view name) const { return names_.contains(lower(name)); }
+bool HubNames::contains(std::string_view name) const { return names_.contains(lower_case(name)); }
 
 tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names, WallTime now,
                                            Duration slack) {

@@ -1,10 +1,10 @@
 // What a connected device asks for: subscriptions, its twin, reported patches, telemetry. Requests that need the store
 // are counted at the session; above the bound its socket is left unread.
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 #include "server/hub/hub_core.hpp"
 
 namespace godwit::hub {
@@ -35,11 +35,9 @@ TwinError twin_error(Code code) {
 
 Result<std::optional<std::uint64_t>> read_version(const std::optional<std::string>& text) {
   if (!text) return std::optional<std::uint64_t>{};
-  std::uint64_t version = 0;
-  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), version);
-  if (problem != std::errc{} || end != text->data() + text->size())
-    return fail(Code::invalid_argument, "$version is not a number");
-  return std::optional{version};
+  const auto version = to_number<std::uint64_t>(*text);
+  if (!version) return fail(Code::invalid_argument, "$version is not a number");
+  return version;
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <charconv>
+
+#include "core/base/text.hpp"
 
 namespace godwit::service {
 namespace {
@@ -48,10 +49,8 @@ Result<Bytes> DownloadUrls::check(std::string_view sha256_hex, std::string_view 
   if (sha256_hex.size() != kDigestHexSize)
     return fail(Code::invalid_argument, "the link's digest must have 64 hex digits");
   GODWIT_TRY(auto digest, hex_decode(sha256_hex));
-  std::int64_t seconds = 0;
-  const auto [end, failure] = std::from_chars(expiry.data(), expiry.data() + expiry.size(), seconds);
-  if (failure != std::errc{} || end != expiry.data() + expiry.size() || seconds < 0)
-    return fail(Code::invalid_argument, "the link's expiry (se) must be a number of seconds");
+  const std::int64_t seconds = to_number<std::int64_t>(expiry).value_or(-1);
+  if (seconds < 0) return fail(Code::invalid_argument, "the link's expiry (se) must be a number of seconds");
   if (signature.size() > 64) return fail(Code::invalid_argument, "the link's signature (sig) is too long");
   GODWIT_TRY(const auto given, base64_decode(signature));
   // The signature is over the lower-case digest, whatever case the link was typed in.

@@ -6,11 +6,11 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <iostream>
 
 #include "core/base/config.hpp"
+#include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "tools/cli/completion.hpp"
 
@@ -56,11 +56,9 @@ void print_indented(const json::Value& value, std::string& out, std::size_t dept
 }
 
 Result<int> explain(const std::string& text) {
-  std::int32_t number = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool is_number = problem == std::errc{} && end == text.data() + text.size();
-  if (const auto sentence = result_code_text(number); is_number && !sentence.empty()) {
-    fmt::print("result code {}: {}\n", number, sentence);
+  const auto number = to_number<std::int32_t>(text);
+  if (const auto sentence = number ? result_code_text(*number) : std::string_view{}; !sentence.empty()) {
+    fmt::print("result code {}: {}\n", *number, sentence);
     return exit_code::ok;
   }
   GODWIT_TRY(const auto code, parse_extended_code(text));

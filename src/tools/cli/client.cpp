@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
+
+#include "core/base/text.hpp"
 
 namespace godwit::cli {
 namespace {
@@ -13,13 +14,6 @@ namespace {
 constexpr long kConnectTimeoutSeconds = 15;
 constexpr long kStallSeconds = 60;  // less than one byte a second for so long is a dead peer
 constexpr std::size_t kAnswerLimit = 64 * 1024 * 1024;
-
-std::string lower(std::string_view text) {
-  std::string out{text};
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user) {
   auto& body = *static_cast<std::string*>(user);
@@ -35,7 +29,7 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
     auto value = line.substr(colon + 1);
     while (!value.empty() && std::isspace(static_cast<unsigned char>(value.front()))) value.remove_prefix(1);
     while (!value.empty() && std::isspace(static_cast<unsigned char>(value.back()))) value.remove_suffix(1);
-    headers[lower(line.substr(0, colon))] = std::string(value);
+    headers[lower_case(line.substr(0, colon))] = std::string(value);
   }
   return size * count;
 }
@@ -187,7 +181,7 @@ Result<Response> Client::send(std::string_view method, const std::string& path, 
     full.insert(full.begin(), {"api-version", "2021-04-12"});
   Call call{.method = std::string(method), .url = full_url(path, full), .body = body, .headers = extra_headers};
   const bool has_type = std::any_of(call.headers.begin(), call.headers.end(),
-                                    [](const std::string& h) { return lower(h).starts_with("content-type:"); });
+                                    [](const std::string& h) { return lower_case(h).starts_with("content-type:"); });
   if (!body.empty() && !has_type) call.headers.emplace_back("Content-Type: application/json");
   GODWIT_TRY(auto response, perform(call));
   if (response.status >= 400)

@@ -1,6 +1,7 @@
 #include "tools/cli/connection.hpp"
 
 #include "core/base/config.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit::cli {
 namespace {
@@ -11,12 +12,6 @@ std::string first_of(const std::string& flag, const std::optional<std::string>& 
   if (!flag.empty()) return flag;
   if (variable && !variable->empty()) return *variable;
   return file;
-}
-
-std::string trimmed(std::string text) {
-  const auto end = text.find_last_not_of(" \t\r\n");
-  text.erase(end == std::string::npos ? 0 : end + 1);
-  return text;
 }
 
 }  // namespace
@@ -49,7 +44,7 @@ Result<Connection> find_connection(const ConnectionFlags& flags, const Environme
   if (connection.instance.empty()) connection.instance = "default";
 
   if (const auto token = environment("GODWIT_TOKEN"); flags.token_file.empty() && token && !token->empty()) {
-    connection.token = Secret(trimmed(*token));
+    connection.token = Secret(std::string(trimmed(*token)));
     return connection;
   }
   const std::string token_file = first_of(flags.token_file, environment("GODWIT_TOKEN_FILE"), file.token_file);
@@ -59,7 +54,7 @@ Result<Connection> find_connection(const ConnectionFlags& flags, const Environme
                 "data folder)");
   auto text = read_file(token_file, kTokenFileLimit);
   if (!text) return with_context("token file", text.error());
-  connection.token = Secret(trimmed(*text));
+  connection.token = Secret(std::string(trimmed(*text)));
   return connection;
 }
 

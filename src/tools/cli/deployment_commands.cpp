@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/base/clock.hpp"
+#include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "tools/cli/app.hpp"
 #include "tools/cli/progress.hpp"
@@ -125,8 +126,8 @@ std::string progress_text(const json::Value& state) {
   if (const auto steps = number_at(state, "godwit.steps"); steps > 0)
     text += fmt::format("  step {} of {}", number_at(state, "godwit.step") + 1, steps);
   if (const auto total = number_at(state, "godwit.totalBytes"); total > 0)
-    text += fmt::format("  {} of {}", print_size(static_cast<ByteCount>(number_at(state, "godwit.doneBytes"))),
-                        print_size(static_cast<ByteCount>(total)));
+    text += fmt::format("  {} of {}", readable_size(static_cast<ByteCount>(number_at(state, "godwit.doneBytes"))),
+                        readable_size(static_cast<ByteCount>(total)));
   return text;
 }
 

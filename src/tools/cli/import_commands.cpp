@@ -1,6 +1,7 @@
 // update import: direct upload of a manifest and its files, or by URLs that the service fetches.
 #include <fmt/format.h>
 
+#include "core/base/text.hpp"
 #include "core/manifest/import_manifest.hpp"
 #include "tools/cli/app.hpp"
 #include "tools/cli/manifest_builder.hpp"
@@ -36,7 +37,7 @@ Result<void> upload_file(Client& client, const manifest::FileBase& file, const P
                 path.string() + ": the file's sha256 is not the manifest's; make the manifest anew");
   const std::string route = client.godwit("/blobs/" + hex_encode(*digest));
   if (auto there = client.send("HEAD", route); there) {
-    progress.text("uploaded " + file.file_name + "  " + print_size(size) + " (was there)");
+    progress.text("uploaded " + file.file_name + "  " + readable_size(size) + " (was there)");
     return {};
   } else if (there.error().code != Code::not_found) {
     return tl::unexpected<Error>{there.error()};

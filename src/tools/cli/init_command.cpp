@@ -2,11 +2,10 @@
 // it.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <optional>
 
 #include "core/base/clock.hpp"
+#include "core/base/text.hpp"
 #include "tools/cli/app.hpp"
 #include "tools/cli/manifest_builder.hpp"
 
@@ -83,10 +82,7 @@ Result<void> add_compatibility(InitFlags& flags, const std::vector<std::string>&
 }
 
 std::string file_name_of(const UpdateId& id) {
-  std::string name = id.provider + "." + id.name + "." + id.version.str() + ".importmanifest.json";
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
+  return lower_case(id.provider + "." + id.name + "." + id.version.str() + ".importmanifest.json");
 }
 
 Result<int> init(Context& context, const InitFlags& flags) {

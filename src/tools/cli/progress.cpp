@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "core/base/text.hpp"
 #include "tools/cli/table.hpp"
 
 namespace godwit::cli {
@@ -39,7 +40,7 @@ void ProgressLine::bytes(const std::string& label, ByteCount done, ByteCount tot
   }
   drawn_ = now;
   if (!is_terminal_) {
-    if (done == total) draw(fmt::format("{}  {}", label, print_size(total)));
+    if (done == total) draw(fmt::format("{}  {}", label, readable_size(total)));
     return;
   }
   constexpr std::size_t kWidth = 30;
@@ -48,9 +49,9 @@ void ProgressLine::bytes(const std::string& label, ByteCount done, ByteCount tot
   const double seconds = std::chrono::duration<double>(now - label_since_).count();
   const double rate = seconds > 0.2 ? static_cast<double>(done - first_done_) / seconds : 0;
   std::string line = fmt::format("{}  [{:#<{}}{:.<{}}] {:3.0f} %  {} of {}", label, "", filled, "", kWidth - filled,
-                                 share * 100, print_size(done), print_size(total));
+                                 share * 100, readable_size(done), readable_size(total));
   if (rate > 0)
-    line += fmt::format("  {}/s  {:.0f} s left", print_size(static_cast<ByteCount>(rate)),
+    line += fmt::format("  {}/s  {:.0f} s left", readable_size(static_cast<ByteCount>(rate)),
                         static_cast<double>(total - done) / rate);
   draw(line);
 }

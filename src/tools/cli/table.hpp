@@ -5,8 +5,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/base/bytes.hpp"
-
 namespace godwit::cli {
 
 class Table {
@@ -23,8 +21,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// "20.0 MiB", "512 B".
-[[nodiscard]] std::string print_size(ByteCount bytes);
 /// Columns of the terminal on stdout, 0 when it is not one.
 [[nodiscard]] std::size_t terminal_width();
 /// Text from devices and files, safe for a terminal: control characters become '?'.

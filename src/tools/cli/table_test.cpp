@@ -29,10 +29,5 @@ TEST(Table, letters_of_several_bytes_count_once) {
   EXPECT_NE(table.print(0).find("\xC3\xA4\xC3\xB6  x"), std::string::npos);
 }
 
-TEST(Table, sizes_have_units_of_1024) {
-  EXPECT_EQ(print_size(1023), "1023 B");
-  EXPECT_EQ(print_size(20 * 1024 * 1024), "20.0 MiB");
-}
-
 }  // namespace
 }  // namespace godwit::cli

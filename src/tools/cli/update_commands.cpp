@@ -1,6 +1,7 @@
 // update list|show|delete|file list|file show|calculate-hash
 #include <fmt/format.h>
 
+#include "core/base/text.hpp"
 #include "tools/cli/app.hpp"
 #include "tools/cli/operations.hpp"
 #include "tools/cli/update_flags.hpp"
@@ -104,7 +105,7 @@ Result<int> list_files(Context& context, const UpdateFlags& flags, const std::st
   Table table({"FILE ID", "NAME", "SIZE", "SCAN", "SHA-256"});
   for (const auto& file : files)
     table.add({text_at(file, "fileId"), text_at(file, "fileName"),
-               print_size(static_cast<ByteCount>(number_at(file, "sizeInBytes"))), text_at(file, "scanResult"),
+               readable_size(static_cast<ByteCount>(number_at(file, "sizeInBytes"))), text_at(file, "scanResult"),
                text_at(file, "hashes.sha256")});
   context.show(files, table);
   return exit_code::ok;
@@ -117,7 +118,7 @@ Result<int> calculate_hashes(Context& context, const std::vector<std::string>& p
     GODWIT_TRY(const auto digest, sha256_of_file(path));
     const auto size = std::filesystem::file_size(path);
     const auto hash = base64_encode(digest);
-    table.add({path, print_size(size), hash});
+    table.add({path, readable_size(size), hash});
     all.push_back(json::Object{{"file", path}, {"sizeInBytes", size}, {"hashes", json::Object{{"sha256", hash}}}});
   }
   context.show(all, table);

@@ -3,7 +3,6 @@
 #include "server/api/deviceupdate/updates_routes.hpp"
 
 #include <fmt/format.h>
-#include <charconv>
 
 #include "server/api/errors.hpp"
 #include "server/api/paging.hpp"
@@ -70,10 +69,8 @@ Result<bool> unfinished_filter(const Request& request) {
 Result<std::size_t> read_top(const Request& request) {
   const auto text = request.query_value("top");
   if (!text) return kPageSize;
-  std::size_t top = 0;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), top);
-  if (failure != std::errc{} || end != text->data() + text->size() || top == 0)
-    return fail(Code::invalid_argument, "top must be a number of at least 1");
+  const std::size_t top = to_number<std::size_t>(*text).value_or(0);
+  if (top == 0) return fail(Code::invalid_argument, "top must be a number of at least 1");
   return std::min(top, kPageSize);
 }
 

@@ -1,7 +1,7 @@
 // What Godwit adds beside the published APIs: direct imports, the state of the installation, the audit trail.
 #include <fmt/format.h>
-#include <charconv>
 
+#include "core/base/text.hpp"
 #include "server/api/deviceupdate/updates_routes.hpp"
 #include "server/api/paging.hpp"
 
@@ -42,9 +42,8 @@ Result<Reply> list_audit(const Request& request, Services& services) {
   GODWIT_TRY(const auto token, page_token(request));
   std::int64_t before = 0;
   if (!token.empty()) {
-    const auto [end, failure] = std::from_chars(token.data(), token.data() + token.size(), before);
-    if (failure != std::errc{} || end != token.data() + token.size() || before < 1)
-      return fail(Code::invalid_argument, "skiptoken is not one that this service made");
+    before = to_number<std::int64_t>(token).value_or(0);
+    if (before < 1) return fail(Code::invalid_argument, "skiptoken is not one that this service made");
   }
   std::vector<store::AuditEvent> events;
   GODWIT_TRY_VOID(services.store.read([&](store::Records& records) -> Result<void> {

@@ -1,9 +1,8 @@
 // The registry of identities: /devices and /devices/{deviceId}/modules.
 #include "server/api/iothub/shapes.hpp"
 
-#include <charconv>
-
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 #include "server/api/services.hpp"
 #include "server/hub/registry.hpp"
 
@@ -68,10 +67,8 @@ constexpr std::size_t kMostListed = 1000;
 [[nodiscard]] Result<std::size_t> read_top(const Request& request) {
   const auto text = request.query_value("top");
   if (!text) return kMostListed;
-  std::size_t top = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), top);
-  if (error != std::errc{} || end != text->data() + text->size() || top == 0 || top > kMostListed)
-    return fail(Code::invalid_argument, "top is a number from 1 to 1000");
+  const std::size_t top = to_number<std::size_t>(*text).value_or(0);
+  if (top == 0 || top > kMostListed) return fail(Code::invalid_argument, "top is a number from 1 to 1000");
   return top;
 }
 

@@ -1,8 +1,6 @@
 // Twins as operators see them: /twins and /devices/query.
 #include "server/api/iothub/shapes.hpp"
 
-#include <charconv>
-
 #include "server/api/services.hpp"
 #include "server/api/text.hpp"
 #include "server/hub/registry.hpp"
@@ -64,9 +62,8 @@ constexpr std::size_t kLargestPage = 1000;
 [[nodiscard]] Result<std::size_t> page_size(const Request& request) {
   const auto text = request.header("x-ms-max-item-count");
   if (!text) return kDefaultPage;
-  std::size_t size = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), size);
-  if (error != std::errc{} || end != text->data() + text->size() || size == 0 || size > kLargestPage)
+  const std::size_t size = to_number<std::size_t>(*text).value_or(0);
+  if (size == 0 || size > kLargestPage)
     return fail(Code::invalid_argument, "x-ms-max-item-count is a number from 1 to 1000");
   return size;
 }

@@ -47,16 +47,6 @@ json::Object describe_file_base(const store::UpdateRecord& update, const manifes
 
 std::string quoted(const std::string& etag) { return "\"" + etag + "\""; }
 
-std::string_view status_name(store::OperationStatus status) {
-  switch (status) {
-    case store::OperationStatus::not_started: return "NotStarted";
-    case store::OperationStatus::running: return "Running";
-    case store::OperationStatus::succeeded: return "Succeeded";
-    case store::OperationStatus::failed: return "Failed";
-  }
-  return "Failed";
-}
-
 }  // namespace
 
 json::Object update_info(const store::UpdateSummary& summary) {
@@ -110,7 +100,7 @@ std::string update_location(const UpdateId& id, const std::string& instance_id) 
 }
 
 json::Object describe_operation(const store::OperationRecord& operation, const std::string& instance_id) {
-  json::Object object{{"operationId", operation.id}, {"status", status_name(operation.status)}};
+  json::Object object{{"operationId", operation.id}, {"status", store::operation_status_name(operation.status)}};
   if (operation.update) {
     object["update"] = update_info({.id = *operation.update,
                                     .description = operation.update_description,

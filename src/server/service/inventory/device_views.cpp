@@ -48,20 +48,10 @@ Result<json::Object> class_json(const store::FleetClass& value, Lookup& lookup) 
   return object;
 }
 
-std::string_view status_name(store::OperationStatus status) {
-  switch (status) {
-    case store::OperationStatus::not_started: return "NotStarted";
-    case store::OperationStatus::running: return "Running";
-    case store::OperationStatus::succeeded: return "Succeeded";
-    case store::OperationStatus::failed: return "Failed";
-  }
-  return "Failed";
-}
-
 json::Object operation_json(const store::FleetOperation& operation) {
   json::Object object;
   object["operationId"] = operation.id;
-  object["status"] = std::string(status_name(operation.status));
+  object["status"] = std::string(store::operation_status_name(operation.status));
   if (!operation.error_code.empty())
     object["error"] = json::Object{{"code", operation.error_code}, {"message", operation.error_message}};
   object["lastActionDateTime"] = management_time(operation.last_action);

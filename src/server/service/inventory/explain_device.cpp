@@ -23,16 +23,6 @@ json::Object connection_json(const store::FleetDevice& device, const std::option
   return object;
 }
 
-json::Object progress_json(const twin::Progress& progress) {
-  json::Object object;
-  object["phase"] = progress.phase;
-  object["step"] = progress.step;
-  object["steps"] = progress.steps;
-  object["doneBytes"] = progress.done_bytes;
-  object["totalBytes"] = progress.total_bytes;
-  return object;
-}
-
 json::Object agent_json(const twin::ReportedAgent& agent) {
   json::Object object;
   if (agent.identity) {
@@ -45,7 +35,7 @@ json::Object agent_json(const twin::ReportedAgent& agent) {
   if (agent.report) {
     object["state"] = static_cast<std::int32_t>(agent.report->state);
     if (!agent.report->workflow_id.empty()) object["workflowId"] = agent.report->workflow_id;
-    if (agent.report->progress) object["progress"] = progress_json(*agent.report->progress);
+    if (agent.report->progress) object["progress"] = twin::progress_to_json(*agent.report->progress);
   }
   return object;
 }
@@ -128,7 +118,7 @@ Result<json::Object> explain(store::Records& records, const store::FleetDevice& 
     GODWIT_TRY(object["deployment"], deployment_json(device, *row));
     const bool is_at_it = row->state == DeviceState::in_progress && agent && agent->report &&
                           agent->report->workflow_id == row->workflow_id;
-    if (is_at_it && agent->report->progress) object["progress"] = progress_json(*agent->report->progress);
+    if (is_at_it && agent->report->progress) object["progress"] = twin::progress_to_json(*agent->report->progress);
   }
   GODWIT_TRY(const auto result, read_result(row && !row->result_json.empty() ? row->result_json : device.result_json));
   if (result) object["result"] = explained_result(*result);

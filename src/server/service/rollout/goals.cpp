@@ -30,7 +30,9 @@ void end_as_failed(Row& row, const std::string& reason) {
   row.result_json = store_result(result);
 }
 
-Result<void> fail_subgroup(store::Records& records, store::SubgroupDeployment subgroup, const Error& error) {
+/// The subgroup's deployment fails with a reason; trouble of the store goes on.
+Result<void> refuse(store::Records& records, store::SubgroupDeployment subgroup, const Error& error) {
+  if (!is_of_the_goal(error.code)) return tl::unexpected<Error>{error};
   subgroup.state = store::SubgroupDeploymentState::failed;
   subgroup.sweep = store::Sweep::none;
   subgroup.error_code = "CannotOfferUpdate";
@@ -136,9 +138,7 @@ Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, c
                           OfferCache& cache) const {
   const store::SubgroupDeployment& wanted = *situation.wanted;
   const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
-  if (!prepared)
-    return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error())
-                                                 : Result<void>{tl::unexpected<Error>{prepared.error()}};
+  if (!prepared) return refuse(records, wanted, prepared.error());
   GODWIT_TRY_VOID(retire(records, device, wanted.deployment));
   Row row = situation.facts.own ? *situation.facts.own
                                 : Row{.deployment = wanted.deployment,
@@ -166,9 +166,7 @@ Result<void> Goals::retry(store::Records& records, store::FleetDevice& device, c
                           OfferCache& cache) const {
   const store::SubgroupDeployment& wanted = *situation.wanted;
   const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
-  if (!prepared)
-    return is_of_the_goal(prepared.error().code) ? fail_subgroup(records, wanted, prepared.error())
-                                                 : Result<void>{tl::unexpected<Error>{prepared.error()}};
+  if (!prepared) return refuse(records, wanted, prepared.error());
   Row row = *situation.facts.own;
   row.state = DeviceState::in_progress;
   row.retry_timestamp = wanted.retry_timestamp;

@@ -76,18 +76,11 @@ Result<json::Object> subgroup_status_json(store::Records& records, const store::
 
 /// Progress of a device that works on this very row; the twin is the only place where it is kept.
 Result<json::Object> progress_json(store::Records& records, const store::DeploymentDevice& row) {
-  json::Object object;
   GODWIT_TRY(const auto twin, records.devices().find_twin(row.device));
-  if (!twin) return object;
+  if (!twin) return json::Object{};
   const twin::ReportedAgent agent = twin::read_reported(twin->twin.reported.values);
-  if (!agent.report || agent.report->workflow_id != row.workflow_id || !agent.report->progress) return object;
-  const twin::Progress& progress = *agent.report->progress;
-  object["phase"] = progress.phase;
-  object["step"] = progress.step;
-  object["steps"] = progress.steps;
-  object["doneBytes"] = progress.done_bytes;
-  object["totalBytes"] = progress.total_bytes;
-  return object;
+  if (!agent.report || agent.report->workflow_id != row.workflow_id || !agent.report->progress) return json::Object{};
+  return twin::progress_to_json(*agent.report->progress);
 }
 
 Result<json::Object> device_state_json(store::Records& records, const store::DeploymentDevice& row) {
