@@ -7,11 +7,14 @@ building; see --help. Exit code 0 means that all went as expected.
 from __future__ import annotations
 
 import argparse
+import datetime
+import fcntl
 import hashlib
 import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -142,7 +145,22 @@ class Demo:
         code = self.show("device", "deployment", "show", "--group-id", GROUP, "--deployment-id", deployment, "--wait", "--timeout", "180")
         if code != wanted_code:
             raise Unexpected(f"deployment {deployment} ended with exit code {code}, expected {wanted_code}")
+        say(f"phases: {self.device_told()}")
         say(f"took {time.monotonic() - begun:.1f} s")
+
+    def device_told(self) -> str:
+        """What the device did in its newest workflow and how long each part took, from its own log."""
+        moves = []
+        for line in self.device.agent.log.read_text(errors="replace").splitlines():
+            words = dict(re.findall(r"(workflow|from|to|step)=(\S+)", line))
+            if " workflow.moved " in line and len(words) == 4:
+                moves.append((datetime.datetime.fromisoformat(line.split()[0]), words))
+        moves = [move for move in moves if move[1]["workflow"] == moves[-1][1]["workflow"]]
+        parts: dict[str, float] = {}
+        for (begun, words), (ended, _) in zip(moves, moves[1:]):
+            name = words["to"] if words["to"] in ("verifying", "downloading") else f"step {int(words['step']) + 1}"
+            parts[name] = parts.get(name, 0) + (ended - begun).total_seconds()
+        return ", ".join(f"{name} ({seconds:.2f} s)" for name, seconds in parts.items()) + f": {moves[-1][1]['to']}"
 
     def see_files(self, version: str) -> None:
         told = subprocess.run([self.app / "current" / "bin" / "kitchen"], capture_output=True, text=True, check=False).stdout.strip()
@@ -204,55 +222,83 @@ def demo_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"godwit-demo-{os.getuid()}" if " " in str(folder) else folder
 
 
-def stop_kept(folder: Path) -> int:
+def is_ours(pid: int, name: str) -> bool:
+    """Whether the process still runs and is what we started: numbers are given again."""
+    try:
+        return name in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def stop_kept(folder: Path) -> bool:
+    """Ends what --keep left running and waits until it is gone; False when there was nothing."""
     record = folder / "running.json"
     if not record.exists():
-        print("no demo is running")
-        return 0
-    for pid, name in json.loads(record.read_text()):
-        try:
-            if name in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace"):
-                os.kill(pid, signal.SIGTERM)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
+        return False
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = [(pid, name) for pid, name in json.loads(record.read_text()) if is_ours(pid, name)]
+        for pid, _ in left:
+            os.kill(pid, number)
+        deadline = time.monotonic() + 15
+        while any(is_ours(*one) for one in left) and time.monotonic() < deadline:
+            time.sleep(0.05)
     record.unlink()
-    print("the demo was ended")
-    return 0
+    return True
+
+
+def only_one(folder: Path):
+    """Two demos would share a folder; the file returned is held open until this process ends."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    held = open(folder.with_suffix(".lock"), "w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another demo is running in {folder}; wait for it, or end it with Ctrl-C where it runs")
+    return held
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave service and device running at the end")
     parser.add_argument("--stop", action="store_true", help="end a demo that was left running")
+    parser.add_argument("--folder", type=Path, default=demo_folder(), help="where it runs; what is there is removed (%(default)s)")
     wanted = parser.parse_args()
-    folder = demo_folder()
+    folder = wanted.folder.resolve()
+    _lock = only_one(folder)  # held until the end
+    was_kept = stop_kept(folder)
     if wanted.stop:
-        return stop_kept(folder)
-    if (folder / "running.json").exists():
-        stop_kept(folder)
-        time.sleep(1)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+        print("the demo was ended" if was_kept else "no demo is running")
+        return 0
+    if was_kept:
+        print("ended the demo that was left running")
     demo = Demo(folder)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    code, begun = 1, time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    code, begun, is_cut = 1, time.monotonic(), True
     try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         demo.run()
         demo.closing_words(wanted.keep)
-        code = 0
+        code, is_cut = 0, False
         print(f"\n{paint('32', 'All went as expected')} in {time.monotonic() - begun:.0f} s.")
     except KeyboardInterrupt:
-        print("\nended by Ctrl-C")
-        return 130
+        code = 130
     except (StackError, Unexpected) as problem:
+        is_cut = False
         print(f"\n{paint('31', 'Not as expected')}: {problem}\nLogs: {folder}/*.log {folder}/device/*.log", file=sys.stderr)
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # ending what was started must not be cut short
         if wanted.keep and code == 0:
             parts = (demo.service.process, demo.device.installer, demo.device.agent)
             (folder / "running.json").write_text(json.dumps([[p.child.pid, p.name] for p in parts]))
             print("Left running; ./dev demo --stop ends it.")
         else:
             demo.end()
+        if is_cut:
+            shutil.rmtree(folder, ignore_errors=True)
+            print(f"\ncut short: all that was started is ended, {folder} is removed", file=sys.stderr)
     return code
 
 
