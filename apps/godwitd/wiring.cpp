@@ -121,6 +121,7 @@ void block_signals() {
 Result<void> run(const Config& config, const Layout& layout, Log& log) {
   ::umask(0077);
   ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
+  ::mallopt(M_MXFAST, 0);     // fast bins are swept at each large free, and TLS frees a large buffer for each packet
   raise_descriptor_limit();
 
   // What stands still: files of the installation.

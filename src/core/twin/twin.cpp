@@ -1,5 +1,6 @@
 #include "core/twin/twin.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "core/model/text.hpp"
@@ -164,11 +165,17 @@ Result<void> check_patch(const json::Object& patch, const Limits& limits) {
 }
 
 Result<void> merge(Section& section, const json::Object& patch, WallTime now, const Limits& limits) {
-  Section merged = section;
-  merge_object(merged.values, patch, &merged.metadata, stamp_of(now), true);
-  GODWIT_TRY_VOID(check_growth(section.values, merged.values, limits.section_bytes, "the section"));
-  ++merged.version;
-  section = std::move(merged);
+  // A patch cannot add more than it holds itself: only near the limit is a copy needed to go back to.
+  const bool may_be_refused = counted_size(section.values) + counted_size(patch) > limits.section_bytes;
+  std::optional<Section> before;
+  if (may_be_refused) before = section;
+  merge_object(section.values, patch, &section.metadata, stamp_of(now), true);
+  if (may_be_refused)
+    if (auto grown = check_growth(before->values, section.values, limits.section_bytes, "the section"); !grown) {
+      section = *std::move(before);
+      return grown;
+    }
+  ++section.version;
   return {};
 }
 

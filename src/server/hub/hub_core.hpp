@@ -70,6 +70,7 @@ class HubCore final : public SessionOwner {
   void on_packet(Session& session, mqtt::Packet packet) override;
   void on_end(Session& session, const std::string& reason) override;
   std::span<char> scratch() override { return scratch_; }
+  std::string& spare() override { return spare_; }
   Duration monotonic() const override { return clock_.monotonic(); }
   void accepted(net::Tcp::socket socket);
   void arrived(WebSocketArrival arrival);
@@ -140,6 +141,7 @@ class HubCore final : public SessionOwner {
   TwinCache twins_;
   net::asio::thread_pool lookups_{2};
   std::array<char, 16 * 1024> scratch_{};
+  std::string spare_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   std::unordered_map<std::string, Entry> entries_;
   Admission admission_;

@@ -16,7 +16,7 @@ class TwinObserver {
   virtual ~TwinObserver() = default;
   [[nodiscard]] virtual Result<void> on_created(store::Records& records, const IdentityId& id) = 0;
   [[nodiscard]] virtual Result<void> on_removed(store::Records& records, const IdentityId& id) = 0;
-  /// `twin` is the state after the change.
+  /// `twin` is the state after the change: tags and reported section; of the desired one only the version.
   [[nodiscard]] virtual Result<void> on_reported(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                                                  const json::Object& patch) = 0;
   [[nodiscard]] virtual Result<void> on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin) = 0;

@@ -211,14 +211,14 @@ Result<store::TwinRecord> Registry::change_twin(store::Records& records, const I
 
 Result<std::uint64_t> Registry::patch_reported(store::Records& records, const IdentityId& id, const json::Object& patch,
                                                std::optional<std::uint64_t> if_version) const {
-  GODWIT_TRY(auto found, records.devices().find_twin(id));
+  GODWIT_TRY(auto found, records.devices().find_reported(id));
   if (!found) return no_such(id);
   store::TwinRecord& record = *found;
   GODWIT_TRY_VOID(check_etag(if_version, record.twin.reported.version, "the reported section"));
   GODWIT_TRY_VOID(twin::check_patch(patch, limits_));
   GODWIT_TRY_VOID(twin::merge(record.twin.reported, patch, clock_.now(), limits_));
   ++record.version;
-  GODWIT_TRY_VOID(records.devices().save_twin(id, record));
+  GODWIT_TRY_VOID(records.devices().save_reported(id, record));
   records.after_commit([changed = doors_.changed, id] { changed(id); });
   GODWIT_TRY_VOID(observer_.on_reported(records, id, record.twin, patch));
   return record.twin.reported.version;

@@ -119,6 +119,7 @@ std::string Session::overdue(Duration now, WallTime wall_now) const {
 
 void Session::send(const mqtt::Packet& packet) {
   if (!may_send()) return;
+  borrow_room();
   const std::size_t begin = outgoing_.size();
   outgoing_ += mqtt::encode(packet);
   sent_packet(begin);
@@ -126,6 +127,7 @@ void Session::send(const mqtt::Packet& packet) {
 
 void Session::send_publish(std::string_view topic, std::string_view payload) {
   if (!may_send()) return;
+  borrow_room();
   const std::size_t begin = outgoing_.size();
   mqtt::append_publish(outgoing_, topic, payload);
   sent_packet(begin);
@@ -162,9 +164,21 @@ void Session::flush() {
       case net::IoStatus::failed: return end("writing failed: " + connection_.error_text());
     }
   }
-  outgoing_ = {};
-  sent_ = 0;
+  return_room();
   if (phase_ == Phase::flushing) end(end_reason_);
+}
+
+void Session::borrow_room() {
+  if (outgoing_.empty()) outgoing_.swap(owner_.spare());
+}
+
+void Session::return_room() {
+  constexpr std::size_t kWorthKeeping = 64 * 1024;
+  outgoing_.clear();
+  sent_ = 0;
+  if (outgoing_.capacity() <= kWorthKeeping && owner_.spare().capacity() < outgoing_.capacity())
+    outgoing_.swap(owner_.spare());
+  outgoing_ = {};
 }
 
 void Session::wait_to_write() {
@@ -255,7 +269,11 @@ void Session::pump() {
     const std::span<char> buffer = owner_.scratch();
     const net::IoResult result = connection_.read_some(buffer.data(), buffer.size());
     switch (result.status) {
-      case net::IoStatus::ok: take_raw(buffer.first(result.bytes)); break;
+      case net::IoStatus::ok:
+        take_raw(buffer.first(result.bytes));
+        // The wait tells of bytes that the kernel holds; asking it once more for each packet would double the calls.
+        must_wait = incoming_.empty() && !connection_.may_hold_bytes();
+        break;
       case net::IoStatus::want_read: must_wait = true; break;
       case net::IoStatus::want_write:
         wait_to_write();

@@ -29,6 +29,8 @@ class SessionOwner {
   virtual void on_end(Session& session, const std::string& reason) = 0;
   /// A read buffer that all sessions of the loop share.
   [[nodiscard]] virtual std::span<char> scratch() = 0;
+  /// Room for answers that nobody uses at this moment: an idle session keeps none, and making it anew costs time.
+  [[nodiscard]] virtual std::string& spare() = 0;
   [[nodiscard]] virtual Duration monotonic() const = 0;
 };
 
@@ -102,6 +104,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void take_raw(std::span<char> bytes);
   void finish_websocket();
   void flush();
+  /// Makes room in outgoing_ from the owner's spare one, and gives it back.
+  void borrow_room();
+  void return_room();
 
   SessionOwner& owner_;
   const Limits& limits_;

@@ -89,7 +89,7 @@ void Connection::handshake_step(HandshakeDone done) {
 }
 
 void Connection::wait_readable(Ready ready) {
-  if (ssl_ && may_hold_bytes_ && SSL_has_pending(ssl_.get()) == 1) return yield(std::move(ready));
+  if (may_hold_bytes()) return yield(std::move(ready));
   socket_.async_wait(Tcp::socket::wait_read,
                      [this, ready = std::move(ready)](const ErrorCode& ec) { ready(!ec && is_open()); });
 }

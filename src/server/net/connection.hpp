@@ -64,6 +64,8 @@ class Connection {
   /// Never block. After `want_*` the call may be repeated with a moved or longer buffer (ACCEPT_MOVING_WRITE_BUFFER).
   [[nodiscard]] IoResult read_some(char* buffer, std::size_t size);
   [[nodiscard]] IoResult write_some(std::string_view bytes);
+  /// After a read that gave something: whether the next one may give more without asking the kernel.
+  [[nodiscard]] bool may_hold_bytes() const { return may_hold_bytes_ && ssl_ && SSL_has_pending(ssl_.get()) == 1; }
 
   /// Sends close_notify if that needs no waiting, then closes the socket. Idempotent; waits end with false.
   void close();

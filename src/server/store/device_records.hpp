@@ -99,6 +99,10 @@ class DeviceRecords {
   /// What a device asks for, without parsing it.
   [[nodiscard]] virtual Result<std::optional<TwinText>> find_twin_text(const IdentityId& id) = 0;
   [[nodiscard]] virtual Result<void> save_twin(const IdentityId& id, const TwinRecord& record) = 0;
+  /// What a report needs and changes: versions, tags and the reported section; the desired section stays empty.
+  [[nodiscard]] virtual Result<std::optional<TwinRecord>> find_reported(const IdentityId& id) = 0;
+  /// Only the reported section and the twin's version.
+  [[nodiscard]] virtual Result<void> save_reported(const IdentityId& id, const TwinRecord& record) = 0;
 };
 
 }  // namespace godwit::store

@@ -226,6 +226,31 @@ Result<void> SqliteDevices::save_twin(const IdentityId& id, const TwinRecord& re
   return {};
 }
 
+Result<std::optional<TwinRecord>> SqliteDevices::find_reported(const IdentityId& id) {
+  GODWIT_TRY(auto row, connection_.prepare("SELECT version, tags, desired_version, reported, reported_metadata, "
+                                           "reported_version FROM twins WHERE device_id = ?"));
+  GODWIT_TRY(const bool is_there, row.bind(id.str()).next());
+  if (!is_there) return std::nullopt;
+  TwinRecord record;
+  record.version = static_cast<std::uint64_t>(row.integer(0));
+  GODWIT_TRY(record.twin.tags, stored_object(row.text_view(1), "tags"));
+  record.twin.desired.version = static_cast<std::uint64_t>(row.integer(2));
+  GODWIT_TRY(record.twin.reported.values, stored_object(row.text_view(3), "reported section"));
+  GODWIT_TRY(record.twin.reported.metadata, stored_object(row.text_view(4), "reported metadata"));
+  record.twin.reported.version = static_cast<std::uint64_t>(row.integer(5));
+  return record;
+}
+
+Result<void> SqliteDevices::save_reported(const IdentityId& id, const TwinRecord& record) {
+  const twin::Section& reported = record.twin.reported;
+  GODWIT_TRY_VOID(connection_.run(
+      "UPDATE twins SET version = ?, reported = ?, reported_metadata = ?, reported_version = ? WHERE "
+      "device_id = ?",
+      record.version, json::print(reported.values), json::print(reported.metadata), reported.version, id.str()));
+  if (connection_.changes() == 0) return fail(Code::not_found, "device '" + id.str() + "' does not exist");
+  return {};
+}
+
 Result<void> seal_plain_keys(Connection& connection, const trust::Sealer& sealer) {
   constexpr int kChunk = 1000;
   for (;;) {

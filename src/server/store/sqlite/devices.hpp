@@ -26,6 +26,8 @@ class SqliteDevices final : public DeviceRecords {
   Result<std::optional<TwinRecord>> find_twin(const IdentityId& id) override;
   Result<std::optional<TwinText>> find_twin_text(const IdentityId& id) override;
   Result<void> save_twin(const IdentityId& id, const TwinRecord& record) override;
+  Result<std::optional<TwinRecord>> find_reported(const IdentityId& id) override;
+  Result<void> save_reported(const IdentityId& id, const TwinRecord& record) override;
 
  private:
   [[nodiscard]] Result<DeviceIdentity> read_identity(Statement& row) const;

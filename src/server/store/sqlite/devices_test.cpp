@@ -203,6 +203,38 @@ TEST(Devices, the_two_sections_are_there_as_text_too) {
   }));
 }
 
+TEST(Devices, a_report_is_read_and_written_without_the_desired_section) {
+  TestStore test;
+  TwinRecord record;
+  record.version = 3;
+  record.twin.tags = json::Object{{"t", 1}};
+  record.twin.desired = {.values = json::Object{{"a", 1}}, .metadata = json::Object{{"m", 1}}, .version = 4};
+  record.twin.reported = {.values = json::Object{{"r", 1}}, .metadata = json::Object{{"n", 1}}, .version = 9};
+  ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
+    GODWIT_TRY_VOID(records.devices().insert_identity(identity("d1"), test.clock.now()));
+    GODWIT_TRY_VOID(records.devices().save_twin(device("d1"), record));
+    GODWIT_TRY(auto found, records.devices().find_reported(device("d1")));
+    EXPECT_EQ(found->version, 3U);
+    EXPECT_EQ(found->twin.tags, record.twin.tags);
+    EXPECT_EQ(found->twin.reported.values, record.twin.reported.values);
+    EXPECT_EQ(found->twin.reported.metadata, record.twin.reported.metadata);
+    EXPECT_EQ(found->twin.reported.version, 9U);
+    EXPECT_EQ(found->twin.desired.version, 4U);
+    found->version = 5;
+    found->twin.reported.values["r"] = 2;
+    found->twin.reported.version = 10;
+    GODWIT_TRY_VOID(records.devices().save_reported(device("d1"), *found));
+    GODWIT_TRY(const auto after, records.devices().find_twin(device("d1")));
+    EXPECT_EQ(after->version, 5U);
+    EXPECT_EQ(after->twin.desired.values, record.twin.desired.values);
+    EXPECT_EQ(after->twin.desired.metadata, record.twin.desired.metadata);
+    EXPECT_EQ(after->twin.reported.values, found->twin.reported.values);
+    EXPECT_EQ(after->twin.reported.version, 10U);
+    EXPECT_EQ(records.devices().save_reported(device("d2"), *found).error().code, Code::not_found);
+    return {};
+  }));
+}
+
 TEST(Devices, keys_are_not_readable_in_the_file_and_not_under_another_key) {
   TemporaryFolder folder;
   FakeClock clock;
