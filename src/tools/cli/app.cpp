@@ -65,8 +65,11 @@ Result<int> explain(const std::string& text) {
   if (const auto sentence = extended_code_text(code); !sentence.empty())
     fmt::print("extended code {}: {}\n", extended_code_hex(code), sentence);
   else
-    fmt::print("extended code {}: facility {}, component {}, value {} (0x{:X}); not a code of Godwit's own\n",
-               extended_code_hex(code), code >> 28, (code >> 20) & 0xFFU, code & 0xFFFFFU, code & 0xFFFFFU);
+    fmt::print(
+        "extended code {}: facility {}, component {}, value {} (0x{:X}); not a code of Godwit's own: the script or "
+        "handler "
+        "that gave it says what it means\n",
+        extended_code_hex(code), code >> 28, (code >> 20) & 0xFFU, code & 0xFFFFFU, code & 0xFFFFFU);
   return exit_code::ok;
 }
 

@@ -71,9 +71,10 @@ Error error_from_response(const Response& response, std::string_view what) {
     if (const auto* error = json::object_or_null(*parsed, "error")) {
       text = json::text_or_nothing(*error, "code").value_or("") + ": " +
              json::text_or_nothing(*error, "message").value_or("");
-      if (const auto* inner = json::object_or_null(*error, "innererror"))
-        text += " (" + json::text_or_nothing(*inner, "code").value_or("") + ": " +
-                json::text_or_nothing(*inner, "message").value_or("") + ")";
+      if (const auto* inner = json::object_or_null(*error, "innererror")) {
+        const std::string detail = json::text_or_nothing(*inner, "message").value_or("");
+        text += " (" + json::text_or_nothing(*inner, "code").value_or("") + (detail.empty() ? "" : ": " + detail) + ")";
+      }
     } else if (auto message = json::text_or_nothing(*parsed, "Message")) {
       text = *message;
     } else if (auto title = json::text_or_nothing(*parsed, "title")) {

@@ -149,6 +149,24 @@ Counts count(const json::Value& status) {
   return counts;
 }
 
+/// One device is shown with its phase, several are counted.
+Result<void> draw(ProgressLine& progress, Client& client, const DeploymentFlags& flags, const Counts& counts) {
+  if (counts.total != 1) {
+    progress.text(fmt::format("{} devices: {} in progress, {} succeeded, {} failed, {} canceled", counts.total,
+                              counts.running, counts.succeeded, counts.failed, counts.canceled));
+    return {};
+  }
+  GODWIT_TRY(const auto states, device_states(client, flags));
+  if (states.empty()) return {};
+  const auto total = number_at(states[0], "godwit.totalBytes");
+  if (text_at(states[0], "godwit.phase") == "downloading" && total > 0)
+    progress.bytes(text_at(states[0], "deviceId") + "  downloading",
+                   static_cast<ByteCount>(number_at(states[0], "godwit.doneBytes")), static_cast<ByteCount>(total));
+  else
+    progress.text(progress_text(states[0]));
+  return {};
+}
+
 // Follows the deployment until no device is in progress. The last answer is printed by the caller.
 Result<int> wait(Client& client, const DeploymentFlags& flags) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(flags.timeout_seconds);
@@ -157,23 +175,9 @@ Result<int> wait(Client& client, const DeploymentFlags& flags) {
     GODWIT_TRY(const auto status, client.get(client.device_update(flags.group_path() + "/deployments/" +
                                                                   percent_encode(flags.id) + "/status")));
     const Counts counts = count(status);
+    GODWIT_TRY_VOID(draw(progress, client, flags, counts));
     if (counts.total > 0 && counts.running == 0)
       return counts.failed + counts.canceled > 0 ? exit_code::deployment_failed : exit_code::ok;
-    if (counts.total == 1) {
-      GODWIT_TRY(const auto states, device_states(client, flags));
-      if (!states.empty()) {
-        const auto total = number_at(states[0], "godwit.totalBytes");
-        if (text_at(states[0], "godwit.phase") == "downloading" && total > 0)
-          progress.bytes(text_at(states[0], "deviceId") + "  downloading",
-                         static_cast<ByteCount>(number_at(states[0], "godwit.doneBytes")),
-                         static_cast<ByteCount>(total));
-        else
-          progress.text(progress_text(states[0]));
-      }
-    } else {
-      progress.text(fmt::format("{} devices: {} in progress, {} succeeded, {} failed, {} canceled", counts.total,
-                                counts.running, counts.succeeded, counts.failed, counts.canceled));
-    }
     if (std::chrono::steady_clock::now() > deadline) return exit_code::timed_out;
     std::this_thread::sleep_for(kPollPause);
   }

@@ -1,6 +1,7 @@
 // device list|show, device group list|show|delete, device class list|show, device compliance show
 #include <fmt/format.h>
 
+#include "core/model/outcome.hpp"
 #include "tools/cli/app.hpp"
 
 namespace godwit::cli {
@@ -28,14 +29,18 @@ Result<int> list_devices(Context& context, const ListFlags& flags) {
   return exit_code::ok;
 }
 
-void add_members(const json::Value& value, const std::string& prefix, Table& table) {
-  for (const auto& member : value.as_object()) {
-    const std::string name = prefix + std::string(member.key());
-    if (member.value().is_object() && !member.value().as_object().empty())
-      add_members(member.value(), name + ".", table);
-    else if (!member.value().is_null())
-      table.add(
-          {name, member.value().is_string() ? std::string(member.value().as_string()) : json::print(member.value())});
+/// One row for each text or number inside `value`, named by the way to it; what is empty is left out.
+void add_members(const json::Value& value, const std::string& name, Table& table) {
+  if (const auto* object = value.if_object()) {
+    for (const auto& member : *object)
+      add_members(member.value(), name.empty() ? std::string(member.key()) : name + "." + std::string(member.key()),
+                  table);
+  } else if (const auto* list = value.if_array(); list != nullptr && !list->empty() && list->front().is_object()) {
+    for (std::size_t i = 0; i < list->size(); ++i) add_members((*list)[i], fmt::format("{}[{}]", name, i), table);
+  } else if (const auto* text = value.if_string()) {
+    table.add({name, std::string(*text)});
+  } else if (!value.is_null() && (list == nullptr || !list->empty())) {
+    table.add({name, json::print(value)});
   }
 }
 
@@ -43,8 +48,43 @@ Result<int> show_at(Context& context, const std::function<std::string(Client&)>&
   GODWIT_TRY(auto* client, context.client());
   GODWIT_TRY(const auto value, client->get(route(*client)));
   Table table({"FIELD", "VALUE"});
-  if (value.is_object()) add_members(value, "", table);
+  add_members(value, "", table);
   context.show(value, table);
+  return exit_code::ok;
+}
+
+std::string state_words(std::int64_t state) {
+  switch (static_cast<AgentState>(state)) {
+    case AgentState::idle: return "idle";
+    case AgentState::in_progress: return "in progress";
+    case AgentState::failed: return "failed";
+  }
+  return std::to_string(state);
+}
+
+/// What is known of the device, then what it reported, the newest first, a line each.
+Result<int> show_device(Context& context, const std::string& id) {
+  GODWIT_TRY(auto* client, context.client());
+  GODWIT_TRY(auto value, client->get(client->godwit("/devices/" + percent_encode(id))));
+  if (context.wants_json() || !value.is_object()) {
+    context.show_json(value);
+    return exit_code::ok;
+  }
+  json::Array reports;
+  if (auto* found = value.as_object().if_contains("reports"); found != nullptr && found->is_array())
+    reports = std::move(found->as_array());
+  value.as_object().erase("reports");
+  Table fields({"FIELD", "VALUE"});
+  add_members(value, "", fields);
+  context.show(value, fields);
+  if (reports.empty()) return exit_code::ok;
+  Table table({"REPORTED AT", "WORKFLOW", "STATE", "RESULT", "WHAT BECAME OF IT"});
+  for (const auto& report : reports)
+    table.add({text_at(report, "time").substr(0, 19), text_at(report, "workflowId").substr(0, 8),
+               state_words(number_at(report, "report.state")), text_at(report, "report.result.resultCode"),
+               text_at(report, "verdict")});
+  fmt::print("\n");
+  context.show(reports, table);
   return exit_code::ok;
 }
 
@@ -161,11 +201,7 @@ void add_device_commands(CLI::App& root, Context& context) {
   auto* show = device->add_subcommand("show", "Show one device: installed update, progress, last result in words");
   auto id = std::make_shared<std::string>();
   show->add_option("--device-id,-d", *id, "Device id")->required();
-  show->callback([&context, id] {
-    context.action = [id](Context& c) {
-      return show_at(c, [id](Client& client) { return client.godwit("/devices/" + percent_encode(*id)); });
-    };
-  });
+  show->callback([&context, id] { context.action = [id](Context& c) { return show_device(c, *id); }; });
   add_group_commands(*device, context);
 
   auto* classes = device->add_subcommand("class", "Device classes");

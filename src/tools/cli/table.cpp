@@ -9,6 +9,8 @@
 namespace godwit::cli {
 namespace {
 
+constexpr std::size_t kLastRule = 40;
+
 // Code points, not bytes: names of devices and sentences may hold any language.
 std::size_t shown_length(std::string_view text) {
   return static_cast<std::size_t>(
@@ -61,6 +63,8 @@ std::string Table::print(std::size_t width) const {
   };
   line(head_);
   std::vector<std::string> rule;
+  // Sentences in the last column may be long; a rule as long as they are would only be a wall.
+  if (!widths.empty()) widths.back() = std::min(widths.back(), std::max(shown_length(head_.back()), kLastRule));
   for (const std::size_t w : widths) rule.emplace_back(w, '-');
   line(rule);
   for (const auto& row : rows_) line(row);

@@ -17,6 +17,14 @@ TEST(Table, the_last_column_is_cut_at_the_edge) {
   EXPECT_NE(table.print(20).find("01234567890123..."), std::string::npos) << table.print(20);
 }
 
+TEST(Table, a_long_sentence_at_the_end_does_not_lengthen_the_rule) {
+  Table table({"A", "B"});
+  table.add({"a", std::string(500, 'x')});
+  const std::string text = table.print(0);
+  EXPECT_EQ(text.find("-  " + std::string(40, '-') + "\n"), 5U) << text;
+  EXPECT_NE(text.find(std::string(500, 'x')), std::string::npos);
+}
+
 TEST(Table, control_characters_from_a_device_do_not_reach_the_terminal) {
   Table table({"A"});
   table.add({"\x1b[31mred"});
