@@ -11,6 +11,17 @@ function(godwit_room name)
   endif()
 endfunction()
 
+# godwit_files(hub "*.cpp" "query/*.cpp") sets hub_sources and hub_tests: what ends in _test.cpp is a test. A new file
+# needs no line here.
+function(godwit_files name)
+  file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} ${ARGN})
+  set(tests ${found})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER found EXCLUDE REGEX "_test\\.cpp$")
+  set(${name}_sources ${found} PARENT_SCOPE)
+  set(${name}_tests ${tests} PARENT_SCOPE)
+endfunction()
+
 function(godwit_test name)
   cmake_parse_arguments(T "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${T_SOURCES})
