@@ -10,6 +10,7 @@
 #include "server/store/catalog_records.hpp"
 #include "server/store/device_records.hpp"
 #include "server/store/fleet_records.hpp"
+#include "server/store/policy_records.hpp"
 #include "server/store/rollout_records.hpp"
 
 namespace godwit::store {
@@ -25,6 +26,7 @@ class Records {
                                                         // service/inventory
   [[nodiscard]] virtual RolloutRecords& rollout() = 0;  // deployments and their devices: service/rollout
   [[nodiscard]] virtual AccessRecords& access() = 0;    // bearer tokens, settings, audit events
+  [[nodiscard]] virtual PolicyRecords& policies() = 0;  // shared access policies: api, hub
   /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post
   /// to a loop.
   virtual void after_commit(std::function<void()> action) = 0;

@@ -1,6 +1,6 @@
 // Numbered changes of the schema, each applied once, in its own transaction, in order. Never edit one that was
 // released. migration_0001.cpp: devices, twins, sessions, access. 0002: catalog. 0003: fleet and rollout. 0004:
-// modules, certificates, sealed keys.
+// modules, certificates, sealed keys. 0005: shared access policies.
 #pragma once
 
 #include <span>
@@ -21,6 +21,7 @@ struct Migration {
 [[nodiscard]] Migration migration_0002();
 [[nodiscard]] Migration migration_0003();
 [[nodiscard]] Migration migration_0004();
+[[nodiscard]] Migration migration_0005();
 
 /// All of them, version 1 upwards without gaps.
 [[nodiscard]] std::span<const Migration> all_migrations();

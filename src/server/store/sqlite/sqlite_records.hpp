@@ -1,4 +1,4 @@
-// The five record groups over one connection, and the actions that wait for its commit.
+// The six record groups over one connection, and the actions that wait for its commit.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,7 @@
 #include "server/store/sqlite/catalog.hpp"
 #include "server/store/sqlite/devices.hpp"
 #include "server/store/sqlite/fleet.hpp"
+#include "server/store/sqlite/policies.hpp"
 #include "server/store/sqlite/rollout.hpp"
 #include "server/store/store.hpp"
 
@@ -20,12 +21,14 @@ class SqliteRecords final : public Records {
         catalog_(connection),
         fleet_(connection),
         rollout_(connection),
-        access_(connection) {}
+        access_(connection),
+        policies_(connection, sealer) {}
   DeviceRecords& devices() override { return devices_; }
   CatalogRecords& catalog() override { return catalog_; }
   FleetRecords& fleet() override { return fleet_; }
   RolloutRecords& rollout() override { return rollout_; }
   AccessRecords& access() override { return access_; }
+  PolicyRecords& policies() override { return policies_; }
   void after_commit(std::function<void()> action) override { actions_.push_back(std::move(action)); }
   /// What was registered since the last call.
   [[nodiscard]] std::vector<std::function<void()>> take_actions() { return std::exchange(actions_, {}); }
@@ -36,6 +39,7 @@ class SqliteRecords final : public Records {
   SqliteFleet fleet_;
   SqliteRollout rollout_;
   SqliteAccess access_;
+  SqlitePolicies policies_;
   std::vector<std::function<void()>> actions_{};
 };
 
