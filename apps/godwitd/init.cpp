@@ -10,6 +10,7 @@
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
 #include "server/api/access.hpp"
+#include "server/api/policies.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
 #include "server/store/sqlite/sqlite_store.hpp"
 
@@ -88,7 +89,7 @@ constexpr std::size_t kUrlKeyBytes = 32;
   Secret token;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(token, api::Access::create_token(records, "admin", api::Role::administrator, clock.now()));
-    return {};
+    return api::Policies::make_built_in(records, clock.now());
   };
   GODWIT_TRY_VOID(store->write(job));
   GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs()));

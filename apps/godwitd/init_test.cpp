@@ -53,6 +53,12 @@ TEST(Init, makes_an_installation_whose_parts_fit_together) {
   const auto caller = api::Access(clock, **store).look_up("Bearer " + token, "here");
   ASSERT_TRUE(caller) << caller.error().message;
   EXPECT_EQ(caller->role, api::Role::administrator);
+  std::vector<store::SharedAccessPolicy> policies;
+  ASSERT_TRUE((*store)->read([&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(policies, records.policies().list());
+    return {};
+  }));
+  EXPECT_EQ(policies.size(), 5U);
 }
 
 TEST(Init, secrets_are_for_the_owner_only) {

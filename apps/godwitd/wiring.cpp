@@ -11,6 +11,7 @@
 #include "apps/godwitd/init.hpp"
 #include "apps/godwitd/observer.hpp"
 #include "core/trust/root_keys.hpp"
+#include "server/api/policies.hpp"
 #include "server/api/server.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
 #include "server/hub/hub.hpp"
@@ -52,6 +53,13 @@ void raise_descriptor_limit() {
   }
 }
 
+void prepare_process() {
+  ::umask(0077);
+  ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
+  ::mallopt(M_MXFAST, 0);     // fast bins are swept at each large free, and TLS frees a large buffer for each packet
+  raise_descriptor_limit();
+}
+
 /// A port that is free now. Links carry the port, so it must be known before the server is built.
 [[nodiscard]] Result<std::uint16_t> choose_port(std::int64_t configured) {
   if (configured != 0) return static_cast<std::uint16_t>(configured);
@@ -64,6 +72,12 @@ void raise_descriptor_limit() {
       ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
     return tl::unexpected<Error>{error_from_errno("find a free port", errno)};
   return ntohs(address.sin_port);
+}
+
+/// What links begin with.
+[[nodiscard]] std::string base_url_of(const Config& config, std::uint16_t api_port) {
+  if (!config.api_public_url.empty()) return config.api_public_url;
+  return "https://" + config.api_host + ":" + std::to_string(api_port);
 }
 
 [[nodiscard]] Result<Secret> load_url_key(const Layout& layout) {
@@ -119,10 +133,7 @@ void block_signals() {
 }
 
 Result<void> run(const Config& config, const Layout& layout, Log& log) {
-  ::umask(0077);
-  ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
-  ::mallopt(M_MXFAST, 0);     // fast bins are swept at each large free, and TLS frees a large buffer for each packet
-  raise_descriptor_limit();
+  prepare_process();
 
   // What stands still: files of the installation.
   SystemClock clock;
@@ -152,9 +163,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   };
 
   // The service.
-  const std::string base_url = config.api_public_url.empty()
-                                   ? "https://" + config.api_host + ":" + std::to_string(api_port)
-                                   : config.api_public_url;
+  const std::string base_url = base_url_of(config, api_port);
   service::DownloadUrls urls(base_url, std::move(url_key), config.link_lifetime);
   service::CurlFetcher fetcher(service::FetchLimits{.allow_private_addresses = config.import_allow_private_addresses,
                                                     .ca_file = config.import_ca_file});
@@ -168,7 +177,9 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   catalog.set_wake([&importer] { importer.wake(); });
   inventory.set_wake([&rollout] { rollout.wake(); });
 
-  // The rim.
+  // The rim. A folder of an older version gets its policies here.
+  api::Policies policies(clock, {config.hub_name, config.api_host});
+  GODWIT_TRY_VOID(policies.load(*store));
   api::Services services{.clock = clock,
                          .log = log,
                          .store = *store,
@@ -179,9 +190,11 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .inventory = inventory,
                          .rollout = rollout,
                          .urls = urls,
+                         .policies = &policies,
                          .hub_name = config.hub_name,
                          .instance_id = config.api_instance};
   api::Access access(clock, *store);
+  access.use_policies(policies);
   net::Loop loop("api");
   api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
   api::Server server(loop, tls, services, access, workers, api::make_router(config.api_instance),

@@ -82,9 +82,9 @@ def result_codes():
 def roles():
     block = re.search(r"return std::to_array<RoleRow>\(\{(.*?)\}\);", source("src/server/api/permissions.hpp"), re.DOTALL).group(1)
     groups = {"updates": ["updates_read", "updates_write", "updates_delete"], "management": ["management_read", "management_write", "management_delete"],
-              "hub": ["hub_read", "hub_write"]}
+              "hub": ["registry_read", "registry_write", "hub_read", "hub_write", "device_connect"]}
     columns = ["updates_read", "updates_write", "updates_delete", "management_read", "management_write", "management_delete",
-               "hub_read", "hub_write", "access_write"]
+               "registry_read", "registry_write", "hub_read", "hub_write", "device_connect", "access_write"]
     rows = []
     for name, words in re.findall(r'\{Role::\w+,\s*"([\w-]+)",\s*(.*?)\},?\s*(?:\n|$)', block):
         held = set(re.findall(r"bit\((\w+)\)", words))

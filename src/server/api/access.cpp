@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "core/base/bytes.hpp"
+#include "server/api/policies.hpp"
 #include "server/api/text.hpp"
 
 namespace godwit::api {
 namespace {
 
 constexpr std::string_view kPrefix = "gwt_";
+constexpr std::string_view kSharedAccess = "SharedAccessSignature";
 constexpr std::size_t kTokenBytes = 32;
 constexpr std::size_t kLongestToken = 512;
 constexpr std::size_t kMostKnown = 1024;
@@ -21,11 +23,26 @@ constexpr std::size_t kMostAddresses = 4096;
     return fail(Code::unauthorized, "the request has no token; send 'Authorization: Bearer <token>'");
   const std::size_t space = std::min(authorization.find(' '), authorization.size());
   if (!equal_in_any_case(authorization.substr(0, space), "Bearer"))
-    return fail(Code::unauthorized, "this service takes bearer tokens only; send 'Authorization: Bearer <token>'");
+    return fail(Code::unauthorized, Access::is_shared_access(authorization)
+                                        ? "shared access signatures open hub routes only; send 'Authorization: Bearer "
+                                          "<token>'"
+                                        : "this service takes bearer tokens only; send 'Authorization: Bearer "
+                                          "<token>'");
   const std::string_view token = trimmed(authorization.substr(space));
   if (token.empty() || token.size() > kLongestToken)
     return fail(Code::unauthorized, "the bearer token is empty or too long");
   return token;
+}
+
+/// "/devices/a%23b/" -> {devices, a#b}. A path that cannot be decoded has no route, so what it gives does not matter.
+[[nodiscard]] std::vector<std::string> segments_of(std::string_view path) {
+  std::vector<std::string> segments;
+  while (!path.empty()) {
+    const std::string_view segment = path.substr(0, path.find('/'));
+    if (!segment.empty()) segments.push_back(percent_decode(segment).value_or(""));
+    path.remove_prefix(std::min(segment.size() + 1, path.size()));
+  }
+  return segments;
 }
 
 }  // namespace
@@ -34,16 +51,51 @@ Result<std::optional<Caller>> Access::recall(std::string_view authorization, con
   GODWIT_TRY(const std::string_view token, read_token(authorization));
   const Bytes digest = sha256(token);
   const Duration now = clock_.monotonic();
-  const std::lock_guard lock(mutex_);
-  if (const auto found = known_.find(digest); found != known_.end()) {
-    const bool is_fresh =
-        found->second.until > now && (!found->second.expires || *found->second.expires > clock_.now());
-    if (is_fresh) return std::optional<Caller>(found->second.caller);
-    known_.erase(found);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = known_.find(digest); found != known_.end()) {
+      const bool is_fresh =
+          found->second.until > now && (!found->second.expires || *found->second.expires > clock_.now());
+      if (is_fresh) return std::optional<Caller>(found->second.caller);
+      known_.erase(found);
+    }
   }
-  if (const auto found = failures_.find(address); found != failures_.end() && found->second.wait_until > now)
-    return fail(Code::too_many, "too many wrong tokens came from this address; wait some seconds");
+  GODWIT_TRY_VOID(check_waiting(address));
   return std::optional<Caller>{};
+}
+
+Result<void> Access::check_waiting(const std::string& address) {
+  const std::lock_guard lock(mutex_);
+  const auto found = failures_.find(address);
+  if (found == failures_.end() || found->second.wait_until <= clock_.monotonic()) return {};
+  return fail(Code::too_many, "too many wrong tokens came from this address; wait some seconds");
+}
+
+bool Access::is_shared_access(std::string_view authorization) {
+  authorization = trimmed(authorization);
+  return equal_in_any_case(authorization.substr(0, authorization.find(' ')), kSharedAccess);
+}
+
+Result<Caller> Access::check_shared_access(std::string_view authorization, const std::string& address,
+                                           std::string_view path) {
+  if (policies_ == nullptr)
+    return fail(Code::unauthorized,
+                "shared access signatures are not taken here; send 'Authorization: Bearer <token>'");
+  Policies::Grant grant = policies_->recall(authorization);
+  if (!grant) {
+    GODWIT_TRY_VOID(check_waiting(address));
+    auto checked = policies_->check(authorization);
+    if (!checked) {
+      note_failure(address);
+      return tl::unexpected<Error>{std::move(checked).error()};
+    }
+    grant = *std::move(checked);
+    const std::lock_guard lock(mutex_);
+    failures_.erase(address);
+  }
+  if (!grant->scope.path.empty() && !trust::covers(grant->scope, segments_of(path)))
+    return fail(Code::unauthorized, "the token's scope (sr) does not cover this path");
+  return grant->caller;
 }
 
 Result<Caller> Access::look_up(std::string_view authorization, const std::string& address) {
@@ -105,6 +157,12 @@ Result<Secret> Access::create_token(store::Records& records, std::string_view na
 }
 
 Result<void> check_permission(const Caller& caller, Permission permission) {
+  if (caller.permissions) {
+    if (permission == Permission::none || (*caller.permissions & bit(permission)) != 0) return {};
+    // 401 and not 403: by that number the hub's own clients choose their class.
+    return fail(Code::unauthorized,
+                "'" + caller.name + "' does not include the permission " + std::string(permission_name(permission)));
+  }
   if (allows(caller.role, permission)) return {};
   return fail(Code::forbidden, "'" + caller.name + "' is " + std::string(role_name(caller.role)) +
                                    ", which does not include the permission " +

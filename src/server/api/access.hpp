@@ -1,6 +1,6 @@
 // Bearer tokens: who calls, and may they. Tokens are 32 random bytes; only their SHA-256 is stored, with a name and a
 // role. Found tokens are remembered for a short time, so a removed token works at most that much longer; addresses that
-// keep failing must wait. Safe from any thread.
+// keep failing must wait, also with shared access signatures (policies.hpp). Safe from any thread.
 #pragma once
 
 #include <map>
@@ -19,7 +19,10 @@ namespace godwit::api {
 struct Caller {
   std::string name;
   Role role = Role::content_reader;
+  std::optional<std::uint32_t> permissions{};  // of a shared access policy, which has no role
 };
+
+class Policies;
 
 class Access {
  public:
@@ -34,6 +37,15 @@ class Access {
   [[nodiscard]] Result<std::optional<Caller>> recall(std::string_view authorization, const std::string& address);
   /// Asks the store. Blocks: worker thread. Errors: unauthorized, too_many, database_failed.
   [[nodiscard]] Result<Caller> look_up(std::string_view authorization, const std::string& address);
+
+  /// From now on shared access signatures are taken too. Before requests come.
+  void use_policies(Policies& policies) { policies_ = &policies; }
+  /// True for "SharedAccessSignature ...", whatever follows.
+  [[nodiscard]] static bool is_shared_access(std::string_view authorization);
+  /// The policy that signed, if its token covers `path` (as sent). Looks only in memory, never blocks.
+  /// Errors: unauthorized, too_many.
+  [[nodiscard]] Result<Caller> check_shared_access(std::string_view authorization, const std::string& address,
+                                                   std::string_view path);
 
   /// Makes a token "gwt_..." and stores its digest. The text is shown once. Errors: invalid_argument (name), conflict.
   [[nodiscard]] static Result<Secret> create_token(store::Records& records, std::string_view name, Role role,
@@ -51,9 +63,11 @@ class Access {
     Duration forget_at{};
   };
   void note_failure(const std::string& address);
+  [[nodiscard]] Result<void> check_waiting(const std::string& address);
 
   Clock& clock_;
   store::Store& store_;
+  Policies* policies_ = nullptr;
   std::mutex mutex_;
   std::map<Bytes, Known> known_;              // by digest
   std::map<std::string, Failures> failures_;  // by address

@@ -93,10 +93,14 @@ TEST_F(AccessTest, an_address_that_keeps_failing_waits_but_known_tokens_go_on) {
 
 TEST(Permissions, the_table_grants_what_the_roles_of_the_original_do) {
   using enum Permission;
-  for (const Permission permission : {updates_read, updates_write, updates_delete, management_read, management_write,
-                                      management_delete, hub_read, hub_write, access_write})
+  for (const Permission permission :
+       {updates_read, updates_write, updates_delete, management_read, management_write, management_delete, hub_read,
+        hub_write, access_write, registry_read, registry_write, device_connect})
     EXPECT_TRUE(allows(Role::administrator, permission));
   EXPECT_FALSE(allows(Role::reader, updates_write));
+  EXPECT_TRUE(allows(Role::reader, registry_read) && allows(Role::reader, hub_read));
+  EXPECT_FALSE(allows(Role::reader, registry_write) || allows(Role::reader, hub_write));
+  EXPECT_TRUE(allows(Role::hub_administrator, registry_write) && allows(Role::hub_administrator, hub_write));
   EXPECT_FALSE(allows(Role::content_administrator, management_read));
   EXPECT_TRUE(allows(Role::deployments_administrator, management_delete));
   EXPECT_FALSE(allows(Role::deployments_administrator, updates_write));

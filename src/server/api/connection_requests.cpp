@@ -62,6 +62,8 @@ void HttpConnection::on_head() {
 
 void HttpConnection::authorise() {
   std::string token(parser_.head().header("authorization"));
+  if (family_ == Family::iothub && Access::is_shared_access(token))
+    return on_caller(rim_.access.check_shared_access(token, peer(), request_.path));
   const auto known = rim_.access.recall(token, peer());
   if (!known) return refuse(known.error());
   if (*known) return on_caller(**known);

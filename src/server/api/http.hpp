@@ -19,7 +19,9 @@ namespace godwit::api {
 
 enum class Method : std::uint8_t { get, head, put, post, patch, delete_ };
 
-/// The six data actions of the original, and those of the hub's registry. A role is a set of them (permissions.hpp).
+/// The six data actions of the original, and those of the hub. A role is a set of them (permissions.hpp), and so is a
+/// shared access policy (policies.hpp). hub_read and hub_write are what services do with devices: twins, queries,
+/// methods, jobs, messages; identities are the registry's.
 enum class Permission : std::uint8_t {
   none,
   updates_read,
@@ -30,7 +32,10 @@ enum class Permission : std::uint8_t {
   management_delete,
   hub_read,
   hub_write,
-  access_write
+  access_write,
+  registry_read,
+  registry_write,
+  device_connect  // what a device does, done over REST
 };
 
 struct Request {

@@ -34,13 +34,13 @@ inline constexpr auto kRoles = [] {
   using enum Permission;
   constexpr std::uint32_t updates = bit(updates_read) | bit(updates_write) | bit(updates_delete);
   constexpr std::uint32_t management = bit(management_read) | bit(management_write) | bit(management_delete);
-  constexpr std::uint32_t hub = bit(hub_read) | bit(hub_write);
+  constexpr std::uint32_t hub = bit(registry_read) | bit(registry_write) | bit(hub_read) | bit(hub_write) | bit(device_connect);
   return std::to_array<RoleRow>({
       {Role::administrator,             "administrator",             updates | management | hub | bit(access_write)},
-      {Role::reader,                    "reader",                    bit(updates_read) | bit(management_read) | bit(hub_read)},
+      {Role::reader,                    "reader",                    bit(updates_read) | bit(management_read) | bit(registry_read) | bit(hub_read)},
       {Role::content_administrator,     "content-administrator",     updates},
       {Role::content_reader,            "content-reader",            bit(updates_read)},
-      {Role::deployments_administrator, "deployments-administrator", bit(updates_read) | management | bit(hub_read)},
+      {Role::deployments_administrator, "deployments-administrator", bit(updates_read) | management | bit(registry_read) | bit(hub_read)},
       {Role::deployments_reader,        "deployments-reader",        bit(updates_read) | bit(management_read)},
       {Role::hub_administrator,         "hub-administrator",         hub},
   });
@@ -79,6 +79,9 @@ inline constexpr auto kRoles = [] {
     case Permission::hub_read: return "hub/read";
     case Permission::hub_write: return "hub/write";
     case Permission::access_write: return "access/write";
+    case Permission::registry_read: return "registry/read";
+    case Permission::registry_write: return "registry/write";
+    case Permission::device_connect: return "device/connect";
   }
   return "unknown";
 }

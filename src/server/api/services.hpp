@@ -20,6 +20,8 @@ class DownloadUrls;
 
 namespace godwit::api {
 
+class Policies;
+
 struct Services {
   Clock& clock;
   Log& log;
@@ -31,7 +33,8 @@ struct Services {
   service::Inventory& inventory;
   service::Rollout& rollout;
   service::DownloadUrls& urls;
-  std::string hub_name;  // as in SAS scopes and user names
+  Policies* policies = nullptr;  // null in tests that do without
+  std::string hub_name;          // as in SAS scopes and user names
   std::string instance_id;
 };
 
@@ -39,6 +42,7 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& deviceupdate_updates_routes();     // deviceupdate/updates_routes.cpp
 [[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
 [[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_policy_routes();            // godwit/policy_routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_fleet_routes();  // godwit/fleet_routes.cpp: whole-group verbs, rich
                                                                 // device answers
