@@ -51,6 +51,7 @@ void add_import_command(CLI::App& update, Context& context);       // update imp
 void add_device_commands(CLI::App& root, Context& context);        // device list|show|group|class|compliance
 void add_deployment_commands(CLI::App& device, Context& context);  // device deployment ...
 void add_hub_commands(CLI::App& root, Context& context);           // hub device-identity|device-twin
+void add_policy_commands(CLI::App& hub, Context& context);         // hub policy|connection-string
 
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);

@@ -129,12 +129,14 @@ void add_hub_commands(CLI::App& root, Context& context) {
   command(identity, "show", "Show an identity", true,
           [](Context& c, const HubFlags& f) { return show_json_at(c, device_path(f)); });
   command(identity, "delete", "Delete an identity", true, remove);
-  command(identity, "connection-string", "Print the connection string of a device (a secret)", true, connection_string);
+  command(identity, "connection-string", "Print the connection string of a device (a secret)", true, connection_string)
+      .first->add_subcommand("show", "The same, as other command lines spell it");  // its -d is the parent's
   command(twin, "show", "Show a twin", true,
           [](Context& c, const HubFlags& f) { return show_json_at(c, twin_path(f)); });
   const auto updated = command(twin, "update", "Merge a patch into tags or desired properties", true, update_twin);
   updated.first->add_option("--tags", updated.second->tags, "JSON object, e.g. '{\"ADUGroup\":\"line-1\"}'");
   updated.first->add_option("--desired", updated.second->desired, "JSON object");
+  add_policy_commands(*hub, context);
 }
 
 }  // namespace godwit::cli
