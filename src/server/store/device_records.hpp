@@ -10,6 +10,7 @@
 #include "core/base/secret.hpp"
 #include "core/model/ids.hpp"
 #include "core/twin/twin.hpp"
+#include "server/store/twin_scan.hpp"
 
 namespace godwit::store {
 
@@ -95,6 +96,9 @@ class DeviceRecords {
   /// After a restart nobody is connected.
   [[nodiscard]] virtual Result<void> mark_all_disconnected(std::string_view reason, WallTime now) = 0;
 
+  /// Shows twins to `visit` in the order of their ids until it says false or there are no more. `visit` may read
+  /// records of the same transaction. Errors: those of `visit`, database_failed.
+  [[nodiscard]] virtual Result<void> scan_twins(const TwinScan& scan, const TwinVisitor& visit) = 0;
   [[nodiscard]] virtual Result<std::optional<TwinRecord>> find_twin(const IdentityId& id) = 0;
   /// What a device asks for, without parsing it.
   [[nodiscard]] virtual Result<std::optional<TwinText>> find_twin_text(const IdentityId& id) = 0;

@@ -23,6 +23,7 @@ class SqliteDevices final : public DeviceRecords {
   Result<void> save_connection(const IdentityId& id, const ConnectionNews& news) override;
   Result<void> save_activity(const IdentityId& id, WallTime last_activity) override;
   Result<void> mark_all_disconnected(std::string_view reason, WallTime now) override;
+  Result<void> scan_twins(const TwinScan& scan, const TwinVisitor& visit) override;  // device_scan.cpp
   Result<std::optional<TwinRecord>> find_twin(const IdentityId& id) override;
   Result<std::optional<TwinText>> find_twin_text(const IdentityId& id) override;
   Result<void> save_twin(const IdentityId& id, const TwinRecord& record) override;
