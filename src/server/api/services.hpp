@@ -1,9 +1,13 @@
 // Everything a route handler may use; built once in apps/godwitd. References outlive the server.
 #pragma once
 
+#include <memory>
+
 #include "core/base/clock.hpp"
 #include "core/base/log.hpp"
 #include "server/api/http.hpp"
+#include "server/api/iothub/device_jobs.hpp"
+#include "server/api/iothub/wide_queries.hpp"
 #include "server/blobs/blobs.hpp"
 #include "server/store/store.hpp"
 
@@ -36,6 +40,8 @@ struct Services {
   Policies* policies = nullptr;  // null in tests that do without
   std::string hub_name;          // as in SAS scopes and user names
   std::string instance_id;
+  iothub::DeviceJobs device_jobs{};  // what FROM devices.jobs reads; empty: there are no jobs
+  std::unique_ptr<iothub::WideQueries> wide_queries = std::make_unique<iothub::WideQueries>();
 };
 
 /// The tables that make up the surface; each lives in its own folder.

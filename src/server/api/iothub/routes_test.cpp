@@ -72,19 +72,54 @@ TEST_F(IotHub, lists_in_pages_without_an_empty_continuation) {
   EXPECT_EQ(call("GET", "/devices?top=0").status, 400);
   EXPECT_EQ(call("GET", "/devices?top=1001").status, 400);
 
-  const Answer page =
-      call("POST", "/devices/query", R"({"query":"select  *  FROM Devices"})", "x-ms-max-item-count: 2\r\n");
-  ASSERT_EQ(page.status, 200) << page.body;
-  EXPECT_EQ(page.headers.at("x-ms-item-type"), "Twin");
-  EXPECT_EQ(json::parse(page.body)->get_array().size(), 2U);
-  EXPECT_TRUE(page.headers.contains("x-ms-continuation"));
-  const Answer where = call("POST", "/devices/query", R"({"query":"SELECT * FROM devices WHERE tags.a='b'"})");
-  EXPECT_EQ(where.status, 400);
-  EXPECT_NE(where.body.find("SELECT * FROM devices"), std::string::npos);
-
   ASSERT_EQ(call("PUT", "/devices/c", R"({"status":"disabled"})", "If-Match: \"*\"\r\n").status, 200);
   EXPECT_EQ(call("GET", "/statistics/devices").body,
             R"({"totalDeviceCount":3,"enabledDeviceCount":2,"disabledDeviceCount":1})");
+}
+
+TEST_F(IotHub, queries_come_in_pages_with_their_type_and_no_empty_continuation) {
+  for (const char* id : {"c", "a", "b"}) ASSERT_EQ(call("PUT", std::string("/devices/") + id, "{}").status, 200);
+  ASSERT_EQ(call("PATCH", "/twins/b", R"({"tags":{"ADUGroup":"g"}})").status, 200);
+  const std::string all = R"({"query":"select  *  FROM Devices"})";
+  const Answer first = call("POST", "/devices/query", all, "x-ms-max-item-count: 2\r\n");
+  ASSERT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(first.headers.at("x-ms-item-type"), "Twin");
+  EXPECT_EQ(json::parse(first.body)->get_array().size(), 2U);
+  const std::string go_on = "x-ms-continuation: " + first.headers.at("x-ms-continuation") + "\r\n";
+  const Answer second = call("POST", "/devices/query", all, go_on);
+  ASSERT_EQ(json::parse(second.body)->get_array().size(), 1U);
+  EXPECT_EQ(json::parse(second.body)->get_array()[0].at("deviceId").get_string(), "c");
+  EXPECT_FALSE(second.headers.contains("x-ms-continuation"));
+
+  const Answer rows =
+      call("POST", "/devices/query", R"({"query":"SELECT deviceId AS id FROM devices WHERE tags.ADUGroup = 'g'"})");
+  EXPECT_EQ(rows.headers.at("x-ms-item-type"), "Raw");
+  EXPECT_EQ(rows.body, R"([{"id":"b"}])");
+  EXPECT_EQ(call("POST", "/devices/query", R"({"query":"SELECT COUNT() AS c FROM devices"})").body, R"([{"c":3}])");
+  EXPECT_EQ(call("POST", "/devices/query", R"({"query":"SELECT * FROM devices.jobs"})").headers.at("x-ms-item-type"),
+            "DeviceJob");
+
+  for (const auto& [body, fields] :
+       {std::pair{R"({"query":"SELECT * FROM devices WHERE tags.a == 1"})", ""}, std::pair{R"({"query":1})", ""},
+        std::pair{"{}", ""}, std::pair{R"({"query":"SELECT deviceId FROM devices"})", go_on.c_str()},
+        std::pair{R"({"query":"SELECT * FROM devices"})", "x-ms-max-item-count: 0\r\n"},
+        std::pair{R"({"query":"SELECT * FROM devices"})", "x-ms-max-item-count: 1001\r\n"}}) {
+    const Answer refused = call("POST", "/devices/query", body, fields);
+    EXPECT_EQ(refused.status, 400) << body;
+    EXPECT_EQ(error_word(refused), "ErrorCode:ArgumentInvalid") << body;
+  }
+  const Answer sentence = call("POST", "/devices/query", R"({"query":"SELECT * FROM devices WHERE tags.a == 1"})");
+  EXPECT_NE(sentence.body.find("at position 36: expected an operator"), std::string::npos) << sentence.body;
+}
+
+TEST_F(IotHub, more_wide_queries_than_run_at_a_time_are_asked_to_come_again) {
+  const iothub::WideQueries::Turn one(*rig_.services->wide_queries, true);
+  const iothub::WideQueries::Turn two(*rig_.services->wide_queries, true);
+  const Answer refused = call("POST", "/devices/query", R"({"query":"SELECT COUNT() FROM devices"})");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(error_word(refused), "ErrorCode:ThrottlingException");
+  EXPECT_EQ(refused.headers.at("retry-after"), "1");
+  EXPECT_EQ(call("POST", "/devices/query", R"({"query":"SELECT * FROM devices"})").status, 200);
 }
 
 TEST_F(IotHub, twins_merge_replace_and_respect_the_etag) {

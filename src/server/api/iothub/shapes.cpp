@@ -103,15 +103,12 @@ json::Object identity_json(const store::DeviceIdentity& identity, const store::D
   return body;
 }
 
-json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
-                       const store::TwinRecord& record) {
-  json::Object properties;
-  properties["desired"] = record.twin.desired.with_metadata();
-  properties["reported"] = record.twin.reported.with_metadata();
+json::Object twin_head_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
+                            std::uint64_t version) {
   json::Object body;
   body["deviceId"] = identity.id.device_text();
   if (identity.id.is_module()) body["moduleId"] = identity.id.module_text();
-  body["etag"] = etag_text(record.version);
+  body["etag"] = etag_text(version);
   body["deviceEtag"] = etag_text(identity.etag);
   body["status"] = identity.is_enabled ? "enabled" : "disabled";
   if (!identity.status_reason.empty()) body["statusReason"] = identity.status_reason;
@@ -122,10 +119,19 @@ json::Object twin_json(const store::DeviceIdentity& identity, const store::Devic
   body["authenticationType"] = authentication_name(identity.authentication);
   body["x509Thumbprint"] = thumbprints_json(identity);
   body["modelId"] = session.model_id;
-  body["version"] = record.version;
+  body["version"] = version;
+  if (!identity.id.is_module()) body["capabilities"] = no_capabilities();
+  return body;
+}
+
+json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
+                       const store::TwinRecord& record) {
+  json::Object properties;
+  properties["desired"] = record.twin.desired.with_metadata();
+  properties["reported"] = record.twin.reported.with_metadata();
+  json::Object body = twin_head_json(identity, session, record.version);
   body["tags"] = record.twin.tags;
   body["properties"] = std::move(properties);
-  if (!identity.id.is_module()) body["capabilities"] = no_capabilities();
   return body;
 }
 

@@ -21,6 +21,9 @@ namespace godwit::api::iothub {
 [[nodiscard]] Result<std::optional<std::uint64_t>> parse_etag(std::string_view text);
 
 [[nodiscard]] json::Object identity_json(const store::DeviceIdentity& identity, const store::DeviceSession& session);
+/// A twin without tags and properties.
+[[nodiscard]] json::Object twin_head_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
+                                          std::uint64_t version);
 [[nodiscard]] json::Object twin_json(const store::DeviceIdentity& identity, const store::DeviceSession& session,
                                      const store::TwinRecord& record);
 

@@ -1,15 +1,11 @@
-// Twins as operators see them: /twins and /devices/query.
+// Twins as operators see them: /twins.
 #include "server/api/iothub/shapes.hpp"
 
 #include "server/api/services.hpp"
-#include "server/api/text.hpp"
 #include "server/hub/registry.hpp"
 
 namespace godwit::api::iothub {
 namespace {
-
-constexpr std::size_t kDefaultPage = 100;
-constexpr std::size_t kLargestPage = 1000;
 
 [[nodiscard]] Result<std::optional<json::Object>> read_section(const json::Object& parent, std::string_view name,
                                                                std::string_view where) {
@@ -45,29 +41,6 @@ constexpr std::size_t kLargestPage = 1000;
   return reply;
 }
 
-/// "SELECT  * from Devices" -> "select * from devices".
-[[nodiscard]] std::string normalised(std::string_view query) {
-  std::string words;
-  for (const char c : lower_case(query)) {
-    const bool is_space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-    if (!is_space)
-      words.push_back(c);
-    else if (!words.empty() && words.back() != ' ')
-      words.push_back(' ');
-  }
-  while (!words.empty() && (words.back() == ' ' || words.back() == ';')) words.pop_back();
-  return words;
-}
-
-[[nodiscard]] Result<std::size_t> page_size(const Request& request) {
-  const auto text = request.header("x-ms-max-item-count");
-  if (!text) return kDefaultPage;
-  const std::size_t size = to_number<std::size_t>(*text).value_or(0);
-  if (size == 0 || size > kLargestPage)
-    return fail(Code::invalid_argument, "x-ms-max-item-count is a number from 1 to 1000");
-  return size;
-}
-
 }  // namespace
 
 Result<hub::TwinChange> read_twin_change(const json::Object& body, bool is_replace) {
@@ -97,33 +70,5 @@ Result<Reply> get_twin(const Request& request, Services& services) {
 
 Result<Reply> patch_twin(const Request& request, Services& services) { return change_twin(request, services, false); }
 Result<Reply> put_twin(const Request& request, Services& services) { return change_twin(request, services, true); }
-
-Result<Reply> query_devices(const Request& request, Services& services) {
-  GODWIT_TRY(const json::Object body, json::parse_object(request.body));
-  GODWIT_TRY(const std::string query, json::text(body, "query", "query"));
-  if (normalised(query) != "select * from devices")
-    return fail(Code::invalid_argument,
-                "the query is not served here; the one query there is so far is: SELECT * FROM devices");
-  GODWIT_TRY(const std::size_t size, page_size(request));
-  GODWIT_TRY(const std::string after, continuation(request));
-  json::Array list;
-  std::string last;
-  const auto job = [&](store::Records& records) -> Result<void> {
-    GODWIT_TRY(auto identities, records.devices().list_identities(after, size + 1));
-    const bool has_more = identities.size() > size;
-    if (has_more) identities.pop_back();
-    for (const auto& identity : identities) {
-      GODWIT_TRY(const Device device, find_device(records, identity.id));
-      list.emplace_back(twin_json(device.identity, device.session, device.twin));
-    }
-    if (has_more) last = identities.back().id.str();
-    return {};
-  };
-  GODWIT_TRY_VOID(services.store.read(job));
-  Reply reply = Reply::json(std::move(list));
-  reply.headers.emplace_back("x-ms-item-type", "Twin");
-  add_continuation(reply, last);
-  return reply;
-}
 
 }  // namespace godwit::api::iothub
