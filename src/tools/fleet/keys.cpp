@@ -1,0 +1,80 @@
+#include "tools/fleet/keys.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+
+namespace godwit::fleet {
+namespace {
+
+constexpr ByteCount kFileLimit = 64 * 1024 * 1024;
+constexpr std::size_t kSmallestKey = 16;
+constexpr std::size_t kLargestKey = 64;
+
+Result<Secret> read_key(std::string_view base64) {
+  auto key = base64_decode(base64);
+  if (!key) return with_context("key", key.error());
+  if (key->size() < kSmallestKey || key->size() > kLargestKey)
+    return fail(Code::invalid_argument, fmt::format("the key has {} bytes; 16 to 64 are allowed", key->size()));
+  return Secret(*std::move(key));
+}
+
+Result<Identity> read_line(std::string_view line) {
+  const auto blank = line.find(' ');
+  if (blank == std::string_view::npos)
+    return fail(Code::invalid_argument, "a line must be: device, one blank, key in base64");
+  GODWIT_TRY(auto id, DeviceId::parse(line.substr(0, blank)));
+  GODWIT_TRY(auto key, read_key(line.substr(blank + 1)));
+  return Identity{.id = std::move(id), .key = std::move(key)};
+}
+
+}  // namespace
+
+Result<std::vector<Identity>> parse_keys(std::string_view text, std::string_view name, std::size_t first,
+                                         std::size_t count) {
+  std::vector<Identity> identities;
+  std::size_t number = 0;
+  std::size_t seen = 0;
+  while (!text.empty() && (count == 0 || identities.size() < count)) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    ++number;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty() || line.starts_with('#') || seen++ < first) continue;
+    auto identity = read_line(line);
+    if (!identity) return with_context(fmt::format("{} line {}", name, number), identity.error());
+    identities.push_back(*std::move(identity));
+  }
+  if (identities.empty() || identities.size() < count)
+    return fail(Code::invalid_argument, fmt::format("{} has {} devices after the first {}; {} are wanted", name,
+                                                    identities.size(), first, std::max<std::size_t>(count, 1)));
+  return identities;
+}
+
+Result<std::vector<Identity>> read_keys(const Path& file, std::size_t first, std::size_t count) {
+  GODWIT_TRY(const std::string text, read_file(file, kFileLimit));
+  return parse_keys(text, file.string(), first, count);
+}
+
+Result<std::vector<Identity>> derive_keys(std::string_view group_key_base64, std::string_view prefix, std::size_t first,
+                                          std::size_t count) {
+  GODWIT_TRY(const Secret group_key, read_key(group_key_base64));
+  std::vector<Identity> identities;
+  identities.reserve(count);
+  for (std::size_t number = first; number < first + count; ++number) {
+    GODWIT_TRY(auto id, DeviceId::parse(fmt::format("{}{}", prefix, number)));
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    const std::string& text = id.str();
+    GODWIT_CHECK(HMAC(EVP_sha256(), group_key.reveal().data(), static_cast<int>(group_key.reveal().size()),
+                      reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
+                      &size) != nullptr);
+    identities.push_back(
+        Identity{.id = std::move(id), .key = Secret(std::string(reinterpret_cast<const char*>(digest.data()), size))});
+  }
+  return identities;
+}
+
+}  // namespace godwit::fleet
