@@ -104,4 +104,8 @@ std::string make_sas(std::string_view scope, std::string_view key, std::int64_t 
   return token;
 }
 
+Bytes derive_device_key(std::string_view group_key, std::string_view registration_id) {
+  return hmac_sha256(group_key, registration_id);
+}
+
 }  // namespace godwit::trust

@@ -27,5 +27,7 @@ struct SasToken {
 /// `scope` is percent-encoded into sr. `key` is raw bytes.
 [[nodiscard]] std::string make_sas(std::string_view scope, std::string_view key, std::int64_t expiry,
                                    std::string_view policy = {});
+/// The key of one device of an enrollment group (raw bytes): HMAC-SHA256 of the registration id with the group's key.
+[[nodiscard]] Bytes derive_device_key(std::string_view group_key, std::string_view registration_id);
 
 }  // namespace godwit::trust

@@ -80,5 +80,13 @@ TEST(Sas, malformed_tokens_are_refused_without_repeating_them) {
   }
 }
 
+TEST(Sas, the_key_of_a_device_follows_from_the_key_of_its_group) {
+  // The vector that the documentation of the original publishes.
+  const Bytes group_key =
+      base64_decode("8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw==").value();
+  EXPECT_EQ(base64_encode(derive_device_key(group_key, "sn-007-888-abc-mac-a1-b2-c3-d4-e5-f6")),
+            "Jsm0lyGpjaVYVP2g3FnmnmG9dI/9qU24wNoykUmermc=");
+}
+
 }  // namespace
 }  // namespace godwit::trust
