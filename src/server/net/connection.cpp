@@ -20,6 +20,14 @@ std::string peer_address(const Tcp::socket& socket) {
   return address.to_string();
 }
 
+void append_der(std::vector<std::string>& list, const X509* certificate) {
+  unsigned char* bytes = nullptr;
+  const int size = i2d_X509(certificate, &bytes);
+  if (size <= 0) return ERR_clear_error();
+  list.emplace_back(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  OPENSSL_free(bytes);
+}
+
 }  // namespace
 
 Connection::Connection(Tcp::socket socket, const TlsContext& tls)
@@ -139,6 +147,16 @@ IoResult Connection::to_result(int returned, std::size_t bytes) {
   error_text_ = take_tls_errors();
   if (error_text_.empty()) error_text_ = "TLS failed without a reason";
   return {.status = IoStatus::failed};
+}
+
+std::vector<std::string> Connection::peer_certificates() const {
+  std::vector<std::string> list;
+  const X509* own = SSL_get0_peer_certificate(ssl_.get());
+  if (own == nullptr) return list;
+  append_der(list, own);
+  const auto* others = SSL_get_peer_cert_chain(ssl_.get());  // for a server without the peer's own
+  for (int i = 0; i < sk_X509_num(others); ++i) append_der(list, sk_X509_value(others, i));
+  return list;
 }
 
 void Connection::close() {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/file.hpp"
 #include "server/net/asio.hpp"
@@ -78,6 +79,8 @@ class Connection {
 
   /// Address of the peer without port, as text; remembered at construction.
   [[nodiscard]] const std::string& peer() const { return peer_; }
+  /// DER of the certificates the peer showed, its own first; empty when it showed none. After the handshake.
+  [[nodiscard]] std::vector<std::string> peer_certificates() const;
   [[nodiscard]] const std::string& error_text() const { return error_text_; }
   [[nodiscard]] int native_handle() { return socket_.native_handle(); }
   [[nodiscard]] SSL* native_tls() const { return ssl_.get(); }

@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/trust/test_certificates.hpp"
 #include "server/net/acceptor.hpp"
 #include "server/net/connection.hpp"
 #include "server/net/loop.hpp"
@@ -186,6 +187,81 @@ TEST_F(Net, a_returning_peer_resumes_with_its_ticket) {
   second.resume_from(first);
   ASSERT_TRUE(second.open(acceptor_.port()));
   EXPECT_TRUE(second.was_resumed());
+}
+
+/// As Net, on a rim that asks its peers for certificates.
+class NetWithCertificates : public Net {
+ protected:
+  NetWithCertificates() {
+    auto tls = TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem",
+                                       ClientCertificates::requested);
+    EXPECT_TRUE(tls) << (tls ? "" : tls.error().message);
+    tls_ = std::make_unique<TlsContext>(std::move(*tls));
+    ends_next_ = false;
+  }
+  /// What the server saw of the last peer, asked on its loop after one round trip.
+  std::vector<std::string> shown_by(TestPeer& peer) {
+    EXPECT_TRUE(peer.write("x"));
+    EXPECT_EQ(peer.read(), "x");
+    std::vector<std::string> shown;
+    loop_.run_and_wait([&] { shown = last_->connection().peer_certificates(); });
+    return shown;
+  }
+  trust::MadeCertificate issuer_{{.common_name = "CA", .is_authority = true}};
+  trust::MadeCertificate device_{{.common_name = "device-1"}, &issuer_};
+};
+
+TEST_F(NetWithCertificates, a_peer_may_show_a_certificate_of_anybody_or_none) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    TestPeer bare;
+    ASSERT_TRUE(bare.dial(acceptor_.port()));
+    ASSERT_TRUE(bare.start_tls(version));
+    EXPECT_TRUE(shown_by(bare).empty());
+    TestPeer proud;
+    proud.show_certificate(device_.pem(), device_.key_pem(), {issuer_.pem()});
+    ASSERT_TRUE(proud.dial(acceptor_.port()));
+    ASSERT_TRUE(proud.start_tls(version));
+    EXPECT_EQ(shown_by(proud), (std::vector<std::string>{device_.der(), issuer_.der()})) << version;
+  }
+}
+
+TEST_F(NetWithCertificates, only_a_peer_without_a_certificate_resumes_its_session) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const bool has_certificate : {false, true}) {
+      TestPeer first;
+      if (has_certificate) first.show_certificate(device_.pem(), device_.key_pem(), {issuer_.pem()});
+      ASSERT_TRUE(first.dial(acceptor_.port()));
+      ASSERT_TRUE(first.start_tls(version));
+      EXPECT_EQ(shown_by(first).size(), has_certificate ? 2U : 0U);
+      TestPeer second;
+      if (has_certificate) second.show_certificate(device_.pem(), device_.key_pem(), {issuer_.pem()});
+      second.resume_from(first);
+      ASSERT_TRUE(second.dial(acceptor_.port()));
+      ASSERT_TRUE(second.start_tls(version));
+      EXPECT_EQ(second.was_resumed(), !has_certificate) << version;
+      EXPECT_EQ(shown_by(second).size(), has_certificate ? 2U : 0U) << "the intermediates are there every time";
+    }
+  }
+}
+
+TEST_F(NetWithCertificates, a_chain_beyond_all_measure_ends_the_handshake) {
+  std::vector<std::string> others(200, issuer_.pem());
+  TestPeer peer;
+  peer.show_certificate(device_.pem(), device_.key_pem(), others);
+  ASSERT_TRUE(peer.dial(acceptor_.port()));
+  const bool is_open = peer.start_tls() && peer.write("x") && !peer.read().empty();
+  EXPECT_FALSE(is_open);
+}
+
+TEST_F(Net, a_rim_that_does_not_ask_gets_no_certificate) {
+  ends_next_ = false;
+  const trust::MadeCertificate device({.common_name = "device-1"});
+  TestPeer peer;
+  peer.show_certificate(device.pem(), device.key_pem());
+  ASSERT_TRUE(peer.open(acceptor_.port()));
+  ASSERT_TRUE(peer.write("x"));
+  EXPECT_EQ(peer.read(), "x");
+  loop_.run_and_wait([&] { EXPECT_TRUE(last_->connection().peer_certificates().empty()); });
 }
 
 TEST_F(Net, accepting_pauses_without_descriptors_and_goes_on_afterwards) {

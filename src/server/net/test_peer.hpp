@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace godwit::net {
 
@@ -82,8 +83,15 @@ class TestPeer {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
+  /// From the next start_tls() on this is what the peer shows when it is asked. PEM; `others`: the rest of the chain.
+  void show_certificate(std::string certificate, std::string key, std::vector<std::string> others = {}) {
+    certificate_ = std::move(certificate);
+    key_ = std::move(key);
+    others_ = std::move(others);
+  }
   bool start_tls(int max_version = TLS1_3_VERSION) {
     context_.reset(SSL_CTX_new(TLS_client_method()));
+    if (!certificate_.empty() && !load_certificate()) return false;
     SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);  // the certificate is our own throw-away
     SSL_CTX_set_max_proto_version(context_.get(), max_version);
     ssl_.reset(SSL_new(context_.get()));
@@ -148,6 +156,28 @@ class TestPeer {
   struct FreeSession {
     void operator()(SSL_SESSION* p) const { SSL_SESSION_free(p); }
   };
+  template <class Read>
+  static auto read_pem(const std::string& pem, Read read) {
+    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
+    auto* object = read(bio, nullptr, nullptr, nullptr);
+    BIO_free(bio);
+    return object;
+  }
+  bool load_certificate() {
+    X509* own = read_pem(certificate_, PEM_read_bio_X509);
+    EVP_PKEY* key = read_pem(key_, PEM_read_bio_PrivateKey);
+    SSL_CTX_set_security_level(context_.get(), 0);  // weak certificates must reach the server to be refused there
+    const bool is_loaded =
+        SSL_CTX_use_certificate(context_.get(), own) == 1 && SSL_CTX_use_PrivateKey(context_.get(), key) == 1;
+    X509_free(own);
+    EVP_PKEY_free(key);
+    for (const std::string& other : others_)
+      SSL_CTX_add_extra_chain_cert(context_.get(), read_pem(other, PEM_read_bio_X509));
+    return is_loaded;
+  }
+
+  std::string certificate_, key_;
+  std::vector<std::string> others_;
   int fd_ = -1;
   bool is_closed_ = false;
   std::unique_ptr<SSL_CTX, FreeContext> context_;

@@ -12,6 +12,38 @@ Error tls_error(const std::string& what) {
   return Error{Code::tls_failed, why.empty() ? what : what + ": " + why};
 }
 
+constexpr long kClientChainBytes = 32 * 1024;  // of all certificates that a peer shows
+
+/// Possession of the key is proved by the handshake; whose key it is the caller decides, with words for a refusal.
+int accept_any_certificate(X509_STORE_CTX* context, void*) {
+  X509_STORE_CTX_set_error(context, X509_V_OK);
+  if (auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx())))
+    SSL_set_num_tickets(ssl, 0);  // TLS 1.3 would send one that judge_ticket() refuses
+  return 1;
+}
+
+SSL_TICKET_RETURN judge_ticket(SSL*, SSL_SESSION* session, const unsigned char*, size_t, SSL_TICKET_STATUS status,
+                               void*) {
+  switch (status) {
+    case SSL_TICKET_SUCCESS:
+    case SSL_TICKET_SUCCESS_RENEW:
+      if (SSL_SESSION_get0_peer(session) != nullptr) return SSL_TICKET_RETURN_IGNORE_RENEW;
+      return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    case SSL_TICKET_EMPTY:
+    case SSL_TICKET_NO_DECRYPT: return SSL_TICKET_RETURN_IGNORE_RENEW;
+    default: return SSL_TICKET_RETURN_ABORT;
+  }
+}
+
+bool request_client_certificates(SSL_CTX* context) {
+  constexpr unsigned char kSessionContext[] = "godwit";  // OpenSSL resumes nothing without one when it asks for peers
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(context, accept_any_certificate, nullptr);
+  SSL_CTX_set_max_cert_list(context, kClientChainBytes);
+  return SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1) == 1 &&
+         SSL_CTX_set_session_ticket_cb(context, nullptr, judge_ticket, nullptr) == 1;
+}
+
 }  // namespace
 
 std::string take_tls_errors() {
@@ -26,7 +58,8 @@ std::string take_tls_errors() {
   return line;
 }
 
-Result<TlsContext> TlsContext::make_server(const Path& certificate_chain, const Path& private_key) {
+Result<TlsContext> TlsContext::make_server(const Path& certificate_chain, const Path& private_key,
+                                           ClientCertificates clients) {
   constexpr ByteCount kPemLimit = 1024 * 1024;
   // OpenSSL reports a file that is not there poorly; read_file names it.
   if (auto readable = read_file(certificate_chain, kPemLimit); !readable)
@@ -56,6 +89,8 @@ Result<TlsContext> TlsContext::make_server(const Path& certificate_chain, const 
   if (SSL_CTX_check_private_key(context) != 1)
     return tl::unexpected<Error>{
         tls_error("TLS private key '" + private_key.string() + "' does not belong to the certificate")};
+  if (clients == ClientCertificates::requested && !request_client_certificates(context))
+    return tl::unexpected<Error>{tls_error("cannot ask clients for certificates")};
   std::signal(SIGPIPE, SIG_IGN);
   return tls;
 }

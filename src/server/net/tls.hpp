@@ -12,12 +12,20 @@
 
 namespace godwit::net {
 
+enum class ClientCertificates : std::uint8_t {
+  none,       // never asked for: what browsers and operators meet
+  requested,  // asked for, not demanded, and not judged here: Connection::peer_certificates() tells what came
+};
+
 class TlsContext {
  public:
   /// TLS 1.2 and 1.3, session tickets on, no renegotiation. `certificate_chain` is PEM, leaf first.
   /// Errors: not_found, tls_failed (not PEM, key does not belong to the certificate); the message names the file.
   /// Also ignores SIGPIPE for the process: OpenSSL writes to the descriptor without MSG_NOSIGNAL.
-  [[nodiscard]] static Result<TlsContext> make_server(const Path& certificate_chain, const Path& private_key);
+  /// A peer that showed a certificate is always asked for it again: its session is not resumed, since a ticket holds no
+  /// intermediates and outlives a revocation.
+  [[nodiscard]] static Result<TlsContext> make_server(const Path& certificate_chain, const Path& private_key,
+                                                      ClientCertificates clients = ClientCertificates::none);
 
   [[nodiscard]] SSL_CTX* native() const { return context_.get(); }
 
