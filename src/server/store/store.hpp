@@ -11,6 +11,7 @@
 #include "server/store/device_records.hpp"
 #include "server/store/fleet_records.hpp"
 #include "server/store/policy_records.hpp"
+#include "server/store/provisioning_records.hpp"
 #include "server/store/rollout_records.hpp"
 
 namespace godwit::store {
@@ -27,6 +28,8 @@ class Records {
   [[nodiscard]] virtual RolloutRecords& rollout() = 0;  // deployments and their devices: service/rollout
   [[nodiscard]] virtual AccessRecords& access() = 0;    // bearer tokens, settings, audit events
   [[nodiscard]] virtual PolicyRecords& policies() = 0;  // shared access policies: api, hub
+  /// Authorities, enrollments, registrations: hub.
+  [[nodiscard]] virtual ProvisioningRecords& provisioning() = 0;
   /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post
   /// to a loop.
   virtual void after_commit(std::function<void()> action) = 0;

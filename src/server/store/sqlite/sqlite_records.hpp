@@ -1,4 +1,4 @@
-// The six record groups over one connection, and the actions that wait for its commit.
+// The record groups over one connection, and the actions that wait for its commit.
 #pragma once
 
 #include <functional>
@@ -9,6 +9,7 @@
 #include "server/store/sqlite/devices.hpp"
 #include "server/store/sqlite/fleet.hpp"
 #include "server/store/sqlite/policies.hpp"
+#include "server/store/sqlite/provisioning.hpp"
 #include "server/store/sqlite/rollout.hpp"
 #include "server/store/store.hpp"
 
@@ -22,13 +23,15 @@ class SqliteRecords final : public Records {
         fleet_(connection),
         rollout_(connection),
         access_(connection),
-        policies_(connection, sealer) {}
+        policies_(connection, sealer),
+        provisioning_(connection, sealer) {}
   DeviceRecords& devices() override { return devices_; }
   CatalogRecords& catalog() override { return catalog_; }
   FleetRecords& fleet() override { return fleet_; }
   RolloutRecords& rollout() override { return rollout_; }
   AccessRecords& access() override { return access_; }
   PolicyRecords& policies() override { return policies_; }
+  ProvisioningRecords& provisioning() override { return provisioning_; }
   void after_commit(std::function<void()> action) override { actions_.push_back(std::move(action)); }
   /// What was registered since the last call.
   [[nodiscard]] std::vector<std::function<void()>> take_actions() { return std::exchange(actions_, {}); }
@@ -40,6 +43,7 @@ class SqliteRecords final : public Records {
   SqliteRollout rollout_;
   SqliteAccess access_;
   SqlitePolicies policies_;
+  SqliteProvisioning provisioning_;
   std::vector<std::function<void()>> actions_{};
 };
 
