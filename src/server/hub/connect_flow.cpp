@@ -10,7 +10,10 @@
 namespace godwit::hub {
 
 void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
-  auto claim = check_connect(connect, names_, clock_.now(), options_.limits.clock_slack);
+  if (connect.user_name && is_provisioning_user_name(*connect.user_name))
+    return reception_.on_connect(session, connect);
+  std::vector<Bytes> shown = session.peer_certificates();
+  auto claim = check_connect(connect, names_, clock_.now(), options_.limits.clock_slack, !shown.empty());
   if (!claim) {
     // A wrong hub name or a clock that is off is a mistake; only what could be guessing counts against the address
     // below.
@@ -25,13 +28,15 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
                                                    .claim = *std::move(claim),
                                                    .is_clean = connect.clean_session,
                                                    .has_will = connect.will.has_value(),
-                                                   .keep_alive_seconds = connect.keep_alive_seconds});
+                                                   .keep_alive_seconds = connect.keep_alive_seconds,
+                                                   .shown = std::move(shown)});
   session.set_phase(Phase::authenticating);
   session.begin_work();
   ++connects_in_flight_;
   Entry& entry = entries_[attempt->claim.name.identity.str()];
   ++entry.connecting;
   attempt->drops = entry.drops;
+  attempt->trust_changes = trust_changes_;
   read([this, attempt](store::Records& records) { return attempt->verdict = look_up(records, *attempt); },
        [this, attempt](const Result<void>& outcome) {
          attempt->verdict = outcome;
@@ -39,13 +44,12 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
        });
 }
 
-Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) const {
+Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) {
   const IdentityId& id = attempt.claim.name.identity;
   GODWIT_TRY(const auto identity, records.devices().find_identity(id));
   if (!identity) return fail(Code::unauthorized, "the device is not registered");
-  if (std::string reason = check_key(attempt.claim, *identity); !reason.empty())
-    return fail(Code::unauthorized, std::move(reason));
   attempt.identity_etag = identity->etag;
+  GODWIT_TRY_VOID(check_proof(records, *identity, attempt));
   GODWIT_TRY(auto stored, records.devices().find_session(id));
   if (!stored) return fail(Code::internal, "the device has no session record");
   attempt.stored = *std::move(stored);
@@ -59,14 +63,28 @@ Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) const {
   return {};
 }
 
+Result<void> HubCore::check_proof(store::Records& records, const store::DeviceIdentity& identity, Attempt& attempt) {
+  if (identity.authentication != store::Authentication::sas) return check_shown(records, identity, attempt);
+  if (std::string reason = check_key(attempt.claim, identity); !reason.empty())
+    return fail(Code::unauthorized, std::move(reason));
+  const std::int64_t expiry = attempt.claim.token->expiry;
+  attempt.proof_end =
+      from_unix_ms(expiry > INT64_MAX / 1000 - 1'000'000 ? INT64_MAX / 2 : expiry * 1000) + options_.limits.clock_slack;
+  return {};
+}
+
+void HubCore::note_bad_credentials(Session& session) {
+  if (admission_.note_bad_credentials(session.peer(), monotonic()))
+    log_.warning("hub.address_shut_out", {{"peer", session.peer()},
+                                          {"seconds", options_.limits.bad_credentials_pause.count() / 1000},
+                                          {"reason", "too many bad credentials"}});
+}
+
 void HubCore::looked_up(const std::shared_ptr<Attempt>& attempt) {
   Session& session = *attempt->session;
   if (!attempt->verdict) {
     const bool is_theirs = attempt->verdict.error().code == Code::unauthorized;
-    if (is_theirs && admission_.note_bad_credentials(session.peer(), monotonic()))
-      log_.warning("hub.address_shut_out", {{"peer", session.peer()},
-                                            {"seconds", options_.limits.bad_credentials_pause.count() / 1000},
-                                            {"reason", "too many bad credentials"}});
+    if (is_theirs) note_bad_credentials(session);
     return let_in(attempt, attempt->verdict);
   }
   if (session.phase() != Phase::authenticating || is_stopping_)
@@ -111,6 +129,8 @@ void HubCore::let_in(const std::shared_ptr<Attempt>& attempt, const Result<void>
            outcome.error().code == Code::unauthorized ? mqtt::ConnectReturn::not_authorized
                                                       : mqtt::ConnectReturn::unavailable,
            outcome.error().message);
+  else if (attempt->proof == Session::Proof::authority && trust_changes_ != attempt->trust_changes)
+    refuse(session, mqtt::ConnectReturn::unavailable, "authorities were changed while the device connected");
   else if (entry.drops != attempt->drops)
     refuse(session, mqtt::ConnectReturn::not_authorized, "the identity was changed while the device connected");
   else if (session.phase() == Phase::authenticating)
@@ -143,10 +163,8 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
   const Duration one_and_a_half{attempt.keep_alive_seconds * 1500};  // MQTT 3.1.1 section 3.1.2.10
   device.silence_limit = attempt.keep_alive_seconds == 0 ? options_.limits.largest_keep_alive
                                                          : std::min(one_and_a_half, options_.limits.largest_keep_alive);
-  device.expiry =
-      from_unix_ms(attempt.claim.token.expiry > INT64_MAX / 1000 - 1'000'000 ? INT64_MAX / 2
-                                                                             : attempt.claim.token.expiry * 1000) +
-      options_.limits.clock_slack;
+  device.proof = attempt.proof;
+  device.expiry = attempt.proof_end;
   session.set_phase(Phase::connected);
   session.send(mqtt::ConnectAck{.session_present = device.subscriptions != 0, .code = mqtt::ConnectReturn::accepted});
   log_.debug("hub.connected", {{"device", attempt.claim.name.identity.str()},

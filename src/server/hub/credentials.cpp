@@ -32,7 +32,7 @@ HubNames::HubNames(const std::vector<std::string>& names) {
 bool HubNames::contains(std::string_view name) const { return names_.contains(lower_case(name)); }
 
 tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names, WallTime now,
-                                           Duration slack) {
+                                           Duration slack, bool has_certificate) {
   if (connect.protocol_name != "MQTT" || connect.protocol_level != 4)
     return refuse("protocol level " + std::to_string(connect.protocol_level) + " is not MQTT 3.1.1",
                   mqtt::ConnectReturn::bad_protocol);
@@ -42,7 +42,10 @@ tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const H
   if (connect.client_id != name->identity.str())
     return refuse("the client id is not the device (or device/module) of the user name");
   if (!names.contains(name->hub)) return refuse("the hub name '" + name->hub + "' is not ours (add it to hub.names)");
-  if (!connect.password) return refuse("there is no password; client certificates are not served by this hub");
+  if (!connect.password || connect.password->empty()) {
+    if (!has_certificate) return refuse("there is neither a password nor a client certificate");
+    return Claim{.name = *std::move(name)};
+  }
   auto token = trust::parse_sas(*connect.password);
   if (!token) return refuse(token.error().message);
   if (const std::string problem = check_scope(*token, *name, names); !problem.empty()) return refuse(problem);
@@ -56,9 +59,10 @@ tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const H
 std::string check_key(const Claim& claim, const store::DeviceIdentity& identity) {
   if (identity.authentication != store::Authentication::sas)
     return "the device is registered with a certificate, not with keys";
+  if (!claim.token) return "the device is registered with keys, and no token came";
   // Both keys are always tried, so that time tells nothing about which one is right.
-  const bool is_primary = trust::sas_signature_holds(claim.token, identity.primary_key.reveal());
-  const bool is_secondary = trust::sas_signature_holds(claim.token, identity.secondary_key.reveal());
+  const bool is_primary = trust::sas_signature_holds(*claim.token, identity.primary_key.reveal());
+  const bool is_secondary = trust::sas_signature_holds(*claim.token, identity.secondary_key.reveal());
   if (!is_primary && !is_secondary) return "the token was not signed with a key of this device";
   if (!identity.is_enabled) return "the device is disabled";
   return {};

@@ -2,6 +2,7 @@
 // Pure; safe from any thread.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 
@@ -17,10 +18,10 @@ struct Refusal {
   mqtt::ConnectReturn code = mqtt::ConnectReturn::not_authorized;
   std::string reason;  // for the log; a peer learns the code only
 };
-/// A claim that is well formed; the key is still to be tried.
+/// A claim that is well formed; the key or the certificate is still to be tried.
 struct Claim {
   UserName name;
-  trust::SasToken token;
+  std::optional<trust::SasToken> token{};  // nullopt: the client certificate has to do
 };
 
 /// Hub names in lower case, each also as "name:port" where devices dial a port that is not the usual one.
@@ -34,9 +35,9 @@ class HubNames {
 };
 
 /// Everything that needs no key: protocol level (code 1), user name, client id, hub name, token form, scope, expiry
-/// (code 5).
+/// (code 5). Without a password the peer must have shown a certificate.
 [[nodiscard]] tl::expected<Claim, Refusal> check_connect(const mqtt::Connect& connect, const HubNames& names,
-                                                         WallTime now, Duration slack);
+                                                         WallTime now, Duration slack, bool has_certificate = false);
 /// "" when the key holds and the device is enabled, else the reason.
 [[nodiscard]] std::string check_key(const Claim& claim, const store::DeviceIdentity& identity);
 

@@ -23,7 +23,9 @@ struct Options {
   std::string address = "0.0.0.0";
   std::uint16_t port = 8883;  // 0: any free one
   std::vector<std::string>
-      names{};  // hub names accepted in user names and token scopes; "<name>:<port>" is accepted too
+      names{};                 // hub names accepted in user names and token scopes; "<name>:<port>" is accepted too
+  std::string id_scope{};      // of provisioning; "": follows from the first name
+  std::string assigned_hub{};  // what provisioned devices are told to dial; "": the first name
   Limits limits{};
   twin::Limits twin_limits{};
 };
@@ -41,6 +43,7 @@ struct Counters {
   std::uint64_t twin_gets = 0;
   std::uint64_t reported_patches = 0;
   std::uint64_t desired_pushes = 0;
+  std::uint64_t registrations = 0;  // answers "assigned" to devices that asked to be provisioned
 };
 
 /// A connection of the HTTPS port whose request to become a WebSocket for MQTT was found right and is not answered yet.
@@ -77,6 +80,9 @@ class Hub {
   void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);
   /// Ends the live connection of a device, if there is one. Returns at once.
   void drop(const IdentityId& id, std::string reason);
+  /// Ends live connections whose certificate no longer holds, after authorities or revocation lists changed. Returns at
+  /// once.
+  void recheck_certificates();
   [[nodiscard]] Counters counters() const;
 
  private:

@@ -10,11 +10,18 @@ constexpr std::string_view kStopped = "the hub was stopped";
 constexpr std::size_t kActivityBatch = 200;
 constexpr std::size_t kNewsBatch = 200;
 
+Options with_provisioning(Options options) {
+  const std::string name = options.names.empty() ? std::string{} : options.names.front();
+  if (options.id_scope.empty()) options.id_scope = default_id_scope(name);
+  if (options.assigned_hub.empty()) options.assigned_hub = name;
+  return options;
+}
+
 }  // namespace
 
 HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, const net::TlsContext& tls, Clock& clock,
                  Log& log)
-    : options_(std::move(options)),
+    : options_(with_provisioning(std::move(options))),
       store_(store),
       observer_(observer),
       tls_(tls),
@@ -31,7 +38,22 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
       news_timer_(loop_.context()),
       twins_(options_.limits.twin_cache_bytes),
       admission_(options_.limits),
-      brake_timer_(loop_.context()) {}
+      brake_timer_(loop_.context()),
+      reception_({.id_scope = options_.id_scope, .assigned_hub = options_.assigned_hub}, options_.limits, registry_,
+                 trust_, clock, log,
+                 {.read = [this](store::Store::Job job, Then then) { read(std::move(job), std::move(then)); },
+                  .submit = [this](store::Store::Job job, Then then) { submit(std::move(job), std::move(then)); },
+                  .refuse = [this](Session& session, mqtt::ConnectReturn code,
+                                   const std::string& reason) { refuse(session, code, reason); },
+                  .begin_connect =
+                      [this] {
+                        const bool has_room = connects_in_flight_ < options_.limits.connects_in_flight;
+                        connects_in_flight_ += has_room ? 1U : 0U;
+                        return has_room;
+                      },
+                  .end_connect = [this] { --connects_in_flight_; },
+                  .note_bad_credentials = [this](Session& session) { note_bad_credentials(session); },
+                  .note_registration = [this] { ++counts_.registrations; }}) {}
 
 HubCore::~HubCore() { stop(); }
 
@@ -180,6 +202,7 @@ void HubCore::on_packet(Session& session, mqtt::Packet packet) {
     return on_connect(session, *connect);
   }
   if (session.phase() != Phase::connected) return session.end("the first packet was no CONNECT");
+  if (reception_.has(session)) return reception_.on_packet(session, std::move(packet));
   if (auto* publish = std::get_if<mqtt::Publish>(&packet)) return on_publish(session, std::move(*publish));
   if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) return on_subscribe(session, *subscribe);
   if (const auto* unsubscribe = std::get_if<mqtt::Unsubscribe>(&packet)) return on_unsubscribe(session, *unsubscribe);
@@ -209,6 +232,7 @@ void HubCore::on_end(Session& session, const std::string& reason) {
         {.is_connected = false, .at = clock_.now(), .last_activity = session.device.last_activity, .reason = reason});
     tidy_entry(device);
   }
+  reception_.forget(session);
   sessions_.erase(&session);
 }
 
@@ -283,7 +307,8 @@ void HubCore::save_activity() {
   using Batch = std::vector<std::pair<IdentityId, WallTime>>;
   std::vector<Batch> batches;
   for (const auto& [pointer, session] : sessions_) {
-    if (!session->is_live() || !std::exchange(session->device.is_activity_unsaved, false)) continue;
+    if (!session->is_live() || !session->device.id) continue;  // a visitor has no identity yet
+    if (!std::exchange(session->device.is_activity_unsaved, false)) continue;
     if (batches.empty() || batches.back().size() >= kActivityBatch) batches.emplace_back();
     batches.back().emplace_back(*session->device.id, session->device.last_activity);
   }
@@ -341,7 +366,8 @@ Counters HubCore::counters() const {
           .telemetry = counts_.telemetry,
           .twin_gets = counts_.twin_gets,
           .reported_patches = counts_.reported_patches,
-          .desired_pushes = counts_.desired_pushes};
+          .desired_pushes = counts_.desired_pushes,
+          .registrations = counts_.registrations};
 }
 
 // ---- Hub ---------------------------------------------------------------------------------------------------------
@@ -359,6 +385,7 @@ void Hub::push_desired(const IdentityId& id, std::string payload, std::uint64_t 
   core_->push_desired(id, std::move(payload), version);
 }
 void Hub::drop(const IdentityId& id, std::string reason) { core_->drop(id, std::move(reason)); }
+void Hub::recheck_certificates() { core_->recheck_certificates(); }
 Counters Hub::counters() const { return core_->counters(); }
 
 }  // namespace godwit::hub

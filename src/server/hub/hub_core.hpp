@@ -1,5 +1,6 @@
-// The inside of the hub, in three files by what happens: hub_core.cpp (life, accept, sweep, records of connections),
-// connect_flow.cpp (CONNECT to CONNACK), message_flow.cpp (subscriptions, twins, telemetry).
+// The inside of the hub, in files by what happens: hub_core.cpp (life, accept, sweep, records of connections),
+// connect_flow.cpp (CONNECT to CONNACK), certificate_flow.cpp (client certificates), message_flow.cpp (subscriptions,
+// twins, telemetry). Devices without an identity are the business of provisioning/reception.hpp.
 // Everything runs on the hub's loop except where a function says otherwise. Looking identities up and reading twins
 // happens on a small pool, writing on the store's writer; both answer by posting to the loop.
 #pragma once
@@ -15,6 +16,7 @@
 #include "server/hub/admission.hpp"
 #include "server/hub/credentials.hpp"
 #include "server/hub/hub.hpp"
+#include "server/hub/provisioning/reception.hpp"
 #include "server/hub/session.hpp"
 #include "server/hub/topics.hpp"
 #include "server/hub/twin_cache.hpp"
@@ -36,6 +38,7 @@ class HubCore final : public SessionOwner {
   [[nodiscard]] Registry& registry() { return registry_; }
   void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);  // any thread
   void drop(const IdentityId& id, std::string reason);                                  // any thread
+  void recheck_certificates();                                                          // any thread
   [[nodiscard]] Counters counters() const;                                              // any thread
 
  private:
@@ -47,10 +50,14 @@ class HubCore final : public SessionOwner {
     bool is_clean = false;
     bool has_will = false;
     std::uint16_t keep_alive_seconds = 0;
-    std::uint64_t drops = 0;  // of its entry, when it began
+    std::vector<Bytes> shown{};       // client certificates
+    std::uint64_t drops = 0;          // of its entry, when it began
+    std::uint64_t trust_changes = 0;  // when it began
     // Found by the lookup.
     Result<void> verdict{};  // unauthorized: the device's fault; else ours
     std::uint64_t identity_etag = 0;
+    Session::Proof proof = Session::Proof::token;
+    WallTime proof_end{};
     store::DeviceSession stored{};
     bool must_store = false;  // something of the session changes that must outlive it
     std::string desired{};    // the whole section, when the device is to be told at once
@@ -99,11 +106,20 @@ class HubCore final : public SessionOwner {
   // connect_flow.cpp
   void on_connect(Session& session, const mqtt::Connect& connect);
   void refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason);
-  [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt) const;        // pool
+  [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt);              // pool
   [[nodiscard]] Result<void> store_connect(store::Records& records, Attempt& attempt) const;  // writer
+  [[nodiscard]] Result<void> check_proof(store::Records& records, const store::DeviceIdentity& identity,
+                                         Attempt& attempt);  // pool
+  void note_bad_credentials(Session& session);
   void looked_up(const std::shared_ptr<Attempt>& attempt);
   void let_in(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome);
   void welcome(Attempt& attempt, Entry& entry);
+
+  // certificate_flow.cpp
+  [[nodiscard]] Result<void> check_shown(store::Records& records, const store::DeviceIdentity& identity,
+                                         Attempt& attempt);  // pool
+  struct Recheck;
+  void recheck(std::shared_ptr<Recheck> batch);
 
   // message_flow.cpp
   void on_publish(Session& session, mqtt::Publish publish);
@@ -120,7 +136,7 @@ class HubCore final : public SessionOwner {
 
   struct Counts {
     std::atomic<std::uint64_t> connections{0}, devices{0}, connects{0}, refused{0}, turned_away{0}, takeovers{0},
-        disconnects{0}, telemetry{0}, twin_gets{0}, reported_patches{0}, desired_pushes{0};
+        disconnects{0}, telemetry{0}, twin_gets{0}, reported_patches{0}, desired_pushes{0}, registrations{0};
   };
 
   const Options options_;
@@ -130,6 +146,7 @@ class HubCore final : public SessionOwner {
   Clock& clock_;
   Log& log_;
   Registry registry_;
+  TrustCache trust_;
   HubNames names_{{}};
   Counts counts_;
 
@@ -150,6 +167,8 @@ class HubCore final : public SessionOwner {
   bool is_braking_ = false;
   net::asio::steady_timer brake_timer_;
   std::size_t connects_in_flight_ = 0;
+  Reception reception_;
+  std::uint64_t trust_changes_ = 0;  // authorities or revocation lists
   Duration next_activity_save_{};
   std::uint64_t turned_away_logged_ = 0;
   bool is_stopping_ = false;

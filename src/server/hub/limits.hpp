@@ -30,6 +30,7 @@ struct Limits {
   Duration activity_save_interval{300'000};  // how often the last activity of live devices is written down
   Duration connection_news_delay{200};       // how long beginnings and ends of connections are gathered for one write
   Duration sweep_interval{1'000};            // how often times are looked at
+  Duration visit_time{600'000};              // a device without an identity has so long to register
 
   // Counts.
   std::size_t connections = 100'000;
@@ -46,6 +47,8 @@ struct Limits {
   std::size_t takeovers_per_device = 10;  // within takeover_window; two devices with one identity evict each other
   Duration takeover_window{60'000};
   std::size_t tracked_addresses = 65'536;  // addresses with failures that are remembered
+  std::size_t visit_requests = 100;        // of one device without an identity, until it connects again
+  std::size_t visit_payload_bytes = 64 * 1024;
 };
 
 }  // namespace godwit::hub

@@ -111,7 +111,10 @@ std::string Session::overdue(Duration now, WallTime wall_now) const {
   // While requests wait for the store it is we who do not read: silence is then not the device's.
   if (in_flight_ < limits_.in_flight_per_device && now - last_heard_ > device.silence_limit)
     return "nothing was heard within the keep-alive time";
-  if (wall_now >= device.expiry) return "the token expired";
+  if (wall_now >= device.expiry) {
+    if (device.proof == Proof::token) return "the token expired";
+    return device.proof == Proof::visit ? "the device took too long to register" : "the client certificate expired";
+  }
   return "";
 }
 

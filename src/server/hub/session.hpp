@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/model/ids.hpp"
 #include "core/mqtt/packets.hpp"
@@ -68,18 +69,23 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] std::string overdue(Duration now, WallTime wall_now) const;
 
   [[nodiscard]] const std::string& peer() const { return connection_.peer(); }
+  /// DER of the certificates the peer showed, its own first; often none.
+  [[nodiscard]] std::vector<std::string> peer_certificates() const { return connection_.peer_certificates(); }
   [[nodiscard]] std::size_t unsent() const { return outgoing_.size() - sent_; }
 
+  /// How the peer proved itself, and so what it means when `expiry` comes.
+  enum class Proof : std::uint8_t { token, thumbprint, authority, visit };
   /// What CONNECT made known. Written by the hub only.
   struct Device {
     std::optional<IdentityId> id{};
     std::string model_id{};
     bool is_clean = false;
     bool has_will = false;
+    Proof proof = Proof::token;
     std::uint8_t subscriptions = 0;
     std::uint8_t granted_qos = 0;
     Duration silence_limit{};          // from keep-alive; 0 before CONNECT
-    WallTime expiry{};                 // of the token, slack included
+    WallTime expiry{};                 // of the proof, slack included
     std::uint64_t desired_seen = 1;    // highest desired version sent here; a fresh, empty section is 1
     std::size_t writes_in_flight = 0;  // reported patches not yet durable
     WallTime last_activity{};

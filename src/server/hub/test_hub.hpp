@@ -112,6 +112,7 @@ struct ConnectHow {
   std::string query = "?api-version=2021-04-12&model-id=dtmi:azure:iot:deviceUpdateModel;3";
   std::optional<mqtt::Will> will{};
   int receive_buffer = 0;
+  bool has_password = true;  // false: a certificate has to do
 };
 
 /// A device that waits for answers. `key` is raw.
@@ -137,6 +138,7 @@ class TestDevice {
                          .client_id = how.client_id.empty() ? id_ : how.client_id};
     packet.user_name = how.hub + "/" + id_ + "/" + how.query;
     packet.password = trust::make_sas(how.scope.empty() ? how.hub + "/devices/" + id_ : how.scope, key_, how.expiry);
+    if (!how.has_password) packet.password.reset();
     packet.will = how.will;
     return packet;
   }
@@ -213,7 +215,8 @@ class HubTest : public testing::Test {
     options_.limits.sweep_interval = Duration{10};
     options_.limits.connection_news_delay = Duration{5};
     net::write_test_certificate(folder_.path());
-    auto tls = net::TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem");
+    auto tls = net::TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem",
+                                            net::ClientCertificates::requested);
     EXPECT_TRUE(tls);
     tls_ = std::make_unique<net::TlsContext>(std::move(*tls));
     auto store = store::open_sqlite_store(folder_.path() / "test.sqlite", trust::test_sealer(), clock_, log_);
