@@ -1,6 +1,7 @@
 #include "apps/godwitd/config.hpp"
 
 #include "core/model/ids.hpp"
+#include "server/hub/provisioning/registration_id.hpp"
 
 namespace godwit::daemon {
 
@@ -15,6 +16,14 @@ config::Schema schema_of(Config& config) {
               .help = "Port for MQTT over TLS; 0 takes a free one.",
               .minimum = 0,
               .maximum = 65535});
+  schema.add({.name = "dps.id_scope",
+              .target = &config.dps_id_scope,
+              .help = "Id scope that devices name when they ask to be provisioned; empty means one that follows from "
+                      "hub.name (godwit dps show prints it)."});
+  schema.add({.name = "dps.assigned_hub",
+              .target = &config.dps_assigned_hub,
+              .help = "Host name, with :port if it is not 8883, that provisioned devices are told to connect to; empty "
+                      "means api.host with hub.port."});
   schema.add(
       {.name = "api.host",
        .target = &config.api_host,
@@ -65,6 +74,12 @@ Result<void> check_config(const Config& config) {
   if (config.hub_name.empty() || config.hub_name.size() > 255 ||
       config.hub_name.find_first_of("/ ?") != std::string::npos)
     return fail(Code::invalid_argument, "hub.name is a host name of 1 to 255 characters without '/', '?' or spaces");
+  if (const std::string reason = hub::check_id_scope(config.dps_id_scope);
+      !config.dps_id_scope.empty() && !reason.empty())
+    return fail(Code::invalid_argument, "dps.id_scope '" + config.dps_id_scope.substr(0, 80) + "' " + reason);
+  if (config.dps_assigned_hub.size() > 255 || config.dps_assigned_hub.find_first_of("/ ?") != std::string::npos)
+    return fail(Code::invalid_argument,
+                "dps.assigned_hub is a host name, with :port if needed, of at most 255 characters");
   if (config.api_host.empty() || config.api_host.find_first_of("/ :") != std::string::npos)
     return fail(Code::invalid_argument, "api.host is a host name or an IPv4 address, without scheme and port");
   if (!config.api_public_url.empty() &&

@@ -14,6 +14,9 @@ struct Config {
   std::string hub_address = "0.0.0.0";
   std::int64_t hub_port = 8883;
 
+  std::string dps_id_scope;      // "": follows from hub_name
+  std::string dps_assigned_hub;  // "": api_host, with the port when it is not 8883
+
   std::string api_host = "localhost";
   std::string api_address = "0.0.0.0";
   std::int64_t api_port = 8443;

@@ -15,6 +15,7 @@
 #include "server/api/server.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
 #include "server/hub/hub.hpp"
+#include "server/hub/provisioning/registration_id.hpp"
 #include "server/service/catalog/catalog.hpp"
 #include "server/service/download_urls.hpp"
 #include "server/service/import/importer.hpp"
@@ -44,8 +45,10 @@ constexpr ByteCount kSmallFile = 64 * 1024;
   return number;
 }
 
-/// Each device is a socket; the usual soft limit of 1024 is for programs that use select().
-void raise_descriptor_limit() {
+void prepare_process() {
+  ::umask(0077);
+  ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
+  // Each device is a socket; the usual soft limit of 1024 is for programs that use select().
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;
@@ -60,8 +63,8 @@ void prepare_process() {
   raise_descriptor_limit();
 }
 
-/// A port that is free now. Links carry the port, so it must be known before the server is built.
-[[nodiscard]] Result<std::uint16_t> choose_port(std::int64_t configured) {
+/// A port that is free now, and not `taken`. Links and assignments carry ports, so they are known before the servers.
+[[nodiscard]] Result<std::uint16_t> choose_port(std::int64_t configured, std::uint16_t taken = 0) {
   if (configured != 0) return static_cast<std::uint16_t>(configured);
   const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -71,13 +74,28 @@ void prepare_process() {
   if (!probe || ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
       ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
     return tl::unexpected<Error>{error_from_errno("find a free port", errno)};
-  return ntohs(address.sin_port);
+  const std::uint16_t port = ntohs(address.sin_port);
+  if (port == taken) return choose_port(configured, taken);  // this probe still holds it, so another one comes
+  return port;
 }
 
 /// What links begin with.
 [[nodiscard]] std::string base_url_of(const Config& config, std::uint16_t api_port) {
   if (!config.api_public_url.empty()) return config.api_public_url;
   return "https://" + config.api_host + ":" + std::to_string(api_port);
+}
+
+[[nodiscard]] hub::Options hub_options_of(const Config& config, std::uint16_t port) {
+  hub::Options options{.address = config.hub_address,
+                       .port = port,
+                       .names = {config.hub_name, config.api_host},
+                       .id_scope = config.dps_id_scope,
+                       .assigned_hub = config.dps_assigned_hub};
+  if (options.id_scope.empty()) options.id_scope = hub::default_id_scope(config.hub_name);
+  // The port is named only when it is unusual: not every client takes one.
+  if (options.assigned_hub.empty())
+    options.assigned_hub = port == 8883 ? config.api_host : config.api_host + ":" + std::to_string(port);
+  return options;
 }
 
 [[nodiscard]] Result<Secret> load_url_key(const Layout& layout) {
@@ -138,10 +156,15 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   // What stands still: files of the installation.
   SystemClock clock;
   GODWIT_TRY(const auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
+  // Devices may prove themselves by certificate; browsers and operators are not asked for one.
+  GODWIT_TRY(const auto device_tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
+                                                                 net::ClientCertificates::requested));
   GODWIT_TRY(Secret url_key, load_url_key(layout));
   GODWIT_TRY(service::SigningIdentity identity, load_signing_identity(layout));
   GODWIT_TRY(PublishedRootKeys root_keys, load_root_keys(layout));
   GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
+  GODWIT_TRY(const std::uint16_t hub_port, choose_port(config.hub_port, api_port));
+  const hub::Options hub_options = hub_options_of(config, hub_port);
 
   // Records and payloads. From here on the folder is ours alone; ports of a process that was killed are no longer true.
   GODWIT_TRY(const auto sealer, load_or_make_sealer(layout));
@@ -152,10 +175,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
 
   // The hub tells the rollout what devices are; the rollout tells the hub's registry what they should be.
   RolloutObserver observer;
-  hub::Hub hub(hub::Options{.address = config.hub_address,
-                            .port = static_cast<std::uint16_t>(config.hub_port),
-                            .names = {config.hub_name, config.api_host}},
-               *store, observer, tls, clock, log);
+  hub::Hub hub(hub_options, *store, observer, device_tls, clock, log);
   const service::SetDesired set_desired = [&hub](store::Records& records, const DeviceId& id,
                                                  const json::Object& patch) -> Result<void> {
     GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
@@ -192,7 +212,10 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .urls = urls,
                          .policies = &policies,
                          .hub_name = config.hub_name,
-                         .instance_id = config.api_instance};
+                         .instance_id = config.api_instance,
+                         .id_scope = hub_options.id_scope,
+                         .assigned_hub = hub_options.assigned_hub,
+                         .recheck_certificates = [&hub] { hub.recheck_certificates(); }};
   api::Access access(clock, *store);
   access.use_policies(policies);
   net::Loop loop("api");

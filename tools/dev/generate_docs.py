@@ -96,6 +96,7 @@ def roles():
 
 
 ROUTE_FILES = [("Device Update data plane", "deviceupdate/*.cpp"), ("Hub registry", "iothub/*.cpp"),
+               ("Provisioning", "provisioning/*.cpp"),
                ("Godwit's own", "godwit/*.cpp"), ("Files and health", "surface.cpp")]
 
 

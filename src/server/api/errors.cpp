@@ -67,6 +67,17 @@ namespace {
   return body;
 }
 
+/// The number is the status with three digits behind it, as clients of a provisioning service know it.
+[[nodiscard]] json::Object provisioning_body(const Error& error, int status, std::string_view trace_id) {
+  return json::Object{{"errorCode", status * 1000 + 1}, {"trackingId", trace_id}, {"message", error.message}};
+}
+
+[[nodiscard]] json::Object body_of(Family family, const Error& error, int status, std::string_view trace_id) {
+  if (family == Family::iothub) return hub_body(error, trace_id);
+  if (family == Family::provisioning) return provisioning_body(error, status, trace_id);
+  return device_update_body(error, status, trace_id);
+}
+
 }  // namespace
 
 std::string_view reason_phrase(int status) {
@@ -120,8 +131,7 @@ Reply error_reply(Family family, const Error& error, std::string_view trace_id, 
   if (status == 0) status = http_status(error.code);
   // A twin that would outgrow its limit is a bad argument to the hub's clients, not a bad request size.
   if (family == Family::iothub && error.code == Code::too_large && status == 413) status = 400;
-  Reply reply = Reply::json(
-      family == Family::iothub ? hub_body(error, trace_id) : device_update_body(error, status, trace_id), status);
+  Reply reply = Reply::json(body_of(family, error, status, trace_id), status);
   if (status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"godwit\"");
   if (status == 429 || status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;

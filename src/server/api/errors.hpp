@@ -1,5 +1,6 @@
-// How a failure looks on the wire. Two shapes, because two kinds of client read them: the Device Update one (error.code
-// and error.message, with the members of a problem document beside them) and the hub's (Message, ExceptionMessage).
+// How a failure looks on the wire. Three shapes, because three kinds of client read them: the Device Update one
+// (error.code and error.message, with the members of a problem document beside them), the hub's (Message,
+// ExceptionMessage) and the provisioning service's (errorCode, message).
 // Pure.
 #pragma once
 

@@ -16,6 +16,9 @@ constexpr std::array<std::string_view, 9> kHubVersions{"2018-06-30", "2019-03-30
                                                        "2019-10-01", "2020-03-13", "2020-05-31-preview",
                                                        "2020-09-30", "2021-04-12", "2021-11-30"};
 
+// As kHubVersions, for the enrollments and registrations of provisioning/routes.cpp.
+constexpr std::array<std::string_view, 4> kProvisioningVersions{"2018-11-01", "2019-03-31", "2021-06-01", "2021-10-01"};
+
 template <std::size_t N>
 [[nodiscard]] Result<void> check_version(const Target& target, const std::array<std::string_view, N>& accepted) {
   const auto given = target.query.find("api-version");
@@ -53,6 +56,7 @@ Family family_of(const Target& target) {
   const std::string first = lower_case(target.segments.front());
   if (first == "deviceupdate") return Family::device_update;
   if (first == "devices" || first == "twins" || first == "statistics") return Family::iothub;
+  if (first == "enrollments" || first == "enrollmentgroups" || first == "registrations") return Family::provisioning;
   if (first == "godwit") return Family::godwit;
   return Family::plain;
 }
@@ -143,6 +147,7 @@ Result<void> Router::check_manners(const Target& target, const Match& match) con
   const Family family = family_of(target);
   if (family == Family::device_update) GODWIT_TRY_VOID(check_version(target, kDeviceUpdateVersions));
   if (family == Family::iothub) GODWIT_TRY_VOID(check_version(target, kHubVersions));
+  if (family == Family::provisioning) GODWIT_TRY_VOID(check_version(target, kProvisioningVersions));
   if (const auto given = match.parameters.find("instanceId");
       given != match.parameters.end() && given->second != instance_id_)
     return fail(Code::not_found, "there is no instance '" + given->second.substr(0, 64) + "' here");

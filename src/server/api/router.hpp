@@ -14,7 +14,7 @@
 namespace godwit::api {
 
 /// Whose manners an answer follows: api-version values and the shape of an error.
-enum class Family : std::uint8_t { device_update, iothub, godwit, plain };
+enum class Family : std::uint8_t { device_update, iothub, provisioning, godwit, plain };
 [[nodiscard]] Family family_of(const Target& target);
 
 /// Routes that do not read the request whole (transfer.hpp serves them), or whose connection goes to the hub.

@@ -1,6 +1,7 @@
 // Everything a route handler may use; built once in apps/godwitd. References outlive the server.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/base/clock.hpp"
@@ -40,6 +41,10 @@ struct Services {
   Policies* policies = nullptr;  // null in tests that do without
   std::string hub_name;          // as in SAS scopes and user names
   std::string instance_id;
+  std::string id_scope{};      // of provisioning
+  std::string assigned_hub{};  // the host that provisioned devices are told to dial
+  /// Tries the certificates of live connections again; after authorities or revocation lists changed.
+  std::function<void()> recheck_certificates{};
   iothub::DeviceJobs device_jobs{};  // what FROM devices.jobs reads; empty: there are no jobs
   std::unique_ptr<iothub::WideQueries> wide_queries = std::make_unique<iothub::WideQueries>();
 };
@@ -49,7 +54,9 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
 [[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_policy_routes();            // godwit/policy_routes.cpp
+[[nodiscard]] const std::vector<Route>& provisioning_routes();             // provisioning/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_certificate_routes();       // godwit/certificate_routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_fleet_routes();  // godwit/fleet_routes.cpp: whole-group verbs, rich
                                                                 // device answers
 

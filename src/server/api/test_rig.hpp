@@ -52,7 +52,9 @@ class TestRig {
                               .rollout = never_called<service::Rollout>(),
                               .urls = urls,
                               .hub_name = "hub.test",
-                              .instance_id = "main"});
+                              .instance_id = "main",
+                              .id_scope = "0ne00000000",
+                              .assigned_hub = "hub.test"});
     access.emplace(clock, *store);
     tls.emplace(*net::TlsContext::make_server(folder.path() / "certificate.pem", folder.path() / "key.pem"));
     loop.start();
