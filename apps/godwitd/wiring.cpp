@@ -48,19 +48,13 @@ constexpr ByteCount kSmallFile = 64 * 1024;
 void prepare_process() {
   ::umask(0077);
   ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
+  ::mallopt(M_MXFAST, 0);     // fast bins are swept at each large free, and TLS frees a large buffer for each packet
   // Each device is a socket; the usual soft limit of 1024 is for programs that use select().
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-}
-
-void prepare_process() {
-  ::umask(0077);
-  ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
-  ::mallopt(M_MXFAST, 0);     // fast bins are swept at each large free, and TLS frees a large buffer for each packet
-  raise_descriptor_limit();
 }
 
 /// A port that is free now, and not `taken`. Links and assignments carry ports, so they are known before the servers.

@@ -193,6 +193,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_update_commands(*app, context);
   add_device_commands(*app, context);
   add_hub_commands(*app, context);
+  add_dps_commands(*app, context);
   add_other_commands(*app, context);
   return app;
 }

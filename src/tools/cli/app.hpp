@@ -52,6 +52,8 @@ void add_device_commands(CLI::App& root, Context& context);        // device lis
 void add_deployment_commands(CLI::App& device, Context& context);  // device deployment ...
 void add_hub_commands(CLI::App& root, Context& context);           // hub device-identity|device-twin
 void add_policy_commands(CLI::App& hub, Context& context);         // hub policy|connection-string
+void add_certificate_commands(CLI::App& hub, Context& context);    // hub certificate
+void add_dps_commands(CLI::App& root, Context& context);           // dps show|enrollment-group|enrollment|registration
 
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);

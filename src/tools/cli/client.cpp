@@ -77,6 +77,8 @@ Error error_from_response(const Response& response, std::string_view what) {
       }
     } else if (auto message = json::text_or_nothing(*parsed, "Message")) {
       text = *message;
+    } else if (auto sentence = json::text_or_nothing(*parsed, "message")) {
+      text = *sentence;
     } else if (auto title = json::text_or_nothing(*parsed, "title")) {
       text = *title;
     }
@@ -180,6 +182,8 @@ Result<Response> Client::send(std::string_view method, const std::string& path, 
   if (path.starts_with("/deviceUpdate/") && !is_next_link) full.insert(full.begin(), {"api-version", "2022-10-01"});
   if ((path.starts_with("/devices") || path.starts_with("/twins")) && !is_next_link)
     full.insert(full.begin(), {"api-version", "2021-04-12"});
+  for (const char* family : {"/enrollments", "/enrollmentGroups", "/registrations"})
+    if (path.starts_with(family)) full.insert(full.begin(), {"api-version", "2021-10-01"});
   Call call{.method = std::string(method), .url = full_url(path, full), .body = body, .headers = extra_headers};
   const bool has_type = std::any_of(call.headers.begin(), call.headers.end(),
                                     [](const std::string& h) { return lower_case(h).starts_with("content-type:"); });

@@ -104,8 +104,9 @@ Result<int> update_twin(Context& context, const HubFlags& flags) {
 }  // namespace
 
 void add_hub_commands(CLI::App& root, Context& context) {
-  auto* hub = root.add_subcommand("hub", "The hub's registry: device identities and twins");
+  auto* hub = root.add_subcommand("hub", "The hub's registry: device identities, twins, certificate authorities");
   hub->require_subcommand(1);
+  add_certificate_commands(*hub, context);
   auto* identity = hub->add_subcommand("device-identity", "Device identities");
   auto* twin = hub->add_subcommand("device-twin", "Device twins");
   identity->require_subcommand(1);
