@@ -1,0 +1,97 @@
+"""Certificate authorities and device certificates for tests, made with the openssl command: another hand than the code under test."""
+from __future__ import annotations
+
+import itertools
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG = """[ca]
+default_ca = own
+[own]
+database = {folder}/index.txt
+crlnumber = {folder}/crlnumber
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+default_days = 30
+default_crl_days = 30
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+[device]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = clientAuth
+[authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+"""
+
+_numbers = itertools.count(1)
+
+
+def openssl(*words) -> str:
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"openssl {' '.join(map(str, words))}\n{done.stderr}"
+    return done.stdout
+
+
+@dataclass
+class Leaf:
+    certificate: Path
+    key: Path
+    chain: Path  # its own certificate, then those of authorities below the root
+
+    @property
+    def sha256(self) -> str:
+        return openssl("x509", "-in", self.certificate, "-noout", "-fingerprint", "-sha256").split("=", 1)[1].strip().replace(":", "").lower()
+
+
+class Authority:
+    """A self-signed root, or an intermediate made by intermediate()."""
+
+    def __init__(self, folder: Path, name: str, parent: Authority | None = None):
+        self.folder = Path(folder) / f"authority-{next(_numbers)}"
+        self.folder.mkdir(parents=True)
+        (self.folder / "index.txt").touch()
+        (self.folder / "crlnumber").write_text("01\n")
+        self.config = self.folder / "ca.cnf"
+        self.config.write_text(CONFIG.format(folder=self.folder))
+        self.key = self.folder / "ca-key.pem"
+        self.certificate = self.folder / "ca.pem"
+        self.chain: list[Path] = []
+        if parent is None:
+            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate,
+                    "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        else:
+            made = parent.sign(name, "authority", self.key)
+            self.certificate.write_bytes(made.read_bytes())
+            self.chain = [self.certificate, *parent.chain]
+
+    def sign(self, name: str, section: str, key: Path) -> Path:
+        number = next(_numbers)
+        request, certificate = self.folder / f"{number}.csr", self.folder / f"{number}.pem"
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        openssl("ca", "-batch", "-config", self.config, "-extensions", section, "-keyfile", self.key, "-cert", self.certificate, "-in", request, "-out", certificate, "-notext")
+        return certificate
+
+    def issue(self, name: str) -> Leaf:
+        key = self.folder / f"{name}-{next(_numbers)}-key.pem"
+        certificate = self.sign(name, "device", key)
+        chain = certificate.with_suffix(".chain.pem")
+        chain.write_text("".join(part.read_text() for part in [certificate, *self.chain]))
+        return Leaf(certificate, key, chain)
+
+    def intermediate(self, name: str) -> Authority:
+        return Authority(self.folder, name, self)
+
+    def revoke(self, leaf: Leaf) -> None:
+        openssl("ca", "-config", self.config, "-keyfile", self.key, "-cert", self.certificate, "-revoke", leaf.certificate)
+
+    def revocation_list(self) -> Path:
+        path = self.folder / "list.pem"
+        openssl("ca", "-config", self.config, "-keyfile", self.key, "-cert", self.certificate, "-gencrl", "-out", path)
+        return path
