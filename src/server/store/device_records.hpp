@@ -42,6 +42,8 @@ struct DeviceSession {
   WallTime connection_changed{};  // when it last connected or disconnected; 1970: never
   WallTime last_activity{};
   std::string last_disconnect_reason{};
+  std::uint64_t telemetry_count = 0;  // messages ever, as last written down; save_session() leaves it alone
+  std::uint64_t queued_messages = 0;  // that wait for it; kept by the store
 };
 
 /// How a connection began or ended.
@@ -49,7 +51,8 @@ struct ConnectionNews {
   bool is_connected = false;
   WallTime at{};
   WallTime last_activity{};
-  std::string reason{};  // why it ended; kept as it was while connected
+  std::string reason{};         // why it ended; kept as it was while connected
+  std::uint64_t telemetry = 0;  // messages that were not counted yet
 };
 
 struct IdentityCounts {
@@ -92,7 +95,9 @@ class DeviceRecords {
   [[nodiscard]] virtual Result<void> save_session(const IdentityId& id, const DeviceSession& session) = 0;
   /// Only the connection's part of a session. An identity that is gone is no error.
   [[nodiscard]] virtual Result<void> save_connection(const IdentityId& id, const ConnectionNews& news) = 0;
-  [[nodiscard]] virtual Result<void> save_activity(const IdentityId& id, WallTime last_activity) = 0;
+  /// `telemetry`: messages that were not counted yet.
+  [[nodiscard]] virtual Result<void> save_activity(const IdentityId& id, WallTime last_activity,
+                                                   std::uint64_t telemetry = 0) = 0;
   /// After a restart nobody is connected.
   [[nodiscard]] virtual Result<void> mark_all_disconnected(std::string_view reason, WallTime now) = 0;
 

@@ -10,6 +10,8 @@
 #include "server/store/catalog_records.hpp"
 #include "server/store/device_records.hpp"
 #include "server/store/fleet_records.hpp"
+#include "server/store/job_records.hpp"
+#include "server/store/message_records.hpp"
 #include "server/store/policy_records.hpp"
 #include "server/store/provisioning_records.hpp"
 #include "server/store/rollout_records.hpp"
@@ -20,14 +22,16 @@ namespace godwit::store {
 class Records {
  public:
   virtual ~Records() = default;
-  [[nodiscard]] virtual DeviceRecords& devices() = 0;   // identities, sessions, twins: hub
-  [[nodiscard]] virtual CatalogRecords& catalog() = 0;  // updates, files, import operations: service/import,
-                                                        // service/catalog
-  [[nodiscard]] virtual FleetRecords& fleet() = 0;      // devices as the service sees them, classes, groups:
-                                                        // service/inventory
-  [[nodiscard]] virtual RolloutRecords& rollout() = 0;  // deployments and their devices: service/rollout
-  [[nodiscard]] virtual AccessRecords& access() = 0;    // bearer tokens, settings, audit events
-  [[nodiscard]] virtual PolicyRecords& policies() = 0;  // shared access policies: api, hub
+  [[nodiscard]] virtual DeviceRecords& devices() = 0;    // identities, sessions, twins: hub
+  [[nodiscard]] virtual CatalogRecords& catalog() = 0;   // updates, files, import operations: service/import,
+                                                         // service/catalog
+  [[nodiscard]] virtual FleetRecords& fleet() = 0;       // devices as the service sees them, classes, groups:
+                                                         // service/inventory
+  [[nodiscard]] virtual RolloutRecords& rollout() = 0;   // deployments and their devices: service/rollout
+  [[nodiscard]] virtual MessageRecords& messages() = 0;  // messages that wait for devices: hub
+  [[nodiscard]] virtual JobRecords& jobs() = 0;          // scheduled jobs: hub
+  [[nodiscard]] virtual AccessRecords& access() = 0;     // bearer tokens, settings, audit events
+  [[nodiscard]] virtual PolicyRecords& policies() = 0;   // shared access policies: api, hub
   /// Authorities, enrollments, registrations: hub.
   [[nodiscard]] virtual ProvisioningRecords& provisioning() = 0;
   /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post

@@ -139,8 +139,8 @@ Result<bool> SqliteDevices::remove_identity(const IdentityId& id) {
 
 Result<std::optional<DeviceSession>> SqliteDevices::find_session(const IdentityId& id) {
   GODWIT_TRY(auto row, connection_.prepare("SELECT subscriptions, granted_qos, model_id, is_connected, last_activity, "
-                                           "last_disconnect_reason, connection_changed FROM sessions WHERE device_id = "
-                                           "?"));
+                                           "last_disconnect_reason, connection_changed, telemetry_count, "
+                                           "queued_messages FROM sessions WHERE device_id = ?"));
   GODWIT_TRY(const bool is_there, row.bind(id.str()).next());
   if (!is_there) return std::nullopt;
   return DeviceSession{.subscriptions = static_cast<std::uint8_t>(row.integer(0)),
@@ -149,7 +149,9 @@ Result<std::optional<DeviceSession>> SqliteDevices::find_session(const IdentityI
                        .is_connected = row.boolean(3),
                        .connection_changed = row.time(6),
                        .last_activity = row.time(4),
-                       .last_disconnect_reason = row.text(5)};
+                       .last_disconnect_reason = row.text(5),
+                       .telemetry_count = static_cast<std::uint64_t>(row.integer(7)),
+                       .queued_messages = static_cast<std::uint64_t>(row.integer(8))};
 }
 
 Result<void> SqliteDevices::save_session(const IdentityId& id, const DeviceSession& session) {
@@ -165,17 +167,20 @@ Result<void> SqliteDevices::save_session(const IdentityId& id, const DeviceSessi
 Result<void> SqliteDevices::save_connection(const IdentityId& id, const ConnectionNews& news) {
   if (news.is_connected)
     return connection_.run(
-        "UPDATE sessions SET is_connected = 1, connection_changed = ?, last_activity = ? WHERE device_id = ?", news.at,
-        news.last_activity, id.str());
+        "UPDATE sessions SET is_connected = 1, connection_changed = ?, last_activity = ?, telemetry_count = "
+        "telemetry_count + ? WHERE device_id = ?",
+        news.at, news.last_activity, news.telemetry, id.str());
   return connection_.run(
-      "UPDATE sessions SET is_connected = 0, connection_changed = ?, last_activity = ?, last_disconnect_reason = ? "
-      "WHERE device_id = ?",
-      news.at, news.last_activity, news.reason, id.str());
+      "UPDATE sessions SET is_connected = 0, connection_changed = ?, last_activity = ?, last_disconnect_reason = ?, "
+      "telemetry_count = telemetry_count + ? WHERE device_id = ?",
+      news.at, news.last_activity, news.reason, news.telemetry, id.str());
 }
 
-Result<void> SqliteDevices::save_activity(const IdentityId& id, WallTime last_activity) {
-  return connection_.run("UPDATE sessions SET last_activity = ?1 WHERE device_id = ?2 AND last_activity < ?1",
-                         last_activity, id.str());
+Result<void> SqliteDevices::save_activity(const IdentityId& id, WallTime last_activity, std::uint64_t telemetry) {
+  return connection_.run(
+      "UPDATE sessions SET last_activity = max(last_activity, ?), telemetry_count = telemetry_count + ? WHERE "
+      "device_id = ?",
+      last_activity, telemetry, id.str());
 }
 
 Result<void> SqliteDevices::mark_all_disconnected(std::string_view reason, WallTime now) {

@@ -21,7 +21,7 @@ class SqliteDevices final : public DeviceRecords {
   Result<std::optional<DeviceSession>> find_session(const IdentityId& id) override;
   Result<void> save_session(const IdentityId& id, const DeviceSession& session) override;
   Result<void> save_connection(const IdentityId& id, const ConnectionNews& news) override;
-  Result<void> save_activity(const IdentityId& id, WallTime last_activity) override;
+  Result<void> save_activity(const IdentityId& id, WallTime last_activity, std::uint64_t telemetry) override;
   Result<void> mark_all_disconnected(std::string_view reason, WallTime now) override;
   Result<void> scan_twins(const TwinScan& scan, const TwinVisitor& visit) override;  // device_scan.cpp
   Result<std::optional<TwinRecord>> find_twin(const IdentityId& id) override;

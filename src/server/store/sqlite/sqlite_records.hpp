@@ -8,6 +8,8 @@
 #include "server/store/sqlite/catalog.hpp"
 #include "server/store/sqlite/devices.hpp"
 #include "server/store/sqlite/fleet.hpp"
+#include "server/store/sqlite/jobs.hpp"
+#include "server/store/sqlite/messages.hpp"
 #include "server/store/sqlite/policies.hpp"
 #include "server/store/sqlite/provisioning.hpp"
 #include "server/store/sqlite/rollout.hpp"
@@ -22,6 +24,8 @@ class SqliteRecords final : public Records {
         catalog_(connection),
         fleet_(connection),
         rollout_(connection),
+        messages_(connection),
+        jobs_(connection),
         access_(connection),
         policies_(connection, sealer),
         provisioning_(connection, sealer) {}
@@ -29,6 +33,8 @@ class SqliteRecords final : public Records {
   CatalogRecords& catalog() override { return catalog_; }
   FleetRecords& fleet() override { return fleet_; }
   RolloutRecords& rollout() override { return rollout_; }
+  MessageRecords& messages() override { return messages_; }
+  JobRecords& jobs() override { return jobs_; }
   AccessRecords& access() override { return access_; }
   PolicyRecords& policies() override { return policies_; }
   ProvisioningRecords& provisioning() override { return provisioning_; }
@@ -41,6 +47,8 @@ class SqliteRecords final : public Records {
   SqliteCatalog catalog_;
   SqliteFleet fleet_;
   SqliteRollout rollout_;
+  SqliteMessages messages_;
+  SqliteJobs jobs_;
   SqliteAccess access_;
   SqlitePolicies policies_;
   SqliteProvisioning provisioning_;
