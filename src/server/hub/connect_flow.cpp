@@ -6,8 +6,16 @@
 #include <utility>
 
 #include "server/hub/hub_core.hpp"
+#include "server/hub/policy_credentials.hpp"
 
 namespace godwit::hub {
+namespace {
+
+std::shared_ptr<const mqtt::Will> will_of(const mqtt::Connect& connect) {
+  return connect.will ? std::make_shared<const mqtt::Will>(*connect.will) : nullptr;
+}
+
+}  // namespace
 
 void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
   if (connect.user_name && is_provisioning_user_name(*connect.user_name))
@@ -27,7 +35,7 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
   auto attempt = std::make_shared<Attempt>(Attempt{.session = session.shared_from_this(),
                                                    .claim = *std::move(claim),
                                                    .is_clean = connect.clean_session,
-                                                   .has_will = connect.will.has_value(),
+                                                   .will = will_of(connect),
                                                    .keep_alive_seconds = connect.keep_alive_seconds,
                                                    .shown = std::move(shown)});
   session.set_phase(Phase::authenticating);
@@ -65,12 +73,23 @@ Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) {
 
 Result<void> HubCore::check_proof(store::Records& records, const store::DeviceIdentity& identity, Attempt& attempt) {
   if (identity.authentication != store::Authentication::sas) return check_shown(records, identity, attempt);
-  if (std::string reason = check_key(attempt.claim, identity); !reason.empty())
-    return fail(Code::unauthorized, std::move(reason));
+  GODWIT_TRY(std::string reason, judge_token(records, identity, attempt.claim));
+  if (!reason.empty()) return fail(Code::unauthorized, std::move(reason));
   const std::int64_t expiry = attempt.claim.token->expiry;
   attempt.proof_end =
       from_unix_ms(expiry > INT64_MAX / 1000 - 1'000'000 ? INT64_MAX / 2 : expiry * 1000) + options_.limits.clock_slack;
   return {};
+}
+
+/// "" when the token lets the device in: signed with its own key, or with that of a policy that may connect devices.
+Result<std::string> HubCore::judge_token(store::Records& records, const store::DeviceIdentity& identity,
+                                         const Claim& claim) const {
+  if (!claim.token || !is_policy_token(*claim.token)) return check_key(claim, identity);
+  GODWIT_TRY(const auto policy, records.policies().find(claim.token->policy));
+  if (!policy) return std::string("the token names a shared access policy that is not there");
+  std::string reason = check_policy_token(*claim.token, claim.name, names_, *policy);
+  if (reason.empty() && !identity.is_enabled) reason = "the device is disabled";
+  return reason;
 }
 
 void HubCore::note_bad_credentials(Session& session) {
@@ -135,7 +154,10 @@ void HubCore::let_in(const std::shared_ptr<Attempt>& attempt, const Result<void>
     refuse(session, mqtt::ConnectReturn::not_authorized, "the identity was changed while the device connected");
   else if (session.phase() == Phase::authenticating)
     welcome(*attempt, entry);
-  if (entry.connecting == 0) entry.pushed = 0;
+  if (entry.connecting == 0) {
+    entry.pushed = 0;
+    entry.has_messages = false;
+  }
   tidy_entry(device);
   session.end_work();
 }
@@ -151,13 +173,14 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
     log_.info("hub.taken_over", {{"device", attempt.claim.name.identity.str()},
                                  {"old_peer", older->peer()},
                                  {"new_peer", attempt.session->peer()}});
+    attempt.session->device.telemetry_unsaved += std::exchange(older->device.telemetry_unsaved, 0);
     older->end("a newer connection of the same device took over");
   }
   Session& session = *attempt.session;
   Session::Device& device = session.device;
   device.model_id = attempt.claim.name.model_id;
   device.is_clean = attempt.is_clean;
-  device.has_will = attempt.has_will;
+  device.will = attempt.will;
   device.subscriptions = attempt.stored.subscriptions;
   device.granted_qos = attempt.stored.granted_qos;
   const Duration one_and_a_half{attempt.keep_alive_seconds * 1500};  // MQTT 3.1.1 section 3.1.2.10
@@ -180,6 +203,9 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
     send_whole_desired(session);
   else if (attempt.desired_version > device.desired_seen)
     send_desired(session, attempt.desired, attempt.desired_version);
+  if (attempt.stored.queued_messages > 0 || entry.has_messages)
+    device.bound = std::make_unique<Session::Device::Bound>();
+  became_ready(session);
 }
 
 void HubCore::refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason) {

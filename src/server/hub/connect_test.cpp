@@ -50,6 +50,35 @@ TEST_F(Connect, strangers_and_wrong_keys_are_refused_with_code_5_and_closed) {
   EXPECT_FALSE(log_.contains("sig=")) << "a token was logged";
 }
 
+TEST_F(Connect, a_token_of_a_policy_that_may_connect_devices_lets_any_device_in) {
+  start();
+  add_device("dev1");
+  const std::string key = "key-of-the-policy-0123456789abcdef";
+  const auto add_policy = [&](const std::string& name, store::AccessRight right) {
+    write([&](store::Records& records) {
+      return records.policies().insert({.name = name,
+                                        .rights = static_cast<std::uint8_t>(right),
+                                        .primary_key = Secret{key},
+                                        .secondary_key = Secret{"other-" + key}});
+    });
+  };
+  add_policy("gate", store::AccessRight::device_connect);
+  add_policy("reader", store::AccessRight::registry_read);
+  const auto connect_with = [&](const std::string& scope, const std::string& policy) {
+    TestDevice device = this->device("dev1");
+    auto packet = device.connect_packet({});
+    packet.password = trust::make_sas(scope, key, 4'102'444'800, policy);
+    EXPECT_TRUE(device.peer.open(hub_->port()));
+    EXPECT_TRUE(device.send(packet));
+    return device.take<mqtt::ConnectAck>()->code;
+  };
+  EXPECT_EQ(connect_with(kHubName, "gate"), ConnectReturn::accepted);
+  EXPECT_EQ(connect_with(std::string(kHubName) + "/devices/dev1", "gate"), ConnectReturn::accepted);
+  EXPECT_EQ(connect_with(std::string(kHubName) + "/devices/dev2", "gate"), ConnectReturn::not_authorized);
+  EXPECT_EQ(connect_with(kHubName, "reader"), ConnectReturn::not_authorized);
+  EXPECT_EQ(connect_with(kHubName, "nobody"), ConnectReturn::not_authorized);
+}
+
 TEST_F(Connect, another_protocol_level_is_answered_with_code_1) {
   start();
   TestDevice device = this->device("dev1");

@@ -13,6 +13,7 @@
 #include "server/hub/limits.hpp"
 #include "server/hub/ports.hpp"
 #include "server/hub/registry.hpp"
+#include "server/hub/telemetry.hpp"
 #include "server/net/connection.hpp"
 #include "server/net/tls.hpp"
 #include "server/store/store.hpp"
@@ -27,6 +28,7 @@ struct Options {
   std::string id_scope{};      // of provisioning; "": follows from the first name
   std::string assigned_hub{};  // what provisioned devices are told to dial; "": the first name
   Limits limits{};
+  TelemetryListener* telemetry = nullptr;  // outlives the hub
   twin::Limits twin_limits{};
 };
 
@@ -44,6 +46,11 @@ struct Counters {
   std::uint64_t reported_patches = 0;
   std::uint64_t desired_pushes = 0;
   std::uint64_t registrations = 0;  // answers "assigned" to devices that asked to be provisioned
+  std::uint64_t method_calls = 0;
+  std::uint64_t method_answers = 0;
+  std::uint64_t stray_answers = 0;  // late, or to a call of somebody else
+  std::uint64_t messages_sent = 0;  // to devices, repetitions included
+  std::uint64_t messages_completed = 0;
 };
 
 /// A connection of the HTTPS port whose request to become a WebSocket for MQTT was found right and is not answered yet.
@@ -76,8 +83,12 @@ class Hub {
   [[nodiscard]] std::uint16_t port() const;
   /// Identities and twins as operators and the service change them; its pushes go through this hub.
   [[nodiscard]] Registry& registry();
+  /// Messages that wait for devices, as operators send and purge them.
+  [[nodiscard]] const CloudMessages& messages() const;
   /// Sends a desired patch if the device is connected and subscribed. Returns at once.
   void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);
+  /// Calls a method of a device or module. Returns at once.
+  void invoke(MethodCall call, MethodDone done);
   /// Ends the live connection of a device, if there is one. Returns at once.
   void drop(const IdentityId& id, std::string reason);
   /// Ends live connections whose certificate no longer holds, after authorities or revocation lists changed. Returns at

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/bytes.hpp"
+
 namespace godwit::hub {
 namespace {
 
@@ -15,6 +17,13 @@ Options with_provisioning(Options options) {
   if (options.id_scope.empty()) options.id_scope = default_id_scope(name);
   if (options.assigned_hub.empty()) options.assigned_hub = name;
   return options;
+}
+
+/// Somewhere below 2^48, so that nobody guesses them and they do not run over.
+std::uint64_t first_request_id() {
+  std::uint64_t first = 0;
+  for (const char c : random_bytes(6)) first = (first << 8) | static_cast<unsigned char>(c);
+  return first;
 }
 
 }  // namespace
@@ -39,6 +48,9 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
       twins_(options_.limits.twin_cache_bytes),
       admission_(options_.limits),
       brake_timer_(loop_.context()),
+      methods_(options_.limits.methods, first_request_id()),
+      messages_(
+          clock, [this](const IdentityId& id) { nudge(id); }, options_.limits.messages),
       reception_({.id_scope = options_.id_scope, .assigned_hub = options_.assigned_hub}, options_.limits, registry_,
                  trust_, clock, log,
                  {.read = [this](store::Store::Job job, Then then) { read(std::move(job), std::move(then)); },
@@ -88,6 +100,7 @@ void HubCore::stop() {
     save_activity();
     save_news();
     is_stopping_ = true;
+    methods_.end_all({Code::cancelled, std::string(kStopped)});
     end_all(std::string(kStopped));
   });
   lookups_.stop();
@@ -207,9 +220,9 @@ void HubCore::on_packet(Session& session, mqtt::Packet packet) {
   if (const auto* subscribe = std::get_if<mqtt::Subscribe>(&packet)) return on_subscribe(session, *subscribe);
   if (const auto* unsubscribe = std::get_if<mqtt::Unsubscribe>(&packet)) return on_unsubscribe(session, *unsubscribe);
   if (std::holds_alternative<mqtt::PingRequest>(packet)) return session.send(mqtt::PingResponse{});
-  if (std::holds_alternative<mqtt::PublishAck>(packet)) return;  // nothing of ours is sent above QoS 0
+  if (const auto* ack = std::get_if<mqtt::PublishAck>(&packet)) return acknowledged(session, ack->packet_id);
   if (std::holds_alternative<mqtt::Disconnect>(packet)) {
-    session.device.has_will = false;  // MQTT 3.1.1 section 3.14.4: the will is discarded
+    session.device.will.reset();  // MQTT 3.1.1 section 3.14.4: the will is discarded
     return session.end("the device said goodbye");
   }
   session.end("a packet came that only a server may send");
@@ -221,15 +234,19 @@ void HubCore::on_end(Session& session, const std::string& reason) {
   admission_.leave(session.peer());
   const std::string device = session.device.id ? session.device.id->str() : std::string{};
   log_.debug("hub.connection_ended", {{"peer", session.peer()}, {"device", device}, {"reason", reason}});
-  if (session.device.has_will) ++counts_.telemetry;  // the will is telemetry, and telemetry is counted and dropped
+  if (const auto will = std::exchange(session.device.will, nullptr))
+    take_telemetry(session, read_topic(will->topic, *session.device.id).properties, will->payload, will->retain, true);
   const auto found = session.device.id ? entries_.find(device) : entries_.end();
   if (found != entries_.end() && found->second.live.get() == &session) {
     found->second.live.reset();
+    methods_.went(*session.device.id, monotonic());
     --counts_.devices;
     ++counts_.disconnects;
-    note_connection(
-        *session.device.id,
-        {.is_connected = false, .at = clock_.now(), .last_activity = session.device.last_activity, .reason = reason});
+    note_connection(*session.device.id, {.is_connected = false,
+                                         .at = clock_.now(),
+                                         .last_activity = session.device.last_activity,
+                                         .reason = reason,
+                                         .telemetry = std::exchange(session.device.telemetry_unsaved, 0)});
     tidy_entry(device);
   }
   reception_.forget(session);
@@ -244,6 +261,7 @@ void HubCore::tidy_entry(const std::string& device) {
 void HubCore::note_connection(const IdentityId& id, store::ConnectionNews news) {
   if (is_stopping_) return;  // stop() writes one line for all
   const bool is_first = news_.empty();
+  if (const auto older = news_.find(id); older != news_.end()) news.telemetry += older->second.telemetry;
   news_.insert_or_assign(id, std::move(news));
   if (!is_first) return;
   news_timer_.expires_after(options_.limits.connection_news_delay);
@@ -292,6 +310,8 @@ void HubCore::sweep() {
     if (std::string why = session->overdue(now, wall_now); !why.empty()) overdue.emplace_back(session, std::move(why));
   for (const auto& [session, why] : overdue) session->end(why);
   admission_.sweep(now);
+  methods_.sweep(now);
+  sweep_messages(now);
   if (now >= next_activity_save_) {
     next_activity_save_ = now + options_.limits.activity_save_interval;
     save_activity();
@@ -304,20 +324,26 @@ void HubCore::sweep() {
 }
 
 void HubCore::save_activity() {
-  using Batch = std::vector<std::pair<IdentityId, WallTime>>;
+  struct Activity {
+    IdentityId id;
+    WallTime time;
+    std::uint64_t telemetry;
+  };
+  using Batch = std::vector<Activity>;
   std::vector<Batch> batches;
   for (const auto& [pointer, session] : sessions_) {
     if (!session->is_live() || !session->device.id) continue;  // a visitor has no identity yet
     if (!std::exchange(session->device.is_activity_unsaved, false)) continue;
     if (batches.empty() || batches.back().size() >= kActivityBatch) batches.emplace_back();
-    batches.back().emplace_back(*session->device.id, session->device.last_activity);
+    batches.back().push_back({.id = *session->device.id,
+                              .time = session->device.last_activity,
+                              .telemetry = std::exchange(session->device.telemetry_unsaved, 0)});
   }
   for (Batch& batch : batches) {
     submit(
         [batch = std::move(batch)](store::Records& records) -> Result<void> {
-          for (const auto& [id, time] : batch) {
-            GODWIT_TRY_VOID(records.devices().save_activity(id, time));
-          }
+          for (const Activity& one : batch)
+            GODWIT_TRY_VOID(records.devices().save_activity(one.id, one.time, one.telemetry));
           return {};
         },
         [this](const Result<void>& outcome) {
@@ -367,7 +393,12 @@ Counters HubCore::counters() const {
           .twin_gets = counts_.twin_gets,
           .reported_patches = counts_.reported_patches,
           .desired_pushes = counts_.desired_pushes,
-          .registrations = counts_.registrations};
+          .registrations = counts_.registrations,
+          .method_calls = counts_.method_calls,
+          .method_answers = counts_.method_answers,
+          .stray_answers = counts_.stray_answers,
+          .messages_sent = counts_.messages_sent,
+          .messages_completed = counts_.messages_completed};
 }
 
 // ---- Hub ---------------------------------------------------------------------------------------------------------
@@ -381,9 +412,11 @@ void Hub::stop() { core_->stop(); }
 void Hub::adopt(WebSocketArrival arrival) { core_->adopt(std::move(arrival)); }
 std::uint16_t Hub::port() const { return core_->port(); }
 Registry& Hub::registry() { return core_->registry(); }
+const CloudMessages& Hub::messages() const { return core_->messages(); }
 void Hub::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {
   core_->push_desired(id, std::move(payload), version);
 }
+void Hub::invoke(MethodCall call, MethodDone done) { core_->invoke(std::move(call), std::move(done)); }
 void Hub::drop(const IdentityId& id, std::string reason) { core_->drop(id, std::move(reason)); }
 void Hub::recheck_certificates() { core_->recheck_certificates(); }
 Counters Hub::counters() const { return core_->counters(); }

@@ -1,8 +1,9 @@
 // The inside of the hub, in files by what happens: hub_core.cpp (life, accept, sweep, records of connections),
 // connect_flow.cpp (CONNECT to CONNACK), certificate_flow.cpp (client certificates), message_flow.cpp (subscriptions,
-// twins, telemetry). Devices without an identity are the business of provisioning/reception.hpp.
-// Everything runs on the hub's loop except where a function says otherwise. Looking identities up and reading twins
-// happens on a small pool, writing on the store's writer; both answer by posting to the loop.
+// twins, telemetry), to_device.cpp (methods, messages). Devices without an identity are the business of
+// provisioning/reception.hpp. Everything runs on the hub's loop except where a function says otherwise. Looking
+// identities up and reading twins happens on a small pool, writing on the store's writer; both answer by posting to the
+// loop.
 #pragma once
 
 #include <array>
@@ -36,9 +37,11 @@ class HubCore final : public SessionOwner {
   void adopt(WebSocketArrival arrival);  // any thread
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Registry& registry() { return registry_; }
+  [[nodiscard]] const CloudMessages& messages() const { return messages_; }
   void push_desired(const IdentityId& id, std::string payload, std::uint64_t version);  // any thread
   void drop(const IdentityId& id, std::string reason);                                  // any thread
   void recheck_certificates();                                                          // any thread
+  void invoke(MethodCall call, MethodDone done);                                        // any thread
   [[nodiscard]] Counters counters() const;                                              // any thread
 
  private:
@@ -48,7 +51,7 @@ class HubCore final : public SessionOwner {
     std::shared_ptr<Session> session;
     Claim claim;
     bool is_clean = false;
-    bool has_will = false;
+    std::shared_ptr<const mqtt::Will> will{};
     std::uint16_t keep_alive_seconds = 0;
     std::vector<Bytes> shown{};       // client certificates
     std::uint64_t drops = 0;          // of its entry, when it began
@@ -66,9 +69,10 @@ class HubCore final : public SessionOwner {
   /// What is known of a device while anything of it is alive here.
   struct Entry {
     std::shared_ptr<Session> live{};
-    int connecting = 0;        // attempts between CONNECT and CONNACK
-    std::uint64_t drops = 0;   // drop() calls: an attempt that began before one is void
-    std::uint64_t pushed = 0;  // highest desired version pushed while one was connecting
+    int connecting = 0;         // attempts between CONNECT and CONNACK
+    std::uint64_t drops = 0;    // drop() calls: an attempt that began before one is void
+    std::uint64_t pushed = 0;   // highest desired version pushed while one was connecting
+    bool has_messages = false;  // some came while one was connecting
     WindowCounter takeovers{};
   };
 
@@ -110,6 +114,8 @@ class HubCore final : public SessionOwner {
   [[nodiscard]] Result<void> store_connect(store::Records& records, Attempt& attempt) const;  // writer
   [[nodiscard]] Result<void> check_proof(store::Records& records, const store::DeviceIdentity& identity,
                                          Attempt& attempt);  // pool
+  [[nodiscard]] Result<std::string> judge_token(store::Records& records, const store::DeviceIdentity& identity,
+                                                const Claim& claim) const;  // pool
   void note_bad_credentials(Session& session);
   void looked_up(const std::shared_ptr<Attempt>& attempt);
   void let_in(const std::shared_ptr<Attempt>& attempt, const Result<void>& outcome);
@@ -130,13 +136,31 @@ class HubCore final : public SessionOwner {
   void patch_reported(Session& session, const DeviceTopic& topic, std::string_view payload);
   void answer_twin(Session& session, const std::string& request_id, const TwinAnswer& answer);
   void respond(Session& session, const std::string& topic, std::string_view payload);
+  void take_telemetry(Session& session, std::string_view properties, std::string payload, bool is_retained,
+                      bool is_will);
   void respond_error(Session& session, const std::string& request_id, const Error& error);
   void send_whole_desired(Session& session);
   void send_desired(Session& session, const std::string& payload, std::uint64_t version);
 
+  // to_device.cpp
+  void start_call(MethodCall call, MethodDone done);
+  void send_calls(Session& session, const std::vector<MethodCalls::Message>& messages);
+  /// What others have for a device is sent once it listens: after CONNACK and after each SUBACK.
+  void became_ready(Session& session);
+  void take_answer(const Session& session, const DeviceTopic& topic, std::string_view payload);
+  void nudge(const IdentityId& id);  // any thread
+  void hand_over(Session& session);
+  void handed_over(Session& session, const std::vector<store::CloudMessage>& messages, std::size_t asked);
+  [[nodiscard]] bool send_message(Session& session, const store::CloudMessage& message);
+  void acknowledged(Session& session, std::uint16_t packet_id);
+  void complete(Session& session, std::int64_t sequence);
+  void sweep_messages(Duration now);
+
   struct Counts {
     std::atomic<std::uint64_t> connections{0}, devices{0}, connects{0}, refused{0}, turned_away{0}, takeovers{0},
-        disconnects{0}, telemetry{0}, twin_gets{0}, reported_patches{0}, desired_pushes{0}, registrations{0};
+        disconnects{0}, telemetry{0}, twin_gets{0}, reported_patches{0}, desired_pushes{0}, registrations{0},
+
+        method_calls{0}, method_answers{0}, stray_answers{0}, messages_sent{0}, messages_completed{0};
   };
 
   const Options options_;
@@ -166,6 +190,9 @@ class HubCore final : public SessionOwner {
   std::size_t handshakes_ = 0;
   bool is_braking_ = false;
   net::asio::steady_timer brake_timer_;
+  MethodCalls methods_;
+  CloudMessages messages_;
+  Duration next_message_sweep_{};
   std::size_t connects_in_flight_ = 0;
   Reception reception_;
   std::uint64_t trust_changes_ = 0;  // authorities or revocation lists

@@ -4,6 +4,8 @@
 #include <cstddef>
 
 #include "core/base/clock.hpp"
+#include "server/hub/cloud_messages.hpp"
+#include "server/hub/methods.hpp"
 
 namespace godwit::hub {
 
@@ -12,6 +14,7 @@ struct Limits {
   std::size_t connect_packet_bytes = 32 * 1024;           // before a device is known, memory is dearer
   std::size_t packet_bytes = 256 * 1024 + 4 * 1024;       // telemetry of 256 KiB, its topic and header
   std::size_t payload_bytes = 256 * 1024;                 // of one PUBLISH
+  std::size_t property_bytes = 16 * 1024;                 // of one message, as written
   std::size_t outgoing_bytes = 1024 * 1024;               // unsent bytes at which a slow reader is dropped
   std::size_t outgoing_high_water = 64 * 1024;            // unsent bytes at which no more requests are read
   std::size_t websocket_frame_bytes = 1024 * 1024;        // what one frame may announce; it is never held whole
@@ -49,6 +52,9 @@ struct Limits {
   std::size_t tracked_addresses = 65'536;  // addresses with failures that are remembered
   std::size_t visit_requests = 100;        // of one device without an identity, until it connects again
   std::size_t visit_payload_bytes = 64 * 1024;
+
+  MethodLimits methods{};
+  CloudMessageLimits messages{};
 };
 
 }  // namespace godwit::hub

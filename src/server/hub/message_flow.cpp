@@ -84,7 +84,10 @@ void HubCore::on_unsubscribe(Session& session, const mqtt::Unsubscribe& unsubscr
 /// Sends `answer` once the subscriptions are durable, and the desired section if the device has not seen its version
 /// here: a change between its last look and this subscription would be lost to it otherwise.
 void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool is_stored, bool wants_desired) {
-  if (!is_stored && !wants_desired) return session.send(answer);
+  if (!is_stored && !wants_desired) {
+    session.send(answer);
+    return became_ready(session);
+  }
   struct Desired {
     std::string payload;
     std::uint64_t version = 0;
@@ -116,6 +119,7 @@ void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool i
     if (self->is_live()) {
       self->send(answer);
       if (desired->version > self->device.desired_seen) send_desired(*self, desired->payload, desired->version);
+      became_ready(*self);
     }
     self->end_work();
   };
@@ -164,16 +168,32 @@ void HubCore::on_publish(Session& session, mqtt::Publish publish) {
     return give_up("a payload above " + std::to_string(options_.limits.payload_bytes) + " bytes came");
   const DeviceTopic topic = read_topic(publish.topic, *session.device.id);
   if (topic.request == Request::unknown) return give_up("a PUBLISH to an unknown topic came");
+  if (topic.properties.size() > options_.limits.property_bytes)
+    return give_up("properties above " + std::to_string(options_.limits.property_bytes) + " bytes came");
   // The true answer of a twin request is its response; PUBACK only says that the request arrived.
   if (publish.qos == 1) session.send(mqtt::PublishAck{.packet_id = publish.packet_id});
   if (!session.is_live()) return;
   switch (topic.request) {
-    case Request::telemetry: ++counts_.telemetry; return;
-    case Request::method_response: return;  // nobody waits for one yet
+    case Request::telemetry:
+      return take_telemetry(session, topic.properties, std::move(publish.payload), publish.retain, false);
+    case Request::method_response: return take_answer(session, topic, publish.payload);
     case Request::twin_get: return get_twin(session, topic);
     case Request::reported_patch: return patch_reported(session, topic, publish.payload);
     case Request::unknown: return;
   }
+}
+
+void HubCore::take_telemetry(Session& session, std::string_view properties, std::string payload, bool is_retained,
+                             bool is_will) {
+  ++counts_.telemetry;
+  ++session.device.telemetry_unsaved;
+  if (options_.telemetry == nullptr || !options_.telemetry->is_listening()) return;
+  options_.telemetry->take({.id = *session.device.id,
+                            .received = clock_.now(),
+                            .properties = std::string(properties),
+                            .payload = std::move(payload),
+                            .is_retained = is_retained,
+                            .is_will = is_will});
 }
 
 void HubCore::get_twin(Session& session, const DeviceTopic& topic) {

@@ -1,9 +1,6 @@
 // Whether a token of a shared access policy (it has an skn) lets a device in: such a token is signed with the policy's
 // key instead of the device's and may cover a whole hub. Pure; safe from any thread.
-//
-// To be used by CONNECT like this: check_connect() leaves the scope of a token with a policy alone; look_up() finds the
-// policy in the same snapshot as the identity (records.policies().find(token.policy)), refuses an unknown one, and asks
-// check_policy_token() instead of check_key(). That the identity exists and is enabled stays the caller's to check.
+// That the identity exists and is enabled stays the caller's to check.
 #pragma once
 
 #include <string>

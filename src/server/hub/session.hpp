@@ -5,6 +5,7 @@
 // idle.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -80,7 +81,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::optional<IdentityId> id{};
     std::string model_id{};
     bool is_clean = false;
-    bool has_will = false;
+    std::shared_ptr<const mqtt::Will> will{};
     Proof proof = Proof::token;
     std::uint8_t subscriptions = 0;
     std::uint8_t granted_qos = 0;
@@ -90,6 +91,16 @@ class Session : public std::enable_shared_from_this<Session> {
     std::size_t writes_in_flight = 0;  // reported patches not yet durable
     WallTime last_activity{};
     bool is_activity_unsaved = false;
+    std::uint64_t telemetry_unsaved = 0;  // messages since they were last written down
+
+    /// Messages of others on their way to it. Most devices never have one.
+    struct Bound {
+      bool has_more = true;  // something may wait in the store
+      bool is_loading = false;
+      std::int64_t last_sequence = 0;
+      std::map<std::uint16_t, std::int64_t> unacknowledged{};  // packet id -> sequence
+    };
+    std::unique_ptr<Bound> bound{};
   };
   Device device;
   bool is_shaking_hands = true;  // counted by the owner among the handshakes under way

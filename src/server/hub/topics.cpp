@@ -1,6 +1,7 @@
 #include "server/hub/topics.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/base/bytes.hpp"
 #include "core/model/text.hpp"
@@ -53,10 +54,13 @@ DeviceTopic with_parameters(Request request, std::string_view bag) {
 DeviceTopic read_method_response(std::string_view rest) {
   const auto slash = rest.find('/');
   if (slash == std::string_view::npos) return {};
-  std::string_view status = rest.substr(0, slash);
-  if (status.starts_with('-')) status.remove_prefix(1);
-  if (status.empty() || status.size() > 10 || !std::all_of(status.begin(), status.end(), is_ascii_digit)) return {};
-  return with_parameters(Request::method_response, rest.substr(slash + 1));
+  const std::string_view status = rest.substr(0, slash);
+  std::int32_t number = 0;
+  const auto [end, problem] = std::from_chars(status.data(), status.data() + status.size(), number);
+  if (problem != std::errc{} || end != status.data() + status.size()) return {};
+  DeviceTopic topic = with_parameters(Request::method_response, rest.substr(slash + 1));
+  topic.status = number;
+  return topic;
 }
 
 }  // namespace
@@ -77,8 +81,9 @@ DeviceTopic read_topic(std::string_view topic, const IdentityId& id) {
     return with_parameters(Request::reported_patch, topic.substr(kReportedPatch.size()));
   if (topic.starts_with(kMethodResponse)) return read_method_response(topic.substr(kMethodResponse.size()));
   const auto rest = behind_identity(topic, id);
-  if (rest && (*rest == "messages/events" || rest->starts_with("messages/events/")))
-    return {.request = Request::telemetry};
+  constexpr std::string_view kEvents = "messages/events";
+  if (rest && (*rest == kEvents || rest->starts_with("messages/events/")))
+    return {.request = Request::telemetry, .properties = rest->substr(std::min(rest->size(), kEvents.size() + 1))};
   return {};
 }
 

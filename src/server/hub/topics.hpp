@@ -27,6 +27,8 @@ enum class Request : std::uint8_t { unknown, telemetry, twin_get, reported_patch
 struct DeviceTopic {
   Request request = Request::unknown;
   std::string request_id{};              // $rid exactly as it was written
+  std::int64_t status = 0;               // of a method response
+  std::string_view properties{};         // of telemetry, as written; a part of the topic's text
   std::optional<std::string> version{};  // $version as it was written
 };
 [[nodiscard]] DeviceTopic read_topic(std::string_view topic, const IdentityId& id);
