@@ -57,6 +57,16 @@ config::Schema schema_of(Config& config) {
   schema.add({.name = "import.ca_file",
               .target = &config.import_ca_file,
               .help = "PEM file of the authorities trusted for imports by URL; empty means the system's."});
+  schema.add({.name = "telemetry.webhook_url",
+              .target = &config.telemetry_webhook_url,
+              .help = "Address that gets what devices send, as POSTs of JSON arrays, e.g. "
+                      "https://collector.example/godwit; empty means nobody."});
+  schema.add({.name = "telemetry.webhook_ca_file",
+              .target = &config.telemetry_webhook_ca_file,
+              .help = "PEM file of the authorities trusted for the webhook; empty means the system's."});
+  schema.add({.name = "telemetry.webhook_token_file",
+              .target = &config.telemetry_webhook_token_file,
+              .help = "File with the bearer token that the webhook's receiver wants; empty means none."});
   schema.add({.name = "log.level",
               .target = &config.log_level,
               .help = "Least important events that are logged.",
@@ -85,6 +95,11 @@ Result<void> check_config(const Config& config) {
   if (!config.api_public_url.empty() &&
       (!config.api_public_url.starts_with("https://") || config.api_public_url.ends_with('/')))
     return fail(Code::invalid_argument, "api.public_url begins with https:// and does not end with '/'");
+  if (!config.telemetry_webhook_url.empty() && !config.telemetry_webhook_url.starts_with("https://"))
+    return fail(Code::invalid_argument, "telemetry.webhook_url begins with https://");
+  if (config.telemetry_webhook_url.empty() &&
+      (!config.telemetry_webhook_ca_file.empty() || !config.telemetry_webhook_token_file.empty()))
+    return fail(Code::invalid_argument, "telemetry.webhook_url is empty, so the other webhook keys mean nothing");
   if (config.hub_port != 0 && config.hub_port == config.api_port)
     return fail(Code::invalid_argument, "hub.port and api.port are the same port");
   return {};

@@ -29,6 +29,10 @@ struct Config {
   bool import_allow_private_addresses = false;
   std::string import_ca_file;  // "": the system's
 
+  std::string telemetry_webhook_url;         // "": none
+  std::string telemetry_webhook_ca_file;     // "": the system's
+  std::string telemetry_webhook_token_file;  // "": no Authorization
+
   std::string log_level = "info";
   std::string log_format = "text";
 };

@@ -37,6 +37,7 @@ TEST(Config, values_that_cannot_work_are_refused) {
   for (const char* text :
        {"[hub]\nport = 70000\n", "[api]\nport = \"x\"\n", "[api]\ninstance = \"a b\"\n", "[hub]\nname = \"a/b\"\n",
         "[hub]\nport = 8443\n[api]\nport = 8443\n", "[api]\npublic_url = \"http://a\"\n",
+        "[telemetry]\nwebhook_url = \"http://a\"\n", "[telemetry]\nwebhook_ca_file = \"/a\"\n",
         "[api]\nhost = \"https://a\"\n", "[dps]\nid_scope = \"a b\"\n", "[dps]\nassigned_hub = \"https://a\"\n",
         "[log]\nlevel = \"loud\"\n", "[download]\nlink_lifetime = \"5m\"\n"}) {
     const auto read = load(text);

@@ -9,8 +9,10 @@
 #include <csignal>
 
 #include "apps/godwitd/init.hpp"
+#include "apps/godwitd/messaging.hpp"
 #include "apps/godwitd/observer.hpp"
 #include "core/trust/root_keys.hpp"
+#include "server/api/iothub/shapes.hpp"
 #include "server/api/policies.hpp"
 #include "server/api/server.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
@@ -45,6 +47,7 @@ constexpr ByteCount kSmallFile = 64 * 1024;
   return number;
 }
 
+/// What holds for the whole process.
 void prepare_process() {
   ::umask(0077);
   ::mallopt(M_ARENA_MAX, 2);  // each arena keeps its own free memory; handlers are few and short
@@ -128,6 +131,13 @@ struct PublishedRootKeys {
   return published;
 }
 
+[[nodiscard]] service::SetDesired set_desired_through(hub::Hub& hub) {
+  return [&hub](store::Records& records, const DeviceId& id, const json::Object& patch) -> Result<void> {
+    GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
+    return {};
+  };
+}
+
 [[nodiscard]] Result<void> write_ports(const Layout& layout, std::uint16_t hub, std::uint16_t api) {
   json::Object ports;
   ports["hub"] = hub;
@@ -158,7 +168,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   GODWIT_TRY(PublishedRootKeys root_keys, load_root_keys(layout));
   GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
   GODWIT_TRY(const std::uint16_t hub_port, choose_port(config.hub_port, api_port));
-  const hub::Options hub_options = hub_options_of(config, hub_port);
+  hub::Options hub_options = hub_options_of(config, hub_port);
 
   // Records and payloads. From here on the folder is ours alone; ports of a process that was killed are no longer true.
   GODWIT_TRY(const auto sealer, load_or_make_sealer(layout));
@@ -167,14 +177,13 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   std::filesystem::remove(layout.ports(), ignored);
   GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs()));
 
+  // What devices say unasked goes past the hub to whoever listens.
+  GODWIT_TRY(Telemetry telemetry, make_telemetry(config, clock, log));
+
   // The hub tells the rollout what devices are; the rollout tells the hub's registry what they should be.
   RolloutObserver observer;
+  hub_options.telemetry = telemetry.feed.get();
   hub::Hub hub(hub_options, *store, observer, device_tls, clock, log);
-  const service::SetDesired set_desired = [&hub](store::Records& records, const DeviceId& id,
-                                                 const json::Object& patch) -> Result<void> {
-    GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
-    return {};
-  };
 
   // The service.
   const std::string base_url = base_url_of(config, api_port);
@@ -184,12 +193,14 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   service::Catalog catalog(*store, clock);
   service::Inventory inventory(*store, clock);
   service::Importer importer(*store, *blobs, fetcher, clock, log, std::move(identity));
-  service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired,
+  service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired_through(hub),
                            service::RolloutOptions{.root_key_package_version = root_keys.version});
   observer.set_rollout(rollout);
   catalog.set_in_use(service::Rollout::is_update_in_use);
   catalog.set_wake([&importer] { importer.wake(); });
   inventory.set_wake([&rollout] { rollout.wake(); });
+
+  hub::jobs::ScheduledJobs jobs(*store, clock, log, hub.registry(), job_ports(hub, clock));
 
   // The rim. A folder of an older version gets its policies here.
   api::Policies policies(clock, {config.hub_name, config.api_host});
@@ -204,12 +215,17 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .inventory = inventory,
                          .rollout = rollout,
                          .urls = urls,
+                         .hub = hub_doors(hub),
+                         .telemetry = telemetry.feed.get(),
+                         .webhook = telemetry.webhook.get(),
+                         .jobs = &jobs,
                          .policies = &policies,
                          .hub_name = config.hub_name,
                          .instance_id = config.api_instance,
                          .id_scope = hub_options.id_scope,
                          .assigned_hub = hub_options.assigned_hub,
-                         .recheck_certificates = [&hub] { hub.recheck_certificates(); }};
+                         .recheck_certificates = [&hub] { hub.recheck_certificates(); },
+                         .device_jobs = api::iothub::device_jobs};
   api::Access access(clock, *store);
   access.use_policies(policies);
   net::Loop loop("api");
@@ -221,29 +237,32 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   loop.start();
   importer.begin();
   rollout.start();
+  telemetry.start();
+  jobs.start();
   const auto stop_all = [&] {
-    server.stop(kGrace);  // nothing new comes in, what runs may end
+    telemetry.feed->stop();  // ends its streams, which would go on for ever
+    server.stop(kGrace);     // nothing new comes in, what runs may end
     workers.stop();
     loop.stop();
     importer.stop();
     rollout.stop();
+    jobs.stop();
     hub.stop();
+    if (telemetry.webhook) telemetry.webhook->stop();
   };
-  Result<void> started = hub.start();
-  if (started) started = server.open(config.api_address, api_port);
-  if (started) started = write_ports(layout, hub.port(), server.port());
-  if (!started) {
-    stop_all();
-    return started;
+  Result<void> served = hub.start();
+  if (served) served = server.open(config.api_address, api_port);
+  if (served) served = write_ports(layout, hub.port(), server.port());
+  if (served) {
+    log.info("godwitd.started", {{"version", GODWIT_VERSION},
+                                 {"hub_port", hub.port()},
+                                 {"api_port", server.port()},
+                                 {"api", base_url},
+                                 {"data", layout.data.string()}});
+    log.info("godwitd.stopping", {{"signal", wait_for_signal()}});
   }
-  log.info("godwitd.started", {{"version", GODWIT_VERSION},
-                               {"hub_port", hub.port()},
-                               {"api_port", server.port()},
-                               {"api", base_url},
-                               {"data", layout.data.string()}});
-  const int signal = wait_for_signal();
-  log.info("godwitd.stopping", {{"signal", signal}});
   stop_all();
+  if (!served) return served;
   std::filesystem::remove(layout.ports(), ignored);
   log.info("godwitd.stopped");
   return {};

@@ -55,7 +55,8 @@ Family family_of(const Target& target) {
   if (target.segments.empty()) return Family::plain;
   const std::string first = lower_case(target.segments.front());
   if (first == "deviceupdate") return Family::device_update;
-  if (first == "devices" || first == "twins" || first == "statistics") return Family::iothub;
+  if (first == "devices" || first == "twins" || first == "statistics" || first == "messages" || first == "jobs")
+    return Family::iothub;
   if (first == "enrollments" || first == "enrollmentgroups" || first == "registrations") return Family::provisioning;
   if (first == "godwit") return Family::godwit;
   return Family::plain;

@@ -10,10 +10,11 @@
 #include "server/api/iothub/device_jobs.hpp"
 #include "server/api/iothub/wide_queries.hpp"
 #include "server/blobs/blobs.hpp"
+#include "server/hub/hub.hpp"
 #include "server/store/store.hpp"
 
-namespace godwit::hub {
-class Registry;
+namespace godwit::hub::jobs {
+class ScheduledJobs;
 }
 namespace godwit::service {
 class Importer;
@@ -26,6 +27,15 @@ class DownloadUrls;
 namespace godwit::api {
 
 class Policies;
+class TelemetryFeed;  // telemetry/feed.hpp
+class Webhook;        // telemetry/webhook.hpp
+
+/// What handlers ask of the hub besides its registry.
+struct HubDoors {
+  std::function<void(hub::MethodCall call, hub::MethodDone done)> invoke{};
+  std::function<hub::Counters()> counters{};
+  const hub::CloudMessages* messages = nullptr;
+};
 
 struct Services {
   Clock& clock;
@@ -38,6 +48,10 @@ struct Services {
   service::Inventory& inventory;
   service::Rollout& rollout;
   service::DownloadUrls& urls;
+  HubDoors hub{};
+  TelemetryFeed* telemetry = nullptr;
+  Webhook* webhook = nullptr;
+  hub::jobs::ScheduledJobs* jobs = nullptr;
   Policies* policies = nullptr;  // null in tests that do without
   std::string hub_name;          // as in SAS scopes and user names
   std::string instance_id;
@@ -57,6 +71,9 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& provisioning_routes();             // provisioning/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_certificate_routes();       // godwit/certificate_routes.cpp
+[[nodiscard]] const std::vector<Route>& iothub_message_routes();           // iothub/message_routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_hub_routes();    // godwit/hub_routes.cpp: what the hub adds of its own
+[[nodiscard]] const std::vector<Route>& godwit_tag_routes();    // godwit/tag_devices.cpp
 [[nodiscard]] const std::vector<Route>& godwit_fleet_routes();  // godwit/fleet_routes.cpp: whole-group verbs, rich
                                                                 // device answers
 

@@ -46,6 +46,9 @@ Router make_router(const std::string& instance_id) {
   router.add(godwit_routes());
   router.add(godwit_policy_routes());
   router.add(godwit_certificate_routes());
+  router.add(iothub_message_routes());
+  router.add(godwit_hub_routes());
+  router.add(godwit_tag_routes());
   router.add(godwit_fleet_routes());
   router.add_stream(Method::put, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_write, Stream::upload);
   router.add_stream(Method::get, "/download/{sha256}/{filename}", Permission::none, Stream::download);

@@ -97,7 +97,7 @@ json::Object identity_json(const store::DeviceIdentity& identity, const store::D
   body["connectionStateUpdatedTime"] = time_or_never(session.connection_changed);
   body["statusUpdatedTime"] = time_or_never(identity.status_updated);
   body["lastActivityTime"] = time_or_never(session.last_activity);
-  body["cloudToDeviceMessageCount"] = 0;
+  body["cloudToDeviceMessageCount"] = session.queued_messages;
   body["authentication"] = authentication_json(identity);
   if (!identity.id.is_module()) body["capabilities"] = no_capabilities();
   return body;
@@ -115,7 +115,7 @@ json::Object twin_head_json(const store::DeviceIdentity& identity, const store::
   body["statusUpdateTime"] = time_or_never(identity.status_updated);
   body["connectionState"] = connection_state(session);
   body["lastActivityTime"] = time_or_never(session.last_activity);
-  body["cloudToDeviceMessageCount"] = 0;
+  body["cloudToDeviceMessageCount"] = session.queued_messages;
   body["authenticationType"] = authentication_name(identity.authentication);
   body["x509Thumbprint"] = thumbprints_json(identity);
   body["modelId"] = session.model_id;

@@ -58,6 +58,18 @@ void add_continuation(Reply& reply, const std::string& last_id);
 [[nodiscard]] Result<Reply> list_modules(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> put_identity(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> change_identities(const Request& request, Services& services);  // bulk.cpp
+void invoke_method(const Request& request, Services& services, Responder responder);        // methods.cpp
+[[nodiscard]] Result<Reply> send_message(const Request& request, Services& services);       // messages.cpp
+[[nodiscard]] Result<Reply> send_message_document(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> put_job(const Request& request, Services& services);  // jobs.cpp
+[[nodiscard]] Result<Reply> get_job(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> cancel_job(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> query_jobs(const Request& request, Services& services);
+/// What jobs did to each device, the newest jobs first, bounded: FROM devices.jobs.
+[[nodiscard]] Result<std::vector<json::Object>> device_jobs(store::Records& records);
+[[nodiscard]] Result<Reply> purge_messages(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> get_feedback(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> complete_feedback(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> delete_identity(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> device_statistics(const Request& request, Services& services);
 [[nodiscard]] Result<Reply> service_statistics(const Request& request, Services& services);

@@ -20,6 +20,9 @@ class NobodyWatches final : public hub::TwinObserver {
 inline Router hub_router() {
   Router router("main");
   router.add(iothub_routes());
+  router.add(iothub_message_routes());
+  router.add(godwit_hub_routes());
+  router.add(godwit_tag_routes());
   return router;
 }
 
@@ -56,9 +59,13 @@ class HubApiTest : public ::testing::Test {
       {.push = [this](const IdentityId&, std::string payload, std::uint64_t) { pushed_.push_back(std::move(payload)); },
        .drop = [](const IdentityId&, const std::string&) {},
        .changed = [](const IdentityId&) {}}};
+  std::vector<std::string> nudged_;
+  hub::CloudMessages messages_{clock_, [this](const IdentityId& id) { nudged_.push_back(id.str()); }};
   TestRig rig_{hub_router(), {}, registry_};
   std::string token_ = rig_.token(Role::hub_administrator);
   TestClient client_{rig_};
+
+  HubApiTest() { rig_.services->hub.messages = &messages_; }
 };
 
 }  // namespace godwit::api
