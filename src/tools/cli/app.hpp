@@ -50,6 +50,9 @@ void add_init_command(CLI::App& update, Context& context);         // update ini
 void add_import_command(CLI::App& update, Context& context);       // update import
 void add_device_commands(CLI::App& root, Context& context);        // device list|show|group|class|compliance
 void add_deployment_commands(CLI::App& device, Context& context);  // device deployment ...
+void add_message_commands(CLI::App& device, Context& context);     // device c2d-message|tag
+void add_telemetry_commands(CLI::App& hub, Context& context);      // hub monitor-events|invoke-device-method
+void add_job_commands(CLI::App& hub, Context& context);            // hub job
 void add_hub_commands(CLI::App& root, Context& context);           // hub device-identity|device-twin
 void add_policy_commands(CLI::App& hub, Context& context);         // hub policy|connection-string
 void add_certificate_commands(CLI::App& hub, Context& context);    // hub certificate

@@ -12,14 +12,35 @@ namespace godwit::cli {
 namespace {
 
 constexpr long kConnectTimeoutSeconds = 15;
-constexpr long kStallSeconds = 60;  // less than one byte a second for so long is a dead peer
 constexpr std::size_t kAnswerLimit = 64 * 1024 * 1024;
 
+/// Where the bytes of an answer go: into a body, or to whoever reads along.
+struct Receiver {
+  CURL* curl = nullptr;
+  std::string* body = nullptr;
+  const std::function<bool(std::string_view)>* on_bytes = nullptr;
+  bool* was_ended = nullptr;
+};
+
 std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user) {
-  auto& body = *static_cast<std::string*>(user);
-  if (body.size() + size * count > kAnswerLimit) return 0;
-  body.append(data, size * count);
-  return size * count;
+  const auto& receiver = *static_cast<Receiver*>(user);
+  const std::size_t bytes = size * count;
+  long status = 0;
+  curl_easy_getinfo(receiver.curl, CURLINFO_RESPONSE_CODE, &status);
+  if (receiver.on_bytes != nullptr && status == 200) {
+    *receiver.was_ended = !(*receiver.on_bytes)({data, bytes});
+    return *receiver.was_ended ? 0 : bytes;
+  }
+  if (receiver.body->size() + bytes > kAnswerLimit) return 0;
+  receiver.body->append(data, bytes);
+  return bytes;
+}
+
+/// Called about once a second: whoever reads along may have had enough.
+int on_idle(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  const auto& receiver = *static_cast<Receiver*>(user);
+  if (!*receiver.was_ended) *receiver.was_ended = !(*receiver.on_bytes)({});
+  return *receiver.was_ended ? 1 : 0;
 }
 
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
@@ -58,6 +79,8 @@ struct Client::Call {
   int file = -1;
   ByteCount file_size = 0;
   OnUploaded on_uploaded{};
+  const std::function<bool(std::string_view)>* on_bytes = nullptr;  // instead of keeping the body
+  bool was_ended = false;                                           // by on_bytes
 };
 
 std::string Response::header(std::string_view lower_case_name) const {
@@ -140,11 +163,19 @@ Result<Response> Client::perform(Call& call) {
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(patience_.count()));
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "godwit/" GODWIT_VERSION);
   if (!connection_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, connection_.ca_file.c_str());
+  Receiver receiver{.curl = curl, .body = &response.body, .on_bytes = call.on_bytes, .was_ended = &call.was_ended};
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &response.body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
+  if (call.on_bytes != nullptr) {  // silence is normal there
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 0L);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_idle);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &receiver);
+  }
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &response.headers);
   if (call.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
@@ -167,7 +198,7 @@ Result<Response> Client::perform(Call& call) {
   curl_slist_free_all(headers);
   response.status = static_cast<int>(status);
   // A service that refuses an upload early answers and closes: its answer tells more than our broken pipe.
-  if (rc != CURLE_OK && !(rc == CURLE_SEND_ERROR && status >= 400)) {
+  if (rc != CURLE_OK && !call.was_ended && !(rc == CURLE_SEND_ERROR && status >= 400)) {
     std::string text = connection_.url + ": " + (reason[0] != '\0' ? reason : curl_easy_strerror(rc));
     if (rc == CURLE_PEER_FAILED_VERIFICATION) text += "; give the service's CA with --ca or GODWIT_CA";
     return fail(Code::network_failed, text);
@@ -180,8 +211,9 @@ Result<Response> Client::send(std::string_view method, const std::string& path, 
   Query full = query;
   const bool is_next_link = path.find("api-version=") != std::string::npos;
   if (path.starts_with("/deviceUpdate/") && !is_next_link) full.insert(full.begin(), {"api-version", "2022-10-01"});
-  if ((path.starts_with("/devices") || path.starts_with("/twins")) && !is_next_link)
-    full.insert(full.begin(), {"api-version", "2021-04-12"});
+  const bool is_hub = path.starts_with("/devices") || path.starts_with("/twins") || path.starts_with("/jobs") ||
+                      path.starts_with("/messages");
+  if (is_hub && !is_next_link) full.insert(full.begin(), {"api-version", "2021-04-12"});
   for (const char* family : {"/enrollments", "/enrollmentGroups", "/registrations"})
     if (path.starts_with(family)) full.insert(full.begin(), {"api-version", "2021-10-01"});
   Call call{.method = std::string(method), .url = full_url(path, full), .body = body, .headers = extra_headers};
@@ -192,6 +224,16 @@ Result<Response> Client::send(std::string_view method, const std::string& path, 
   if (response.status >= 400)
     return tl::unexpected<Error>{error_from_response(response, std::string(method) + " " + path)};
   return response;
+}
+
+Result<void> Client::stream(const std::string& path, const Query& query, const std::string& last_event_id,
+                            const std::function<bool(std::string_view)>& on_bytes) {
+  Call call{.method = "GET", .url = full_url(path, query), .body = {}, .headers = {}};
+  if (!last_event_id.empty()) call.headers.push_back("Last-Event-ID: " + last_event_id);
+  call.on_bytes = &on_bytes;
+  GODWIT_TRY(const auto response, perform(call));
+  if (response.status >= 400) return tl::unexpected<Error>{error_from_response(response, "GET " + path)};
+  return {};
 }
 
 Result<json::Value> Client::get(const std::string& path, const Query& query) {

@@ -1,6 +1,7 @@
 // The REST client of the CLI: HTTPS by libcurl, bearer token, pinned CA, JSON in and out. One thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -52,6 +53,13 @@ class Client {
   /// Follows nextLink to the end; at most `limit` items.
   [[nodiscard]] Result<json::Array> get_all(const std::string& path, const Query& query = {},
                                             std::size_t limit = 100'000);
+  /// GET of server-sent events. `on_bytes` returns false to end it, and is also called without bytes,
+  /// about once a second. Nothing is kept. Errors: as send(), and
+  /// network_failed when the stream breaks off.
+  [[nodiscard]] Result<void> stream(const std::string& path, const Query& query, const std::string& last_event_id,
+                                    const std::function<bool(std::string_view)>& on_bytes);
+  /// How long the service may be silent before it counts as dead, for all later calls.
+  void wait_for_answers(std::chrono::seconds time) { patience_ = time; }
   /// PUT of a whole file, streamed.
   [[nodiscard]] Result<Response> upload(const std::string& path, const Path& file, ByteCount size,
                                         const OnUploaded& on_uploaded);
@@ -66,6 +74,7 @@ class Client {
   [[nodiscard]] std::string full_url(const std::string& path, const Query& query) const;
 
   Connection connection_;
+  std::chrono::seconds patience_{60};  // less than one byte a second for so long is a dead peer
   void* curl_;
 };
 

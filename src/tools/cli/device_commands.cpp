@@ -228,6 +228,7 @@ void add_device_commands(CLI::App& root, Context& context) {
   compliance_show->callback(
       [&context, group] { context.action = [group](Context& c) { return show_compliance(c, *group); }; });
 
+  add_message_commands(*device, context);
   add_deployment_commands(*device, context);
 }
 

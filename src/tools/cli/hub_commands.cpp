@@ -138,6 +138,8 @@ void add_hub_commands(CLI::App& root, Context& context) {
   updated.first->add_option("--tags", updated.second->tags, "JSON object, e.g. '{\"ADUGroup\":\"line-1\"}'");
   updated.first->add_option("--desired", updated.second->desired, "JSON object");
   add_policy_commands(*hub, context);
+  add_telemetry_commands(*hub, context);
+  add_job_commands(*hub, context);
 }
 
 }  // namespace godwit::cli
