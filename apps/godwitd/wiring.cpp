@@ -131,11 +131,47 @@ struct PublishedRootKeys {
   return published;
 }
 
+/// What stands still: files of the installation, and the ports that links name.
+struct Files {
+  net::TlsContext tls;
+  net::TlsContext device_tls;  // devices may prove themselves by certificate; browsers and operators are not asked
+  Secret url_key;
+  service::SigningIdentity identity;
+  PublishedRootKeys root_keys;
+  std::uint16_t api_port = 0;
+  std::uint16_t hub_port = 0;
+};
+[[nodiscard]] Result<Files> load_files(const Config& config, const Layout& layout) {
+  GODWIT_TRY(auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
+  GODWIT_TRY(auto device_tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
+                                                           net::ClientCertificates::requested));
+  GODWIT_TRY(Secret url_key, load_url_key(layout));
+  GODWIT_TRY(service::SigningIdentity identity, load_signing_identity(layout));
+  GODWIT_TRY(PublishedRootKeys root_keys, load_root_keys(layout));
+  GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
+  GODWIT_TRY(const std::uint16_t hub_port, choose_port(config.hub_port, api_port));
+  return Files{.tls = std::move(tls),
+               .device_tls = std::move(device_tls),
+               .url_key = std::move(url_key),
+               .identity = std::move(identity),
+               .root_keys = std::move(root_keys),
+               .api_port = api_port,
+               .hub_port = hub_port};
+}
+
 [[nodiscard]] service::SetDesired set_desired_through(hub::Hub& hub) {
   return [&hub](store::Records& records, const DeviceId& id, const json::Object& patch) -> Result<void> {
     GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
     return {};
   };
+}
+
+void log_started(Log& log, const Layout& layout, std::uint16_t hub, std::uint16_t api, const std::string& base_url) {
+  log.info("godwitd.started", {{"version", GODWIT_VERSION},
+                               {"hub_port", hub},
+                               {"api_port", api},
+                               {"api", base_url},
+                               {"data", layout.data.string()}});
 }
 
 [[nodiscard]] Result<void> write_ports(const Layout& layout, std::uint16_t hub, std::uint16_t api) {
@@ -157,18 +193,9 @@ void block_signals() {
 Result<void> run(const Config& config, const Layout& layout, Log& log) {
   prepare_process();
 
-  // What stands still: files of the installation.
   SystemClock clock;
-  GODWIT_TRY(const auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
-  // Devices may prove themselves by certificate; browsers and operators are not asked for one.
-  GODWIT_TRY(const auto device_tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
-                                                                 net::ClientCertificates::requested));
-  GODWIT_TRY(Secret url_key, load_url_key(layout));
-  GODWIT_TRY(service::SigningIdentity identity, load_signing_identity(layout));
-  GODWIT_TRY(PublishedRootKeys root_keys, load_root_keys(layout));
-  GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
-  GODWIT_TRY(const std::uint16_t hub_port, choose_port(config.hub_port, api_port));
-  hub::Options hub_options = hub_options_of(config, hub_port);
+  GODWIT_TRY(Files files, load_files(config, layout));
+  hub::Options hub_options = hub_options_of(config, files.hub_port);
 
   // Records and payloads. From here on the folder is ours alone; ports of a process that was killed are no longer true.
   GODWIT_TRY(const auto sealer, load_or_make_sealer(layout));
@@ -183,18 +210,18 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   // The hub tells the rollout what devices are; the rollout tells the hub's registry what they should be.
   RolloutObserver observer;
   hub_options.telemetry = telemetry.feed.get();
-  hub::Hub hub(hub_options, *store, observer, device_tls, clock, log);
+  hub::Hub hub(hub_options, *store, observer, files.device_tls, clock, log);
 
   // The service.
-  const std::string base_url = base_url_of(config, api_port);
-  service::DownloadUrls urls(base_url, std::move(url_key), config.link_lifetime);
+  const std::string base_url = base_url_of(config, files.api_port);
+  service::DownloadUrls urls(base_url, std::move(files.url_key), config.link_lifetime);
   service::CurlFetcher fetcher(service::FetchLimits{.allow_private_addresses = config.import_allow_private_addresses,
                                                     .ca_file = config.import_ca_file});
   service::Catalog catalog(*store, clock);
   service::Inventory inventory(*store, clock);
-  service::Importer importer(*store, *blobs, fetcher, clock, log, std::move(identity));
+  service::Importer importer(*store, *blobs, fetcher, clock, log, std::move(files.identity));
   service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired_through(hub),
-                           service::RolloutOptions{.root_key_package_version = root_keys.version});
+                           service::RolloutOptions{.root_key_package_version = files.root_keys.version});
   observer.set_rollout(rollout);
   catalog.set_in_use(service::Rollout::is_update_in_use);
   catalog.set_wake([&importer] { importer.wake(); });
@@ -230,8 +257,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   access.use_policies(policies);
   net::Loop loop("api");
   api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
-  api::Server server(loop, tls, services, access, workers, api::make_router(config.api_instance),
-                     std::move(root_keys.documents), api::ServerLimits{},
+  api::Server server(loop, files.tls, services, access, workers, api::make_router(config.api_instance),
+                     std::move(files.root_keys.documents), api::ServerLimits{},
                      [&hub](hub::WebSocketArrival arrival) { hub.adopt(std::move(arrival)); });
 
   loop.start();
@@ -251,14 +278,10 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
     if (telemetry.webhook) telemetry.webhook->stop();
   };
   Result<void> served = hub.start();
-  if (served) served = server.open(config.api_address, api_port);
+  if (served) served = server.open(config.api_address, files.api_port);
   if (served) served = write_ports(layout, hub.port(), server.port());
   if (served) {
-    log.info("godwitd.started", {{"version", GODWIT_VERSION},
-                                 {"hub_port", hub.port()},
-                                 {"api_port", server.port()},
-                                 {"api", base_url},
-                                 {"data", layout.data.string()}});
+    log_started(log, layout, hub.port(), server.port(), base_url);
     log.info("godwitd.stopping", {{"signal", wait_for_signal()}});
   }
   stop_all();
