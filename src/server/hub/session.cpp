@@ -275,7 +275,8 @@ void Session::pump() {
       case net::IoStatus::ok:
         take_raw(buffer.first(result.bytes));
         // The wait tells of bytes that the kernel holds; asking it once more for each packet would double the calls.
-        must_wait = incoming_.empty() && !connection_.may_hold_bytes();
+        // A WebSocket that is over is finished here: its peer sends nothing more.
+        must_wait = incoming_.empty() && !connection_.may_hold_bytes() && !(framing_ && framing_->is_over());
         break;
       case net::IoStatus::want_read: must_wait = true; break;
       case net::IoStatus::want_write:
