@@ -74,7 +74,7 @@ class Connection {
   void abort();
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
   /// Hands socket and TLS out, for another loop; this object is then closed and keeps only peer(). Bytes that TLS has
-  /// decrypted travel along. Waits under way end with false. Not during a handshake.
+  /// read travel along. Waits under way end with false. Not during a handshake.
   [[nodiscard]] DetachedConnection release();
 
   /// Address of the peer without port, as text; remembered at construction.
