@@ -1,4 +1,4 @@
-// Unmodified azure-iothub clients: methods, identities in bulk, scheduled jobs. Prints one JSON line per step; an error is
+// Unmodified azure-iothub clients: methods, identities in bulk, queries, scheduled jobs. Prints one JSON line per step; an error is
 // {"step":..., "error":"<class of the client>", "message":..., "status":...}.
 //   node service-messages.mjs '{"hub":"...","port":8443,"token":"...","ca":"file","steps":[{"do":"invoke","device":"...","params":{...}}]}'
 // A token credential stands in for a policy's key, and an Agent carries port and CA; it must be set after construction.
@@ -29,6 +29,15 @@ const steps = {
   add: async (step) => (await registry.addDevices(step.devices.map((deviceId) => ({ deviceId, status: 'enabled' })))).responseBody,
   update: async (step) => (await registry.updateDevices(step.devices.map((deviceId) => ({ deviceId, status: step.status })), true)).responseBody,
   remove: async (step) => (await registry.removeDevices(step.devices.map((deviceId) => ({ deviceId })), true)).responseBody,
+  query: async (step) => {
+    const query = registry.createQuery(step.text, step.size ?? 100);
+    const pages = [];
+    do {
+      const { result } = await (step.raw ? query.next() : query.nextAsTwin());
+      pages.push(result.map((row) => (step.raw ? row : row.deviceId)));
+    } while (query.hasMoreResults);
+    return { pages };
+  },
   twinJob: async (step) => (await jobs.scheduleTwinUpdate(step.job, step.where, { ...step.patch, etag: '*' }, new Date(), 300)).jobStatus,
   methodJob: async (step) => (await jobs.scheduleDeviceMethod(step.job, step.where, step.params, new Date(), 300)).jobStatus,
   waitJob: async (step) => {

@@ -18,7 +18,7 @@ constexpr std::string_view kTwinColumns =
 constexpr std::string_view kHeadColumns =
     ", i.is_enabled, i.status_reason, i.authentication, i.primary_thumbprint, i.secondary_thumbprint, i.managed_by, "
     "i.generation, i.etag, i.created, i.status_updated, s.model_id, s.is_connected, s.connection_changed, "
-    "s.last_activity";
+    "s.last_activity, s.queued_messages";
 constexpr int kFirstTwinColumn = 1;
 constexpr int kFirstHeadColumn = 9;
 
@@ -74,6 +74,7 @@ void read_head(Statement& row, DeviceIdentity& identity, DeviceSession& session)
   session.is_connected = row.boolean(column++);
   session.connection_changed = row.time(column++);
   session.last_activity = row.time(column++);
+  session.queued_messages = static_cast<std::uint64_t>(row.integer(column++));
 }
 
 void read_sections(Statement& row, TwinRow& twin) {
