@@ -70,7 +70,8 @@ Result<Statement> Connection::prepare(std::string_view sql) {
                                     &handle, nullptr);
   if (rc != SQLITE_OK) return tl::unexpected<Error>{error(fmt::format("prepare '{}'", sql.substr(0, 120)))};
   // A statement that is being stepped further up the stack cannot be shared: this one lives for its single use.
-  const bool is_cached = cache_.size() < kCacheLimit && cache_.emplace(std::string(sql), handle).second;
+  // try_emplace: emplace would own, and on a text that is there already finalize, what it was given.
+  const bool is_cached = cache_.size() < kCacheLimit && cache_.try_emplace(std::string(sql), handle).second;
   return Statement{*this, handle, !is_cached};
 }
 
