@@ -72,8 +72,8 @@ TEST_F(HubCertificates, only_a_living_authority_is_taken) {
   EXPECT_EQ(add("a%20b", root_.pem()).status, 400);
   EXPECT_EQ(call("PUT", "/plant", {{"isEnabled", true}}).status, 400);
   token_ = rig_.token(Role::reader, "reader");
-  EXPECT_EQ(add("plant", root_.pem()).status, 403);
   EXPECT_EQ(call("GET", "").status, 200);
+  EXPECT_EQ(add("plant", root_.pem()).status, 403);  // last: the connection closes over the unread body
 }
 
 TEST_F(HubCertificates, a_revocation_list_is_checked_replaced_by_newer_ones_only_and_removed) {

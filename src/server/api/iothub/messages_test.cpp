@@ -47,7 +47,9 @@ TEST_F(MessageRoutes, the_document_form_says_what_was_queued) {
   EXPECT_EQ(waiting()[0].payload, R"({"t":1})");
   EXPECT_NE(waiting()[0].properties.find("Room=a&none"), std::string::npos);
   EXPECT_NE(waiting()[0].properties.find("%24.ct=application%2Fjson"), std::string::npos);
-  EXPECT_EQ(waiting()[0].expires - waiting()[0].enqueued, std::chrono::seconds(60));
+  // The time to live counts from the moment the request was read, a little before it was queued.
+  EXPECT_LE(waiting()[0].expires - waiting()[0].enqueued, std::chrono::seconds(60));
+  EXPECT_GT(waiting()[0].expires - waiting()[0].enqueued, std::chrono::seconds(50));
 }
 
 TEST_F(MessageRoutes, a_full_queue_is_refused_with_its_number_and_can_be_purged) {
