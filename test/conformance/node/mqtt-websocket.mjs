@@ -22,7 +22,7 @@ const client = mqtt.connect(wish.url, {
 });
 client.on('error', fail);
 const connack = await promise('connect', 20000, (done) => client.on('connect', (packet) => done(null, packet)));
-tell('connected', { protocol: client.stream.socket?.protocol ?? null, code: connack.returnCode });
+tell('connected', { code: connack.returnCode });
 
 await promise('subscribe', 10000, (done) => client.subscribe('$iothub/twin/res/#', { qos: 0 }, done));
 const twin = promise('twin', 10000, (done) => client.once('message', (topic, body) => done(null, { topic, body: JSON.parse(body) })));
