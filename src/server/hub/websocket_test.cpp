@@ -101,6 +101,8 @@ class WebSocket : public HubTest {
     door_loop_.start();
     add_device("dev1");
   }
+  /// Ends the loop that reads hub_.
+  void close_door() { door_loop_.stop(); }
   WebSocketDevice visitor(const std::string& id = "dev1") const { return {door_port(), id, key_of(id)}; }
   [[nodiscard]] std::uint16_t door_port() const { return door_.port(); }
   std::string reason_of(const std::string& id) { return session_of(id).last_disconnect_reason; }
@@ -402,6 +404,7 @@ TEST_F(WebSocket, a_stop_says_going_away_and_lets_nobody_in_afterwards) {
   ASSERT_TRUE(late.open(door_port()));
   ASSERT_TRUE(late.write(kKnock));
   std::this_thread::sleep_for(50ms);
+  close_door();
   hub_.reset();
   EXPECT_EQ(late.read(), "");
   EXPECT_TRUE(late.is_closed());

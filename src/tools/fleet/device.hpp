@@ -31,8 +31,9 @@ struct Device {
   Identity identity;
   State state = State::idle;
   bool waits_to_write = false;
-  bool has_unsent = false;     // listed for the flush at the end of the turn
-  std::uint16_t failures = 0;  // since it was last ready; sets the backoff
+  bool has_subscribed = false;  // in this run: a session that was kept from another may have other filters
+  bool has_unsent = false;      // listed for the flush at the end of the turn
+  std::uint16_t failures = 0;   // since it was last ready; sets the backoff
   UniqueFd socket;
   TlsHandle tls;
   std::string incoming;  // the beginning of a packet

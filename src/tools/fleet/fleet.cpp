@@ -234,7 +234,7 @@ void Fleet::on_packet(Device& device, const mqtt::Packet& packet) {
     if (device.state != State::logging_in) return lose(device, "a CONNACK out of turn");
     if (ack->code != mqtt::ConnectReturn::accepted)
       return lose(device, fmt::format("CONNACK {}", static_cast<unsigned>(ack->code)));
-    if (ack->session_present || options_.filters.empty()) return become_ready(device);
+    if ((ack->session_present && device.has_subscribed) || options_.filters.empty()) return become_ready(device);
     mqtt::Subscribe subscribe{.packet_id = 1};
     for (const std::string& filter : options_.filters) subscribe.topics.push_back({.filter = filter, .qos = 0});
     set_state(device, State::subscribing);
@@ -244,7 +244,9 @@ void Fleet::on_packet(Device& device, const mqtt::Packet& packet) {
     if (device.state != State::subscribing) return;
     const bool is_refused =
         std::any_of(ack->codes.begin(), ack->codes.end(), [](std::uint8_t code) { return code > 2; });
-    return is_refused ? lose(device, "a subscription was refused") : become_ready(device);
+    if (is_refused) return lose(device, "a subscription was refused");
+    device.has_subscribed = true;
+    return become_ready(device);
   }
 }
 

@@ -54,6 +54,7 @@ RequestLoad::RequestLoad(Fleet& fleet, RequestOptions options, Random& random)
 
 void RequestLoad::start() {
   is_started_ = true;
+  allowance_ = 0;  // a rate begins now, not with what the time of connecting saved up
   last_turn_ = Steady::now();
 }
 
