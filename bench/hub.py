@@ -47,11 +47,16 @@ class HubBench:
         return self.service.data / "tls"
 
 
+def filters(peer: Peer) -> list[str]:
+    """What a device subscribes to; the bare TLS loop answers nothing but a CONNACK."""
+    return [] if peer.name == "bare TLS" else ["--subscribe", RES, "--subscribe", DESIRED]
+
+
 def connect_steps(bench: HubBench, peer: Peer) -> list[dict]:
     """Connects up to each step in turn; what the server used for each, and its memory after a rest."""
     from measure import rss_kib
     before = rss_kib(peer.pid)["rss"]
-    run = Fleet("connect", peer, bench.steps[-1], "--steps", ",".join(map(str, bench.steps)), "--seconds", 2, "--connecting", 256, "--subscribe", RES, "--subscribe", DESIRED)
+    run = Fleet("connect", peer, bench.steps[-1], "--steps", ",".join(map(str, bench.steps)), "--seconds", 2, "--connecting", 256, *filters(peer))
     run.wait("ready")
     found = [m for m in run.seen if m["event"] == "step"]
     for step in found:
@@ -145,7 +150,7 @@ def bench_push(bench: HubBench) -> None:
 
 def come_back(bench: HubBench, peer: Peer, start_again) -> tuple[float, dict]:
     """Seconds from the start of the new process to the last device, after a kill -9 of the old one."""
-    run = Fleet("connect", peer, bench.steps[-1], "--seconds", 0, "--connecting", 256, "--backoff-ms", 200, "--largest-backoff-ms", 1000, "--subscribe", RES, "--subscribe", DESIRED)
+    run = Fleet("connect", peer, bench.steps[-1], "--seconds", 0, "--connecting", 256, "--backoff-ms", 200, "--largest-backoff-ms", 1000, *filters(peer))
     run.wait("ready")
     peer.process.kill()
     run.wait("lost")
