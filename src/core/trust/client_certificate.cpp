@@ -137,6 +137,12 @@ Result<Certificate> Certificate::from_der(std::string_view der) {
   ossl::Certificate x509(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
   ERR_clear_error();
   if (!x509 || at != end) return fail(Code::invalid_argument, "the bytes are not one X.509 certificate");
+  // One certificate has one spelling: a thumbprint over bytes that another program would write differently means
+  // nothing.
+  Bytes canonical(static_cast<std::size_t>(std::max(0, i2d_X509(x509.get(), nullptr))), '\0');
+  auto* out = reinterpret_cast<unsigned char*>(canonical.data());
+  if (canonical.size() != der.size() || i2d_X509(x509.get(), &out) <= 0 || canonical != der)
+    return fail(Code::invalid_argument, "the certificate is not encoded as DER asks for");
   Certificate certificate;
   GODWIT_TRY(certificate.facts_, facts_of(x509.get(), der));
   certificate.der_ = Bytes(der);
