@@ -272,6 +272,7 @@ def main() -> int:
     if was_kept:
         print("ended the demo that was left running")
     demo = Demo(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _: sys.exit(128 + got))
     code, begun, is_cut = 1, time.monotonic(), True
