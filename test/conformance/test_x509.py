@@ -1,22 +1,12 @@
 """An unmodified azure-iot-device client (Node) that proves itself by certificate: by thumbprint, and by an authority of the hub."""
 import json
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from certificates import Authority
 from stack import wait_until
-
-NODE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if not (NODE / "node_modules" / "azure-iot-device").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
-    return shutil.which("node")
+from test_device_sdk import NODE, node  # noqa: F401 (node is a fixture)
 
 
 @pytest.fixture
