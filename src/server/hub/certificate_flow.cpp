@@ -65,7 +65,7 @@ void HubCore::recheck(std::shared_ptr<Recheck> batch) {
       one.session->end(one.verdict.error().message);
     }
   };
-  read(std::move(job), std::move(then));
+  desk_.read(std::move(job), std::move(then));
 }
 
 }  // namespace godwit::hub

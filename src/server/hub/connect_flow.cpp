@@ -45,11 +45,11 @@ void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
   ++entry.connecting;
   attempt->drops = entry.drops;
   attempt->trust_changes = trust_changes_;
-  read([this, attempt](store::Records& records) { return attempt->verdict = look_up(records, *attempt); },
-       [this, attempt](const Result<void>& outcome) {
-         attempt->verdict = outcome;
-         looked_up(attempt);
-       });
+  desk_.read([this, attempt](store::Records& records) { return attempt->verdict = look_up(records, *attempt); },
+             [this, attempt](const Result<void>& outcome) {
+               attempt->verdict = outcome;
+               looked_up(attempt);
+             });
 }
 
 Result<void> HubCore::look_up(store::Records& records, Attempt& attempt) {

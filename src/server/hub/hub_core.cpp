@@ -46,6 +46,7 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
       sweep_timer_(loop_.context()),
       news_timer_(loop_.context()),
       twins_(options_.limits.twin_cache_bytes),
+      desk_(loop_, store, options_.limits.subscription_delay),
       admission_(options_.limits),
       brake_timer_(loop_.context()),
       methods_(options_.limits.methods, first_request_id()),
@@ -53,7 +54,7 @@ HubCore::HubCore(Options options, store::Store& store, TwinObserver& observer, c
           clock, [this](const IdentityId& id) { nudge(id); }, options_.limits.messages),
       reception_({.id_scope = options_.id_scope, .assigned_hub = options_.assigned_hub}, options_.limits, registry_,
                  trust_, clock, log,
-                 {.read = [this](store::Store::Job job, Then then) { read(std::move(job), std::move(then)); },
+                 {.read = [this](store::Store::Job job, Then then) { desk_.read(std::move(job), std::move(then)); },
                   .submit = [this](store::Store::Job job, Then then) { submit(std::move(job), std::move(then)); },
                   .refuse = [this](Session& session, mqtt::ConnectReturn code,
                                    const std::string& reason) { refuse(session, code, reason); },
@@ -99,14 +100,14 @@ void HubCore::stop() {
     brake_timer_.cancel();
     save_activity();
     save_news();
+    desk_.hurry();
     is_stopping_ = true;
     methods_.end_all({Code::cancelled, std::string(kStopped)});
     end_all(std::string(kStopped));
   });
-  lookups_.stop();
-  lookups_.join();
-  loop_.run_and_wait([] {});  // what the lookups posted has run; nothing submits any more
-  wait_for_writes();
+  desk_.stop_reads();
+  loop_.run_and_wait([] {});  // what the reads posted has run; nothing submits any more
+  desk_.wait_for_writes();
   loop_.stop();
   // Every other write of ours is done, so nobody says "connected" after this.
   if (auto marked = store_.write([now = clock_.now()](store::Records& records) {
@@ -125,27 +126,7 @@ void HubCore::end_all(const std::string& reason) {
 
 void HubCore::submit(store::Store::Job job, Then then) {
   if (is_stopping_) return then(fail(Code::unavailable, std::string(kStopped)));
-  {
-    const std::lock_guard lock(writes_mutex_);
-    ++writes_in_flight_;
-  }
-  store_.submit(std::move(job), [this, then = std::move(then)](Result<void> outcome) {
-    loop_.post([then, outcome = std::move(outcome)] { then(outcome); });
-    const std::lock_guard lock(writes_mutex_);
-    --writes_in_flight_;
-    writes_done_.notify_all();
-  });
-}
-
-void HubCore::read(store::Store::Job job, Then then) {
-  net::asio::post(lookups_, [this, job = std::move(job), then = std::move(then)] {
-    loop_.post([then, outcome = store_.read(job)] { then(outcome); });
-  });
-}
-
-void HubCore::wait_for_writes() {
-  std::unique_lock lock(writes_mutex_);
-  writes_done_.wait(lock, [this] { return writes_in_flight_ == 0; });
+  desk_.write(std::move(job), std::move(then));
 }
 
 // ---- sockets -----------------------------------------------------------------------------------------------------

@@ -8,10 +8,7 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/thread_pool.hpp>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <unordered_map>
 
 #include "server/hub/admission.hpp"
@@ -19,6 +16,7 @@
 #include "server/hub/hub.hpp"
 #include "server/hub/provisioning/reception.hpp"
 #include "server/hub/session.hpp"
+#include "server/hub/store_desk.hpp"
 #include "server/hub/topics.hpp"
 #include "server/hub/twin_cache.hpp"
 #include "server/net/acceptor.hpp"
@@ -45,7 +43,7 @@ class HubCore final : public SessionOwner {
   [[nodiscard]] Counters counters() const;                                              // any thread
 
  private:
-  using Then = std::function<void(Result<void>)>;
+  using Then = StoreDesk::Then;
   /// One CONNECT on its way from the packet to CONNACK.
   struct Attempt {
     std::shared_ptr<Session> session;
@@ -101,11 +99,8 @@ class HubCore final : public SessionOwner {
   void note_connection(const IdentityId& id, store::ConnectionNews news);
   void save_news();
   void end_all(const std::string& reason);
-  /// Runs `job` on the writer, then `then` on the loop.
+  /// As StoreDesk::write(); while stopping it is refused.
   void submit(store::Store::Job job, Then then);
-  /// Runs `job` over a snapshot on the pool, then `then` on the loop.
-  void read(store::Store::Job job, Then then);
-  void wait_for_writes();
 
   // connect_flow.cpp
   void on_connect(Session& session, const mqtt::Connect& connect);
@@ -180,7 +175,7 @@ class HubCore final : public SessionOwner {
   net::asio::steady_timer news_timer_;
   std::map<IdentityId, store::ConnectionNews> news_;
   TwinCache twins_;
-  net::asio::thread_pool lookups_{2};
+  StoreDesk desk_;
   std::array<char, 16 * 1024> scratch_{};
   std::string spare_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
@@ -200,9 +195,6 @@ class HubCore final : public SessionOwner {
   std::uint64_t turned_away_logged_ = 0;
   bool is_stopping_ = false;
 
-  std::mutex writes_mutex_;  // guards the two below
-  std::condition_variable writes_done_;
-  std::size_t writes_in_flight_ = 0;
   std::uint16_t port_ = 0;
   bool is_started_ = false;  // start() and stop(): one thread
 };

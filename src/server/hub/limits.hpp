@@ -32,6 +32,7 @@ struct Limits {
   Duration clock_slack{300'000};             // how late an expired token is still taken: device clocks are off
   Duration activity_save_interval{300'000};  // how often the last activity of live devices is written down
   Duration connection_news_delay{200};       // how long beginnings and ends of connections are gathered for one write
+  Duration subscription_delay{5};            // the same for subscriptions, which are durable before their SUBACK
   Duration sweep_interval{1'000};            // how often times are looked at
   Duration visit_time{600'000};              // a device without an identity has so long to register
 

@@ -125,7 +125,7 @@ void HubCore::change_subscriptions(Session& session, mqtt::Packet answer, bool i
   };
   session.begin_work();
   // Only what must be stored goes through the writer; the order of the two does not matter to the device.
-  is_stored ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
+  is_stored ? desk_.write_soon(std::move(job), std::move(then)) : desk_.read(std::move(job), std::move(then));
 }
 
 /// The desired section as it is now, if the device has not seen its version here.
@@ -133,7 +133,7 @@ void HubCore::send_whole_desired(Session& session) {
   if (!has(session.device.subscriptions, Subscription::twin_desired)) return;
   const auto twin = std::make_shared<store::TwinText>();
   session.begin_work();
-  read(
+  desk_.read(
       [id = *session.device.id, twin](store::Records& records) -> Result<void> {
         GODWIT_TRY(auto found, records.devices().find_twin_text(id));
         if (found) *twin = *std::move(found);
@@ -221,7 +221,7 @@ void HubCore::get_twin(Session& session, const DeviceTopic& topic) {
     self->end_work();
   };
   session.begin_work();
-  is_behind_write ? submit(std::move(job), std::move(then)) : read(std::move(job), std::move(then));
+  is_behind_write ? submit(std::move(job), std::move(then)) : desk_.read(std::move(job), std::move(then));
 }
 
 void HubCore::answer_twin(Session& session, const std::string& request_id, const TwinAnswer& answer) {

@@ -30,7 +30,27 @@ void Loop::stop() {
   thread_id_ = std::thread::id{};
 }
 
-void Loop::post(std::function<void()> work) { asio::post(context_, std::move(work)); }
+void Loop::post(std::function<void()> work) {
+  bool is_first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_first = posted_.empty();
+    posted_.push_back(std::move(work));
+  }
+  if (is_first) asio::post(context_, [this] { run_posted(); });
+}
+
+void Loop::run_posted() {
+  std::vector<std::function<void()>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all.swap(posted_);
+  }
+  for (auto& work : all) {
+    work();
+    work = nullptr;  // what it holds ends in order, too
+  }
+}
 
 void Loop::run_and_wait(const std::function<void()>& work) {
   if (is_current() || !thread_.joinable()) return work();

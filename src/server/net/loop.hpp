@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "server/net/asio.hpp"
 
@@ -22,7 +24,8 @@ class Loop {
   void start();
   /// Ends the thread; work that is still queued is kept and destroyed with the loop, not run. Idempotent.
   void stop();
-  /// Runs `work` on the loop's thread, later. An exception that leaves `work` is a bug of ours and ends the process.
+  /// Runs `work` on the loop's thread, later, in order of arrival. What arrives while earlier work waits shares its
+  /// wake-up. An exception that leaves `work` is a bug of ours and ends the process.
   void post(std::function<void()> work);
   /// post() and wait until `work` has run. Runs it at once when the loop is not running or this is its thread.
   void run_and_wait(const std::function<void()>& work);
@@ -30,11 +33,15 @@ class Loop {
   [[nodiscard]] asio::io_context& context() { return context_; }
 
  private:
+  void run_posted();
+
   std::string name_;
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_{};
+  std::mutex mutex_;  // guards posted_
+  std::vector<std::function<void()>> posted_;
 };
 
 }  // namespace godwit::net

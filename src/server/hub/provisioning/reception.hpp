@@ -22,7 +22,7 @@ class Reception {
  public:
   /// What the hub does for its reception.
   struct Doors {
-    using Then = std::function<void(Result<void>)>;
+    using Then = std::function<void(const Result<void>&)>;
     std::function<void(store::Store::Job, Then)> read{};    // over a snapshot, then on the loop
     std::function<void(store::Store::Job, Then)> submit{};  // on the writer, then on the loop
     std::function<void(Session&, mqtt::ConnectReturn, const std::string& reason)> refuse{};

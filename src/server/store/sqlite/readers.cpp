@@ -33,7 +33,7 @@ void Readers::give_back(std::unique_ptr<Connection> connection) {
 
 Result<void> Readers::read(const Store::Job& job) {
   GODWIT_TRY(auto connection, take());
-  auto outcome = connection->run_script("BEGIN");
+  auto outcome = connection->run("BEGIN");
   if (outcome) {
     SqliteRecords records(*connection, sealer_);
     try {
@@ -43,7 +43,7 @@ Result<void> Readers::read(const Store::Job& job) {
     }
   }
   // A connection that cannot end its snapshot would pin the write-ahead log; it is dropped.
-  if (connection->is_in_transaction() && !connection->run_script("ROLLBACK")) connection.reset();
+  if (connection->is_in_transaction() && !connection->run("ROLLBACK")) connection.reset();
   give_back(std::move(connection));
   return outcome;
 }
