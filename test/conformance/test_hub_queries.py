@@ -36,6 +36,18 @@ def test_conditions_projections_and_counts(node, scene, fleet):  # noqa: F811
     assert broken["status"] == 400 and "position" in str(broken["body"]), broken
 
 
+def test_the_command_line_asks_in_the_same_language(scene, fleet):
+    text = "SELECT * FROM devices WHERE tags.ADUGroup = 'north'"
+    rows = scene.service.json("hub", "query", "-q", text)
+    assert [row["deviceId"] for row in rows] == fleet[:3], rows
+    assert [row["deviceId"] for row in scene.service.json("hub", "query", "-q", text, "--top", "2")] == fleet[:2]
+    assert fleet[0] in scene.service.cli("hub", "query", "-q", text).stdout
+    broken = scene.service.cli("hub", "query", "-q", "SELECT FROM devices", check=False)
+    assert broken.returncode == 2 and "position" in broken.stderr, broken
+    listed = [row["deviceId"] for row in scene.service.json("hub", "device-identity", "list")]
+    assert set(fleet) <= set(listed), listed
+
+
 def test_a_scheduled_job_changes_the_twins_of_a_condition(node, scene, fleet):  # noqa: F811
     begun, ended, listed, lines = steps(
         node, scene.service,

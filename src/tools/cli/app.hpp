@@ -54,6 +54,7 @@ void add_message_commands(CLI::App& device, Context& context);     // device c2d
 void add_telemetry_commands(CLI::App& hub, Context& context);      // hub monitor-events|invoke-device-method
 void add_job_commands(CLI::App& hub, Context& context);            // hub job
 void add_hub_commands(CLI::App& root, Context& context);           // hub device-identity|device-twin
+void add_query_command(CLI::App& hub, Context& context);           // hub query
 void add_policy_commands(CLI::App& hub, Context& context);         // hub policy|connection-string
 void add_certificate_commands(CLI::App& hub, Context& context);    // hub certificate
 void add_dps_commands(CLI::App& root, Context& context);           // dps show|enrollment-group|enrollment|registration

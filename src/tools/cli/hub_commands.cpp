@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "tools/cli/app.hpp"
+#include "tools/cli/query.hpp"
 
 namespace godwit::cli {
 namespace {
@@ -39,14 +40,13 @@ Result<int> create(Context& context, const HubFlags& flags) {
 
 Result<int> list(Context& context, const HubFlags&) {
   GODWIT_TRY(auto* client, context.client());
-  GODWIT_TRY(const auto response, client->send("GET", "/devices", {{"top", "1000"}}));
-  GODWIT_TRY(const auto parsed, json::parse(response.body, {.bytes = 64 * 1024 * 1024, .depth = 32}));
-  if (!parsed.is_array()) return fail(Code::bad_json, "GET /devices: the answer is not a list");
+  // Twins carry all that the list shows, and unlike the list of identities they come in pages.
+  GODWIT_TRY(const auto rows, query_rows(*client, "SELECT * FROM devices"));
   Table table({"DEVICE", "STATUS", "CONNECTION", "LAST ACTIVITY"});
-  for (const auto& one : parsed.as_array())
+  for (const auto& one : rows)
     table.add({text_at(one, "deviceId"), text_at(one, "status"), text_at(one, "connectionState"),
                text_at(one, "lastActivityTime").substr(0, 19)});
-  context.show(parsed, table);
+  context.show(json::Value(rows), table);
   return exit_code::ok;
 }
 
@@ -137,6 +137,7 @@ void add_hub_commands(CLI::App& root, Context& context) {
   const auto updated = command(twin, "update", "Merge a patch into tags or desired properties", true, update_twin);
   updated.first->add_option("--tags", updated.second->tags, "JSON object, e.g. '{\"ADUGroup\":\"line-1\"}'");
   updated.first->add_option("--desired", updated.second->desired, "JSON object");
+  add_query_command(*hub, context);
   add_policy_commands(*hub, context);
   add_telemetry_commands(*hub, context);
   add_job_commands(*hub, context);
