@@ -5,6 +5,86 @@
 
 namespace godwit::daemon {
 
+namespace {
+
+void add_import_keys(config::Schema& schema, Config& config) {
+  schema.add({.name = "import.allow_private_addresses",
+              .target = &config.import_allow_private_addresses,
+              .help = "Lets imports by URL fetch from loopback and private networks."});
+  schema.add({.name = "import.ca_file",
+              .target = &config.import_ca_file,
+              .help = "PEM file of the authorities trusted for imports by URL; empty means the system's."});
+  schema.add({.name = "import.require_scan",
+              .target = &config.import_require_scan,
+              .help = "Refuses an update unless a scanner has read every file of it and found nothing."});
+  schema.add({.name = "scan.kind",
+              .target = &config.scan_kind,
+              .help = "What looks for malware in the files of an import.",
+              .choices = {"none", "clamd", "command"}});
+  schema.add({.name = "scan.clamd",
+              .target = &config.scan_clamd,
+              .help = "Where clamd listens: the path of its socket, or host:port."});
+  schema.add({.name = "scan.command",
+              .target = &config.scan_command,
+              .help =
+                  "Program and its arguments; it gets a file on its standard input and exits with 0 (nothing found), "
+                  "1 (malware) or anything else (could not tell)."});
+  schema.add({.name = "scan.largest_file",
+              .target = &config.scan_largest_file,
+              .help = "Files above this size are not scanned, and say so; for clamd not above its own StreamMaxLength, "
+                      "MaxFileSize and MaxScanSize.",
+              .minimum = 1});
+  schema.add({.name = "scan.time_limit",
+              .target = &config.scan_time_limit,
+              .help = "How long the scan of one file may take.",
+              .minimum = 1'000,
+              .maximum = 86'400'000});
+}
+
+void add_blob_keys(config::Schema& schema, Config& config) {
+  schema.add({.name = "blobs.keep_upload",
+              .target = &config.blobs_keep_upload,
+              .help = "How long an upload that was begun waits to be continued.",
+              .minimum = 60'000,
+              .maximum = 31'536'000'000});
+  schema.add({.name = "blobs.keep_unused",
+              .target = &config.blobs_keep_unused,
+              .help = "How long an uploaded file waits to be imported.",
+              .minimum = 60'000,
+              .maximum = 31'536'000'000});
+  schema.add({.name = "blobs.check_rate",
+              .target = &config.blobs_check_rate,
+              .help = "Bytes in a second that are read again to find damage of the disk; 0 turns that off.",
+              .minimum = 0,
+              .maximum = std::int64_t{1} << 40U});
+  schema.add({.name = "blobs.check_every",
+              .target = &config.blobs_check_every,
+              .help = "Time from the end of such a round to the next.",
+              .minimum = 60'000,
+              .maximum = 31'536'000'000});
+}
+
+void add_quota_keys(config::Schema& schema, Config& config) {
+  const auto add_count = [&schema](const char* name, std::int64_t* target, std::string help) {
+    schema.add({.name = name, .target = target, .help = std::move(help), .minimum = 0});
+  };
+  const auto add_size = [&schema](const char* name, config::ByteSize* target, std::string help) {
+    schema.add({.name = name, .target = target, .help = std::move(help), .minimum = 0});
+  };
+  add_count("quota.providers", &config.quota_providers, "Providers of updates at most; 0 means no limit.");
+  add_count("quota.names_per_provider", &config.quota_names_per_provider,
+            "Names of updates of one provider at most; 0 means no limit.");
+  add_count("quota.versions_per_name", &config.quota_versions_per_name,
+            "Versions of one name at most; 0 means no limit.");
+  add_count("quota.updates", &config.quota_updates, "Updates at most; 0 means no limit.");
+  add_size("quota.file_size", &config.quota_file_size, "Largest file of an update; 0 means what the format allows.");
+  add_size("quota.import_size", &config.quota_import_size,
+           "Largest sum of the files of one import; 0 means what the format allows.");
+  add_size("quota.storage", &config.quota_storage, "Bytes of all files and uploads at most; 0 means no limit.");
+}
+
+}  // namespace
+
 config::Schema schema_of(Config& config) {
   config::Schema schema;
   schema.add({.name = "hub.name",
@@ -51,12 +131,9 @@ config::Schema schema_of(Config& config) {
               .help = "How long a download link is valid; links of running deployments are renewed in time.",
               .minimum = 3'600'000,
               .maximum = 31'536'000'000});
-  schema.add({.name = "import.allow_private_addresses",
-              .target = &config.import_allow_private_addresses,
-              .help = "Lets imports by URL fetch from loopback and private networks."});
-  schema.add({.name = "import.ca_file",
-              .target = &config.import_ca_file,
-              .help = "PEM file of the authorities trusted for imports by URL; empty means the system's."});
+  add_import_keys(schema, config);
+  add_blob_keys(schema, config);
+  add_quota_keys(schema, config);
   schema.add({.name = "telemetry.webhook_url",
               .target = &config.telemetry_webhook_url,
               .help = "Address that gets what devices send, as POSTs of JSON arrays, e.g. "
@@ -76,6 +153,13 @@ config::Schema schema_of(Config& config) {
               .help = "Lines for people or JSON lines for programs.",
               .choices = {"text", "json"}});
   return schema;
+}
+
+service::ScanSettings scan_settings_of(const Config& config) {
+  return {.kind = config.scan_kind,
+          .clamd = config.scan_clamd,
+          .command = config.scan_command,
+          .time_limit = config.scan_time_limit};
 }
 
 Result<void> check_config(const Config& config) {
@@ -100,6 +184,10 @@ Result<void> check_config(const Config& config) {
   if (config.telemetry_webhook_url.empty() &&
       (!config.telemetry_webhook_ca_file.empty() || !config.telemetry_webhook_token_file.empty()))
     return fail(Code::invalid_argument, "telemetry.webhook_url is empty, so the other webhook keys mean nothing");
+  if (auto scanner = service::make_scanner(scan_settings_of(config)); !scanner)
+    return tl::unexpected<Error>{scanner.error()};
+  if (config.import_require_scan && config.scan_kind == "none")
+    return fail(Code::invalid_argument, "import.require_scan needs a scanner, and scan.kind is none");
   if (config.hub_port != 0 && config.hub_port == config.api_port)
     return fail(Code::invalid_argument, "hub.port and api.port are the same port");
   return {};

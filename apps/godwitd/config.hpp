@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/base/clock.hpp"
 #include "core/base/config.hpp"
+#include "server/service/import/scanner.hpp"
 
 namespace godwit::daemon {
 
@@ -28,6 +30,26 @@ struct Config {
 
   bool import_allow_private_addresses = false;
   std::string import_ca_file;  // "": the system's
+  bool import_require_scan = false;
+
+  std::string scan_kind = "none";
+  std::string scan_clamd = "/run/clamav/clamd.ctl";
+  std::vector<std::string> scan_command{};
+  config::ByteSize scan_largest_file{std::uint64_t{100} << 20U};
+  Duration scan_time_limit = std::chrono::minutes(10);
+
+  Duration blobs_keep_upload = std::chrono::hours(24);
+  Duration blobs_keep_unused = std::chrono::hours(24);
+  config::ByteSize blobs_check_rate{std::uint64_t{8} << 20U};  // in a second; 0: off
+  Duration blobs_check_every = std::chrono::hours(24 * 7);
+
+  std::int64_t quota_providers = 0;  // 0: no limit, as with all of them
+  std::int64_t quota_names_per_provider = 0;
+  std::int64_t quota_versions_per_name = 0;
+  std::int64_t quota_updates = 0;
+  config::ByteSize quota_file_size{};
+  config::ByteSize quota_import_size{};
+  config::ByteSize quota_storage{};
 
   std::string telemetry_webhook_url;         // "": none
   std::string telemetry_webhook_ca_file;     // "": the system's
@@ -41,6 +63,7 @@ struct Config {
 [[nodiscard]] config::Schema schema_of(Config& config);
 /// Errors: invalid_argument naming file, line and key; not_found with the command that makes the file.
 [[nodiscard]] Result<Config> load_config(const Path& file);
+[[nodiscard]] service::ScanSettings scan_settings_of(const Config& config);
 /// Rules over several keys. Errors: invalid_argument.
 [[nodiscard]] Result<void> check_config(const Config& config);
 /// The effective configuration as TOML with comments.

@@ -34,17 +34,33 @@ TEST(Config, a_wrong_key_is_named_with_the_nearest) {
 }
 
 TEST(Config, values_that_cannot_work_are_refused) {
-  for (const char* text :
-       {"[hub]\nport = 70000\n", "[api]\nport = \"x\"\n", "[api]\ninstance = \"a b\"\n", "[hub]\nname = \"a/b\"\n",
-        "[hub]\nport = 8443\n[api]\nport = 8443\n", "[api]\npublic_url = \"http://a\"\n",
-        "[telemetry]\nwebhook_url = \"http://a\"\n", "[telemetry]\nwebhook_ca_file = \"/a\"\n",
-        "[api]\nhost = \"https://a\"\n", "[dps]\nid_scope = \"a b\"\n", "[dps]\nassigned_hub = \"https://a\"\n",
-        "[log]\nlevel = \"loud\"\n", "[download]\nlink_lifetime = \"5m\"\n"}) {
+  for (const char* text : {"[hub]\nport = 70000\n",
+                           "[api]\nport = \"x\"\n",
+                           "[api]\ninstance = \"a b\"\n",
+                           "[hub]\nname = \"a/b\"\n",
+                           "[hub]\nport = 8443\n[api]\nport = 8443\n",
+                           "[api]\npublic_url = \"http://a\"\n",
+                           "[telemetry]\nwebhook_url = \"http://a\"\n",
+                           "[telemetry]\nwebhook_ca_file = \"/a\"\n",
+                           "[api]\nhost = \"https://a\"\n",
+                           "[dps]\nid_scope = \"a b\"\n",
+                           "[dps]\nassigned_hub = \"https://a\"\n",
+                           "[import]\nrequire_scan = true\n",
+                           "[scan]\nkind = \"magic\"\n",
+                           "[scan]\nkind = \"command\"\n",
+                           "[scan]\nkind = \"command\"\ncommand = [\"clamscan\"]\n",
+                           "[scan]\nkind = \"clamd\"\nclamd = \"nowhere\"\n",
+                           "[scan]\nlargest_file = 0\n",
+                           "[quota]\nupdates = -1\n",
+                           "[blobs]\nkeep_unused = \"1s\"\n",
+                           "[log]\nlevel = \"loud\"\n",
+                           "[download]\nlink_lifetime = \"5m\"\n"}) {
     const auto read = load(text);
     ASSERT_FALSE(read) << text;
     EXPECT_EQ(read.error().code, Code::invalid_argument) << text;
   }
   EXPECT_TRUE(load("[hub]\nport = 0\n[api]\nport = 0\n"));
+  EXPECT_TRUE(load("[import]\nrequire_scan = true\n[scan]\nkind = \"clamd\"\nclamd = \"scanner:3310\"\n"));
 }
 
 }  // namespace

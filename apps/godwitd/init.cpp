@@ -92,7 +92,7 @@ constexpr std::size_t kUrlKeyBytes = 32;
     return api::Policies::make_built_in(records, clock.now());
   };
   GODWIT_TRY_VOID(store->write(job));
-  GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs()));
+  GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs(), clock));
   return write_file_durably(layout.admin_token(), token.reveal() + "\n");
 }
 

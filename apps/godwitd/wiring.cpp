@@ -8,6 +8,7 @@
 
 #include <csignal>
 
+#include "apps/godwitd/importing.hpp"
 #include "apps/godwitd/init.hpp"
 #include "apps/godwitd/messaging.hpp"
 #include "apps/godwitd/observer.hpp"
@@ -20,7 +21,6 @@
 #include "server/hub/provisioning/registration_id.hpp"
 #include "server/service/catalog/catalog.hpp"
 #include "server/service/download_urls.hpp"
-#include "server/service/import/importer.hpp"
 #include "server/store/sqlite/sqlite_store.hpp"
 
 namespace godwit::daemon {
@@ -202,7 +202,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), sealer, clock, log));
   std::error_code ignored;
   std::filesystem::remove(layout.ports(), ignored);
-  GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs()));
+  GODWIT_TRY(const auto blobs,
+             blobs::open_disk_blobs(layout.blobs(), clock, {.storage_limit = config.quota_storage.value}));
 
   // What devices say unasked goes past the hub to whoever listens.
   GODWIT_TRY(Telemetry telemetry, make_telemetry(config, clock, log));
@@ -215,16 +216,14 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   // The service.
   const std::string base_url = base_url_of(config, files.api_port);
   service::DownloadUrls urls(base_url, std::move(files.url_key), config.link_lifetime);
-  service::CurlFetcher fetcher(service::FetchLimits{.allow_private_addresses = config.import_allow_private_addresses,
-                                                    .ca_file = config.import_ca_file});
   service::Catalog catalog(*store, clock);
   service::Inventory inventory(*store, clock);
-  service::Importer importer(*store, *blobs, fetcher, clock, log, std::move(files.identity));
+  GODWIT_TRY(const auto importing, make_importing(config, *store, *blobs, clock, log, std::move(files.identity)));
   service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired_through(hub),
                            service::RolloutOptions{.root_key_package_version = files.root_keys.version});
   observer.set_rollout(rollout);
   catalog.set_in_use(service::Rollout::is_update_in_use);
-  catalog.set_wake([&importer] { importer.wake(); });
+  catalog.set_wake([&importing] { importing->importer().wake(); });
   inventory.set_wake([&rollout] { rollout.wake(); });
 
   hub::jobs::ScheduledJobs jobs(*store, clock, log, hub.registry(), job_ports(hub, clock));
@@ -237,7 +236,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .store = *store,
                          .blobs = *blobs,
                          .registry = hub.registry(),
-                         .importer = importer,
+                         .importer = importing->importer(),
                          .catalog = catalog,
                          .inventory = inventory,
                          .rollout = rollout,
@@ -246,6 +245,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .telemetry = telemetry.feed.get(),
                          .webhook = telemetry.webhook.get(),
                          .jobs = &jobs,
+                         .blob_check = &importing->blob_check(),
                          .policies = &policies,
                          .hub_name = config.hub_name,
                          .instance_id = config.api_instance,
@@ -262,7 +262,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                      [&hub](hub::WebSocketArrival arrival) { hub.adopt(std::move(arrival)); });
 
   loop.start();
-  importer.begin();
+  importing->start();
   rollout.start();
   telemetry.start();
   jobs.start();
@@ -271,7 +271,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
     server.stop(kGrace);     // nothing new comes in, what runs may end
     workers.stop();
     loop.stop();
-    importer.stop();
+    importing->stop();
     rollout.stop();
     jobs.stop();
     hub.stop();

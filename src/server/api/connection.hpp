@@ -137,6 +137,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::unique_ptr<blobs::Upload> upload_;
   std::string chunk_;
   bool upload_was_here_ = false;
+  bool upload_is_whole_ = true;  // with this request
   ByteCount drained_ = 0;
 };
 

@@ -24,6 +24,7 @@ void HttpConnection::on_upload_started(Result<UploadStart> start) {
   if (!start) return refuse(start.error());
   upload_ = std::move(start->writer);
   upload_was_here_ = upload_ == nullptr;
+  upload_is_whole_ = start->is_whole;
   if (upload_was_here_ && parser_.head().expects_continue && input_.empty()) {
     closes_after_ = true;  // the client has not sent the body and need not
     return send(Reply{.status = 200});
@@ -42,7 +43,8 @@ void HttpConnection::write_chunk() {
   work_without_deadline();
   const bool is_taken = rim_.workers.post_next_step([self = shared_from_this(), is_last] {
     Result<void> written = self->upload_->write(self->chunk_);
-    if (written && is_last) written = self->upload_->finish();
+    if (written && is_last && self->upload_is_whole_)
+      if (auto finished = self->upload_->finish(); !finished) written = tl::unexpected<Error>{finished.error()};
     self->rim_.loop.post([self, written = std::move(written)] {
       if (self->state_ != State::closed) self->on_chunk_written(written);
     });
@@ -63,7 +65,7 @@ void HttpConnection::on_chunk_written(const Result<void>& written) {
   }
   upload_.reset();
   chunk_ = {};
-  send(Reply{.status = 201});
+  send(Reply{.status = upload_is_whole_ ? 201 : 202});
 }
 
 }  // namespace godwit::api

@@ -22,6 +22,7 @@ class Catalog;
 class Inventory;
 class Rollout;
 class DownloadUrls;
+class BlobCheck;
 }  // namespace godwit::service
 
 namespace godwit::api {
@@ -52,8 +53,9 @@ struct Services {
   TelemetryFeed* telemetry = nullptr;
   Webhook* webhook = nullptr;
   hub::jobs::ScheduledJobs* jobs = nullptr;
-  Policies* policies = nullptr;  // null in tests that do without
-  std::string hub_name;          // as in SAS scopes and user names
+  service::BlobCheck* blob_check = nullptr;  // null in tests that do without
+  Policies* policies = nullptr;              // null in tests that do without
+  std::string hub_name;                      // as in SAS scopes and user names
   std::string instance_id;
   std::string id_scope{};      // of provisioning
   std::string assigned_hub{};  // the host that provisioned devices are told to dial
@@ -76,5 +78,6 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& godwit_tag_routes();    // godwit/tag_devices.cpp
 [[nodiscard]] const std::vector<Route>& godwit_fleet_routes();  // godwit/fleet_routes.cpp: whole-group verbs, rich
                                                                 // device answers
+[[nodiscard]] const std::vector<Route>& godwit_blob_routes();   // godwit/blob_routes.cpp: the payload store
 
 }  // namespace godwit::api

@@ -30,6 +30,8 @@ const std::vector<Route>& own_routes() {
       {Method::get, "/healthz", Permission::none, healthy},
       {Method::get, "/readyz", Permission::none, ready},
       {Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_read, describe_blob},
+      {Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}/upload", Permission::updates_read, describe_upload},
+      {Method::delete_, "/godwit/v1/{instanceId}/blobs/{sha256}/upload", Permission::updates_write, drop_upload},
   };
   return routes;
 }
@@ -50,6 +52,7 @@ Router make_router(const std::string& instance_id) {
   router.add(godwit_hub_routes());
   router.add(godwit_tag_routes());
   router.add(godwit_fleet_routes());
+  router.add(godwit_blob_routes());
   router.add_stream(Method::put, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_write, Stream::upload);
   router.add_stream(Method::get, "/download/{sha256}/{filename}", Permission::none, Stream::download);
   router.add_stream(Method::get, "/rootkeys/{file}", Permission::none, Stream::root_key_package);

@@ -38,7 +38,7 @@ class TestRig {
     auto opened = store::open_sqlite_store(folder.path() / "db.sqlite", trust::test_sealer(), clock, log);
     GODWIT_CHECK(opened.has_value());
     store = *std::move(opened);
-    auto disk = blobs::open_disk_blobs(folder.path() / "blobs");
+    auto disk = blobs::open_disk_blobs(folder.path() / "blobs", clock);
     GODWIT_CHECK(disk.has_value());
     blobs = other_blobs ? std::move(other_blobs) : *std::move(disk);
     services.emplace(Services{.clock = clock,

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "server/api/content_range.hpp"
 #include "server/api/range.hpp"
 #include "server/service/download_urls.hpp"
 
@@ -47,20 +48,32 @@ Result<FileReply> open_download(const Request& request, Services& services) {
   return reply;
 }
 
-Result<UploadStart> start_upload(const Request& request, ByteCount size, Services& services) {
+Result<UploadStart> start_upload(const Request& request, ByteCount length, Services& services) {
   GODWIT_TRY(const Bytes digest, read_digest(request));
-  if (size > kUploadLimit)
+  ContentRange range{.first = 0, .last = length - 1, .size = length};
+  const auto text = request.header("content-range");
+  if (text) {
+    GODWIT_TRY(range, parse_content_range(*text));
+    if (range.count() != length)
+      return fail(Code::invalid_argument, "Content-Range names " + std::to_string(range.count()) +
+                                              " bytes but the body has " + std::to_string(length));
+  }
+  if (range.size > kUploadLimit)
     return fail(Code::too_large, "a payload has at most " + std::to_string(kUploadLimit) +
-                                     " bytes, this one announces " + std::to_string(size));
-  GODWIT_TRY(const auto present, services.blobs.size_of(digest));
+                                     " bytes, this one announces " + std::to_string(range.size));
+  GODWIT_TRY(const auto present, services.blobs.hold(digest));
   if (present) return UploadStart{};
-  GODWIT_TRY(auto writer, services.blobs.start(digest, size));
-  return UploadStart{std::move(writer)};
+  if (!text) {
+    GODWIT_TRY(auto writer, services.blobs.start(digest, length));
+    return UploadStart{.writer = std::move(writer)};
+  }
+  GODWIT_TRY(auto writer, services.blobs.resume(digest, range.size, range.first));
+  return UploadStart{.writer = std::move(writer), .is_whole = range.is_end()};
 }
 
 Result<Reply> describe_blob(const Request& request, Services& services) {
   GODWIT_TRY(const Bytes digest, read_digest(request));
-  GODWIT_TRY(const auto size, services.blobs.size_of(digest));
+  GODWIT_TRY(const auto size, services.blobs.hold(digest));
   if (!size) return fail(Code::not_found, "there is no payload " + hex_encode(digest) + " here");
   json::Object body;
   body["sha256"] = hex_encode(digest);
@@ -68,6 +81,23 @@ Result<Reply> describe_blob(const Request& request, Services& services) {
   Reply reply = Reply::json(std::move(body));
   reply.headers.emplace_back("ETag", "\"" + hex_encode(digest) + "\"");
   return reply;
+}
+
+Result<Reply> describe_upload(const Request& request, Services& services) {
+  GODWIT_TRY(const Bytes digest, read_digest(request));
+  const auto partial = services.blobs.find_partial(digest);
+  if (!partial) return fail(Code::not_found, "no upload of " + hex_encode(digest) + " was begun here");
+  return Reply::json(json::Object{{"sha256", hex_encode(digest)},
+                                  {"sizeInBytes", partial->size},
+                                  {"receivedBytes", partial->received},
+                                  {"lastActionDateTime", format_time_7(partial->touched)}});
+}
+
+Result<Reply> drop_upload(const Request& request, Services& services) {
+  GODWIT_TRY(const Bytes digest, read_digest(request));
+  GODWIT_TRY(const bool was_there, services.blobs.drop_partial(digest));
+  if (!was_there) return fail(Code::not_found, "no upload of " + hex_encode(digest) + " was begun here");
+  return Reply::no_content();
 }
 
 }  // namespace godwit::api

@@ -26,12 +26,18 @@ struct FileReply {
 
 /// An upload that may begin. `writer` is null when the payload is here already: its bytes are read and dropped.
 struct UploadStart {
-  std::unique_ptr<blobs::Upload> writer;
+  std::unique_ptr<blobs::Upload> writer{};
+  bool is_whole = true;  // false: after this request something is still missing
 };
-/// PUT /godwit/v1/{instanceId}/blobs/{sha256}. Errors: invalid_argument (digest), too_large, disk_full.
-[[nodiscard]] Result<UploadStart> start_upload(const Request& request, ByteCount size, Services& services);
+/// PUT /godwit/v1/{instanceId}/blobs/{sha256} with a body of `length` bytes. With Content-Range the upload outlives its
+/// connection. Errors: invalid_argument (digest, range), too_large, disk_full, conflict (another offset), too_many.
+[[nodiscard]] Result<UploadStart> start_upload(const Request& request, ByteCount length, Services& services);
 
 /// HEAD and GET of the same path: is it here, and how long is it? An ordinary handler.
 [[nodiscard]] Result<Reply> describe_blob(const Request& request, Services& services);
+
+/// GET and DELETE of .../blobs/{sha256}/upload: how much of an upload that was begun is here; give it up.
+[[nodiscard]] Result<Reply> describe_upload(const Request& request, Services& services);
+[[nodiscard]] Result<Reply> drop_upload(const Request& request, Services& services);
 
 }  // namespace godwit::api

@@ -173,8 +173,22 @@ class GatedBlobs final : public blobs::Blobs {
     return std::make_unique<GatedUpload>(gate_);
   }
   Result<std::optional<ByteCount>> size_of(const Bytes&) override { return std::optional<ByteCount>{}; }
+  Result<std::optional<ByteCount>> hold(const Bytes&) override { return std::optional<ByteCount>{}; }
   Result<UniqueFd> open(const Bytes&) override { return fail(Code::not_found, "none"); }
   Result<void> remove(const Bytes&) override { return {}; }
+  Result<bool> remove_unless_used_after(const Bytes&, WallTime) override { return true; }
+  Result<std::unique_ptr<blobs::Upload>> resume(const Bytes& sha256, ByteCount size, ByteCount) override {
+    return start(sha256, size);
+  }
+  std::optional<blobs::PartialUpload> find_partial(const Bytes&) override { return std::nullopt; }
+  Result<bool> drop_partial(const Bytes&) override { return false; }
+  Result<std::size_t> expire_partials(WallTime) override { return 0; }
+  Result<std::vector<blobs::BlobInfo>> list(const Bytes&, std::size_t) override {
+    return std::vector<blobs::BlobInfo>{};
+  }
+  Result<void> quarantine(const Bytes&) override { return {}; }
+  Result<std::vector<blobs::BlobInfo>> quarantined() override { return std::vector<blobs::BlobInfo>{}; }
+  blobs::Usage usage() override { return {}; }
 
  private:
   class GatedUpload final : public blobs::Upload {
@@ -185,7 +199,7 @@ class GatedBlobs final : public blobs::Blobs {
       total_ += bytes.size();
       return {};
     }
-    Result<void> finish() override { return {}; }
+    Result<WallTime> finish() override { return WallTime{}; }
 
    private:
     std::shared_future<void> gate_;

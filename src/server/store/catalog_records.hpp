@@ -27,15 +27,23 @@ struct UpdateSummary {
   std::vector<CompatibilitySet> compatibility{};
 };
 
+/// What a malware scan said of one payload.
+struct FileScan {
+  std::string result{};   // "Success", "NotScanned"
+  std::string details{};  // who said so, or why nobody did
+  friend bool operator==(const FileScan&, const FileScan&) = default;
+};
+
 /// One imported update. Immutable once inserted.
 struct UpdateRecord {
   UpdateSummary summary{};
   std::string import_manifest{};       // as imported, checked; the source of steps and files
   std::vector<UpdateId> references{};  // children, in step order, each once
   std::vector<Bytes> blobs{};          // every blob it needs to stay, each once
-  std::string scan_result{};           // "NotScanned", later "Success"
+  std::string scan_result{};           // of all payloads together
   std::string scan_details{};
-  std::string etag{};  // a GUID, without quotes
+  std::map<Bytes, FileScan> file_scans{};  // by SHA-256; empty for updates of before there were scans
+  std::string etag{};                      // a GUID, without quotes
   WallTime imported{};
 };
 
@@ -94,6 +102,8 @@ class CatalogRecords {
   [[nodiscard]] virtual Result<std::vector<UpdateSummary>> list_deployable() = 0;
   [[nodiscard]] virtual Result<std::vector<std::string>> list_providers() = 0;
   [[nodiscard]] virtual Result<std::vector<std::string>> list_names(const std::string& provider) = 0;
+  /// How many updates there are; "" = of any provider, of any name.
+  [[nodiscard]] virtual Result<std::uint64_t> count_updates(const std::string& provider, const std::string& name) = 0;
   /// Parents that refer to `id`.
   [[nodiscard]] virtual Result<std::vector<UpdateId>> referenced_by(const UpdateId& id) = 0;
   /// Another provider/name that already owns exactly this set; nullopt: free, or owned by `id`'s own provider and name.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/base/text.hpp"
 
@@ -65,6 +66,7 @@ Code code_from_status(int status) {
     case 412: return Code::precondition_failed;
     case 413: return Code::too_large;
     case 429: return Code::too_many;
+    case 507: return Code::disk_full;
     default: return status >= 500 ? Code::unavailable : Code::refused;
   }
 }
@@ -260,16 +262,23 @@ Result<json::Array> Client::get_all(const std::string& path, const Query& query,
   return all;
 }
 
-Result<Response> Client::upload(const std::string& path, const Path& file, ByteCount size,
+Result<Response> Client::upload(const std::string& path, const Path& file, ByteCount first, ByteCount size,
                                 const OnUploaded& on_uploaded) {
+  GODWIT_CHECK(first < size);
   GODWIT_TRY(const auto fd, open_file(file, O_RDONLY));
+  if (::lseek(fd.get(), static_cast<off_t>(first), SEEK_SET) < 0)
+    return tl::unexpected<Error>{error_from_errno("read " + file.string(), errno)};
   Call call{.method = "PUT",
             .url = full_url(path, {}),
             .body = {},
-            .headers = {"Content-Type: application/octet-stream", "Expect: 100-continue"}};
+            .headers = {"Content-Type: application/octet-stream", "Expect: 100-continue",
+                        "Content-Range: bytes " + std::to_string(first) + "-" + std::to_string(size - 1) + "/" +
+                            std::to_string(size)}};
   call.file = fd.get();
-  call.file_size = size;
-  call.on_uploaded = on_uploaded;
+  call.file_size = size - first;
+  call.on_uploaded = [&](ByteCount done, ByteCount) {
+    if (on_uploaded) on_uploaded(first + done, size);
+  };
   GODWIT_TRY(auto response, perform(call));
   if (response.status >= 400) return tl::unexpected<Error>{error_from_response(response, "upload of " + file.string())};
   return response;

@@ -60,8 +60,8 @@ class Client {
                                     const std::function<bool(std::string_view)>& on_bytes);
   /// How long the service may be silent before it counts as dead, for all later calls.
   void wait_for_answers(std::chrono::seconds time) { patience_ = time; }
-  /// PUT of a whole file, streamed.
-  [[nodiscard]] Result<Response> upload(const std::string& path, const Path& file, ByteCount size,
+  /// PUT of a file from byte `first` to its end at `size`, streamed, as an upload that may be continued.
+  [[nodiscard]] Result<Response> upload(const std::string& path, const Path& file, ByteCount first, ByteCount size,
                                         const OnUploaded& on_uploaded);
 
   /// "/deviceUpdate/<instance>" + rest, and the query that family needs.

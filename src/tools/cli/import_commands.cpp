@@ -1,6 +1,10 @@
 // update import: direct upload of a manifest and its files, or by URLs that the service fetches.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "core/base/text.hpp"
 #include "core/manifest/import_manifest.hpp"
 #include "tools/cli/app.hpp"
@@ -21,6 +25,58 @@ struct ImportFlags {
   std::vector<std::vector<std::string>> files{};
   bool no_wait = false;
 };
+
+constexpr int kTriesWithoutProgress = 8;  // with the waits between them about a minute
+constexpr auto kLongestWait = std::chrono::seconds(10);
+
+/// How much of the payload the service has from an upload that was begun.
+Result<ByteCount> received_bytes(Client& client, const std::string& route, ByteCount size) {
+  const auto answer = client.get(route + "/upload");
+  if (!answer && answer.error().code == Code::not_found) return ByteCount{0};
+  if (!answer) return tl::unexpected<Error>{answer.error()};
+  const auto* upload = answer->if_object();
+  if (upload == nullptr) return fail(Code::bad_json, route + "/upload: the answer is not an object");
+  const auto announced = json::integer_or_nothing(*upload, "sizeInBytes").value_or(0);
+  const auto received = json::integer_or_nothing(*upload, "receivedBytes").value_or(0);
+  const bool is_ours =
+      static_cast<ByteCount>(announced) == size && received >= 0 && static_cast<ByteCount>(received) < size;
+  return is_ours ? static_cast<ByteCount>(received) : ByteCount{0};
+}
+
+bool may_be_repeated(Code code) {
+  return code == Code::network_failed || code == Code::unavailable || code == Code::timed_out ||
+         code == Code::conflict || code == Code::too_many;
+}
+
+/// Sends the payload, and continues after a cut of the connection or a restart of the service where it was.
+Result<void> send_payload(Client& client, const std::string& route, const Path& path, ByteCount size,
+                          const std::string& label, ProgressLine& progress) {
+  ByteCount furthest = 0;
+  auto wait = std::chrono::seconds(1);
+  for (int tries = 0;; ++tries) {
+    auto first = received_bytes(client, route, size);
+    Error problem;
+    if (first) {
+      if (*first > furthest) {
+        furthest = *first;
+        tries = 0;
+        wait = std::chrono::seconds(1);
+      }
+      if (*first > 0)
+        progress.text(fmt::format("{} goes on at {} of {}", label, readable_size(*first), readable_size(size)));
+      const auto sent = client.upload(route, path, *first, size,
+                                      [&](ByteCount done, ByteCount total) { progress.bytes(label, done, total); });
+      if (sent) return {};
+      problem = sent.error();
+    } else {
+      problem = first.error();
+    }
+    if (!may_be_repeated(problem.code) || tries >= kTriesWithoutProgress) return tl::unexpected<Error>{problem};
+    progress.text(fmt::format("{} was cut ({}); once more in {} s", label, problem.message, wait.count()));
+    std::this_thread::sleep_for(wait);
+    wait = std::min(wait * 2, std::chrono::seconds(kLongestWait));
+  }
+}
 
 // Uploads one payload unless the service has it. The local file is measured first, so that a stale one is named here.
 Result<void> upload_file(Client& client, const manifest::FileBase& file, const Path& folder, ProgressLine& progress) {
@@ -43,9 +99,7 @@ Result<void> upload_file(Client& client, const manifest::FileBase& file, const P
     return tl::unexpected<Error>{there.error()};
   }
   const std::string label = "uploading " + file.file_name;
-  GODWIT_TRY(const auto answer, client.upload(route, path, size, [&](ByteCount done, ByteCount total) {
-    progress.bytes(label, done, total);
-  }));
+  GODWIT_TRY_VOID(send_payload(client, route, path, size, label, progress));
   progress.bytes(label, size, size);
   progress.finish();
   return {};

@@ -39,8 +39,11 @@ json::Object describe_file_base(const store::UpdateRecord& update, const manifes
   json::Object hashes;
   for (const auto& [algorithm, value] : file.hashes) hashes[algorithm] = value;
   object["hashes"] = std::move(hashes);
-  object["scanResult"] = update.scan_result;
-  if (!update.scan_details.empty()) object["scanDetails"] = update.scan_details;
+  const auto scan = update.file_scans.find(file.sha256());
+  const bool is_known = scan != update.file_scans.end();
+  const std::string& details = is_known ? scan->second.details : update.scan_details;
+  object["scanResult"] = is_known ? scan->second.result : update.scan_result;
+  if (!details.empty()) object["scanDetails"] = details;
   if (!file.properties.empty()) object["properties"] = describe_properties(file.properties);
   return object;
 }

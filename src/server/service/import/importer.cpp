@@ -51,7 +51,7 @@ Imported<void> check_files_present(blobs::Blobs& blobs, const manifest::ImportMa
     return import_failure(code, "CannotProcessUpdateFile", "ContentFileCannotDownload", std::move(message));
   };
   for (const manifest::FileBase* file : all_files(manifest)) {
-    const auto size = blobs.size_of(file->sha256());
+    const auto size = blobs.hold(file->sha256());
     if (!size) return internal_failure(size.error());
     if (!*size)
       return refuse(Code::bad_manifest, fmt::format("file '{}' (SHA-256 {}) was not uploaded; upload it first",
@@ -64,8 +64,14 @@ Imported<void> check_files_present(blobs::Blobs& blobs, const manifest::ImportMa
 }
 
 Importer::Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log,
-                   SigningIdentity identity)
-    : store_(store), blobs_(blobs), fetcher_(fetcher), clock_(clock), log_(log), identity_(std::move(identity)) {}
+                   SigningIdentity identity, ImportOptions options)
+    : store_(store),
+      blobs_(blobs),
+      fetcher_(fetcher),
+      clock_(clock),
+      log_(log),
+      identity_(std::move(identity)),
+      options_(options) {}
 
 Importer::~Importer() { stop(); }
 
@@ -83,7 +89,7 @@ Imported<void> Importer::check_direct(const std::vector<ImportItem>& items) {
   }
   Imported<void> checked;
   auto outcome = store_.read([&](store::Records& records) -> Result<void> {
-    if (auto order = check_against_catalog(records.catalog(), planned); !order)
+    if (auto order = check_against_catalog(records.catalog(), planned, options_.quotas); !order)
       checked = tl::unexpected{std::move(order).error()};
     return {};
   });
@@ -138,6 +144,11 @@ void Importer::wake() {
   wake_.notify_all();
 }
 
+bool Importer::pause(Duration time) {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, time, [this] { return is_stopping_; });
+}
+
 bool Importer::is_stopping() {
   const std::lock_guard lock(mutex_);
   return is_stopping_;
@@ -147,6 +158,7 @@ void Importer::run() {
   while (!is_stopping()) {
     auto outcome = work_off();
     if (outcome) outcome = forget_old_operations();
+    if (outcome) outcome = sweep_if_due();
     if (!outcome)
       log_.error("import.stuck",
                  {{"why", outcome.error().message}, {"retry_after_s", std::chrono::seconds(kRetryWait).count()}});
@@ -179,8 +191,10 @@ Result<void> Importer::work_off(Operation operation) {
   GODWIT_TRY_VOID(save(operation));
   Run run(*this, operation);
   if (auto imported = run.import(); !imported) {
+    if (run.was_cancelled())
+      return {};  // the server stops: the operation stays unfinished, what it fetched is used again
     GODWIT_TRY_VOID(remove_unneeded(run.added()));
-    if (run.was_cancelled()) return {};  // the server stops: the operation stays unfinished
+    GODWIT_TRY_VOID(remove_condemned(run.condemned()));
     return finish_failed(std::move(operation), imported.error());
   }
   log_.info("import.succeeded", {{"operation", operation.id}, {"update", operation.update->str()}});
@@ -204,21 +218,12 @@ Result<void> Importer::finish_failed(Operation operation, const ImportFailure& f
   return save(operation);
 }
 
-Result<void> Importer::remove_unneeded(const std::vector<Bytes>& digests) {
-  for (const Bytes& digest : digests) {
-    bool is_needed = true;
-    GODWIT_TRY_VOID(store_.read([&](store::Records& records) -> Result<void> {
-      GODWIT_TRY(is_needed, records.catalog().is_blob_needed(digest));
-      return {};
-    }));
-    if (!is_needed) GODWIT_TRY_VOID(blobs_.remove(digest));
-  }
-  return {};
-}
-
 Result<void> Importer::free_blobs(Operation operation) {
   GODWIT_TRY(const auto digests, read_digests(operation.request));
-  GODWIT_TRY_VOID(remove_unneeded(digests));
+  // Somebody who asked for one of them since is about to refer to it.
+  std::map<Bytes, WallTime> freed;
+  for (const Bytes& digest : digests) freed.emplace(digest, operation.created - Duration{1});
+  GODWIT_TRY_VOID(remove_unneeded(freed));
   operation.status = store::OperationStatus::succeeded;
   return save(operation);
 }

@@ -1,11 +1,13 @@
 // Imports: requests become operations (durable before they are answered), one thread works them off, and a restart
-// takes up what was unfinished. Also frees the blobs of deleted updates, so that imports and deletions never race for a
-// blob. begin() and stop() from one thread; start() and wake() from any.
+// takes up what was unfinished. The same thread frees the blobs that nobody needs any more, so that imports, deletions
+// and the sweep never race for a blob. begin() and stop() from one thread; start() and wake() from any.
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,9 +17,26 @@
 #include "server/service/import/fetcher.hpp"
 #include "server/service/import/prepare.hpp"
 #include "server/service/import/request.hpp"
+#include "server/service/import/scanner.hpp"
 #include "server/store/store.hpp"
 
 namespace godwit::service {
+
+struct ImportOptions {
+  Scanner* scanner = nullptr;  // null: nothing is scanned, and updates say so
+  ByteCount largest_scan = ByteCount{100} << 20U;
+  bool is_scan_required = false;                       // what was not scanned is not imported
+  Duration scan_retry_wait = std::chrono::seconds(2);  // when the scanner is not there
+  Quotas quotas{};
+  Duration keep_unused = std::chrono::hours(24);   // a blob that no update needs, since it was last used
+  Duration keep_partial = std::chrono::hours(24);  // an upload begun, since its last byte
+};
+
+/// What a sweep found.
+struct SweepReport {
+  std::size_t blobs = 0;
+  std::size_t partial_uploads = 0;
+};
 
 class Importer {
  public:
@@ -26,8 +45,8 @@ class Importer {
   /// More unfinished operations than this are refused.
   static constexpr std::size_t kUnfinishedLimit = 100;
 
-  Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log,
-           SigningIdentity identity);
+  Importer(store::Store& store, blobs::Blobs& blobs, Fetcher& fetcher, Clock& clock, Log& log, SigningIdentity identity,
+           ImportOptions options = {});
   ~Importer();  // stops
   Importer(const Importer&) = delete;
   Importer& operator=(const Importer&) = delete;
@@ -45,6 +64,9 @@ class Importer {
   void wake();
   /// One turn of the thread: works off every unfinished operation. For tests, instead of begin().
   [[nodiscard]] Result<void> work_off();
+  /// Removes blobs that no update needs, no import is about to need, and nobody used for `keep_unused`; drops uploads
+  /// that nobody continued. The thread's own affair; for tests, instead of begin().
+  [[nodiscard]] Result<SweepReport> sweep();
 
  private:
   using Operation = store::OperationRecord;
@@ -57,7 +79,14 @@ class Importer {
   [[nodiscard]] Imported<void> check_direct(const std::vector<ImportItem>& items);
   [[nodiscard]] Result<void> save(Operation& operation);
   [[nodiscard]] Result<void> finish_failed(Operation operation, const ImportFailure& failure);
-  [[nodiscard]] Result<void> remove_unneeded(const std::vector<Bytes>& digests);
+  /// Removes what no update needs, unless it was used after the time beside it.
+  [[nodiscard]] Result<void> remove_unneeded(const std::map<Bytes, WallTime>& digests);
+  [[nodiscard]] Result<void> remove_condemned(const std::vector<Bytes>& digests);
+  [[nodiscard]] Result<bool> is_needed(const Bytes& digest);
+  [[nodiscard]] Result<std::set<Bytes>> awaited_blobs();
+  [[nodiscard]] Result<void> sweep_if_due();
+  /// False when the server stops meanwhile.
+  [[nodiscard]] bool pause(Duration time);
 
   /// The work on one import, importer_run.cpp.
   class Run;
@@ -68,6 +97,8 @@ class Importer {
   Clock& clock_;
   Log& log_;
   SigningIdentity identity_;
+  ImportOptions options_;
+  Duration next_sweep_{};  // monotonic
 
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -76,7 +107,7 @@ class Importer {
   std::thread thread_;
 };
 
-/// Checks that every file of `manifest` is in the blobs with its size.
+/// Checks that every file of `manifest` is in the blobs with its size, and marks them as used.
 /// Failures: CannotProcessUpdateFile, ContentFileCannotDownload, naming the file.
 [[nodiscard]] Imported<void> check_files_present(blobs::Blobs& blobs, const manifest::ImportManifest& manifest);
 /// Payload files and related files, in the manifest's order.

@@ -15,14 +15,14 @@ tl::unexpected<ImportFailure> pass_on(ImportFailure failure) {
   return tl::unexpected<ImportFailure>{std::move(failure)};
 }
 
-/// Writes `text` unless it is there; gives whether it was written.
-Result<bool> put_text(blobs::Blobs& blobs, const Bytes& digest, std::string_view text) {
-  GODWIT_TRY(const auto present, blobs.size_of(digest));
-  if (present) return false;
+/// Writes `text` unless it is there; gives its first stamp if it was written.
+Result<std::optional<WallTime>> put_text(blobs::Blobs& blobs, const Bytes& digest, std::string_view text) {
+  GODWIT_TRY(const auto present, blobs.hold(digest));
+  if (present) return std::nullopt;
   GODWIT_TRY(auto upload, blobs.start(digest, text.size()));
   GODWIT_TRY_VOID(upload->write(text));
-  GODWIT_TRY_VOID(upload->finish());
-  return true;
+  GODWIT_TRY(const WallTime stamp, upload->finish());
+  return std::optional{stamp};
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ Imported<void> Importer::Run::import() {
   std::vector<std::size_t> order;
   Imported<void> checked;
   auto outcome = importer_.store_.read([&](store::Records& records) -> Result<void> {
-    auto result = check_against_catalog(records.catalog(), updates_);
+    auto result = check_against_catalog(records.catalog(), updates_, importer_.options_.quotas);
     if (result)
       order = *std::move(result);
     else
@@ -47,7 +47,9 @@ Imported<void> Importer::Run::import() {
   });
   if (!outcome) return internal_failure(std::move(outcome).error());
   if (!checked) return checked;
+  if (auto enough = check_storage(); !enough) return enough;
   if (auto fetched = fetch_files(); !fetched) return fetched;
+  if (auto scanned = scan_files(); !scanned) return scanned;
   if (auto made = build(order); !made) return made;
   return store_all();
 }
@@ -111,7 +113,7 @@ Imported<void> Importer::Run::fetch_files() {
 }
 
 Imported<void> Importer::Run::fetch_file(const UrlItem& item, const manifest::FileBase& file) {
-  const auto present = importer_.blobs_.size_of(file.sha256());
+  const auto present = importer_.blobs_.hold(file.sha256());
   if (!present) return file_failure(present.error(), file.file_name);
   if (*present) {
     if (**present == file.size) return {};
@@ -135,9 +137,28 @@ Result<void> Importer::Run::fetch_blob(const std::string& url, const manifest::F
   GODWIT_TRY_VOID(importer_.fetcher_.fetch(
       url, file.size, [&upload](std::string_view bytes) { return upload->write(bytes); },
       [this] { return importer_.is_stopping(); }));
-  GODWIT_TRY_VOID(upload->finish());
-  added_.push_back(file.sha256());
+  GODWIT_TRY(added_[file.sha256()], upload->finish());
   return {};
+}
+
+/// Said before anything is fetched; the blobs hold the quota in any case.
+Imported<void> Importer::Run::check_storage() {
+  std::set<Bytes> missing;
+  ByteCount size = 0;
+  for (const PlannedUpdate& update : updates_)
+    for (const manifest::FileBase* file : all_files(update.manifest)) {
+      const auto present = importer_.blobs_.size_of(file->sha256());
+      if (!present) return internal_failure(present.error());
+      if (!*present && missing.insert(file->sha256()).second) size += file->size;
+    }
+  const blobs::Usage usage = importer_.blobs_.usage();
+  const ByteCount limit = importer_.options_.quotas.storage;
+  const ByteCount taken = usage.bytes + usage.reserved;
+  if (limit == 0 || size == 0 || (taken <= limit && size <= limit - taken)) return {};
+  return import_failure(Code::disk_full, "UpdateLimitExceeded", "UpdateStorage",
+                        fmt::format("its files need {} bytes more, {} of {} are taken; delete updates that are no "
+                                    "longer needed",
+                                    size, taken, limit));
 }
 
 Result<store::OfferRecord> Importer::Run::offer_of_child(const UpdateId& child, int version) {
@@ -159,6 +180,7 @@ Imported<void> Importer::Run::build(const std::vector<std::size_t>& order) {
         importer_.identity_, random_guid(), importer_.clock_.now());
     if (!built)
       return import_failure(built.error().code, "CannotProcessImportManifest", "CannotParse", built.error().message);
+    note_scans(updates_[i], built->record);
     if (auto put = put_manifest_files(*built); !put) return put;
     built_.push_back(*std::move(built));
   }
@@ -169,7 +191,7 @@ Imported<void> Importer::Run::put_manifest_files(const BuiltUpdate& built) {
   for (const auto& [digest, text] : built.manifest_files) {
     const auto written = put_text(importer_.blobs_, digest, text);
     if (!written) return internal_failure(written.error());
-    if (*written) added_.push_back(digest);
+    if (*written) added_[digest] = **written;
   }
   return {};
 }
@@ -182,7 +204,7 @@ Imported<void> Importer::Run::store_all() {
   finished.last_action = importer_.clock_.now();
   auto outcome = importer_.store_.write([&](store::Records& records) -> Result<void> {
     checked = {};
-    if (auto again = check_against_catalog(records.catalog(), updates_); !again) {
+    if (auto again = check_against_catalog(records.catalog(), updates_, importer_.options_.quotas); !again) {
       checked = pass_on(again.error());
       return fail(again.error().code, again.error().message);
     }

@@ -11,8 +11,10 @@ class Importer::Run {
 
   /// A failure of what is imported, or of the machine while it was (disk full, no connection).
   [[nodiscard]] Imported<void> import();
-  /// Blobs that this run added; they are freed if it fails.
-  [[nodiscard]] const std::vector<Bytes>& added() const { return added_; }
+  /// Blobs that this run added, with the time when; they are freed if it fails and nobody used them since.
+  [[nodiscard]] const std::map<Bytes, WallTime>& added() const { return added_; }
+  /// Blobs in which malware was found.
+  [[nodiscard]] const std::vector<Bytes>& condemned() const { return condemned_; }
   [[nodiscard]] bool was_cancelled() const { return was_cancelled_; }
 
  private:
@@ -22,17 +24,26 @@ class Importer::Run {
   [[nodiscard]] Imported<void> fetch_files();
   [[nodiscard]] Imported<void> fetch_file(const UrlItem& item, const manifest::FileBase& file);
   [[nodiscard]] Result<void> fetch_blob(const std::string& url, const manifest::FileBase& file);
+  [[nodiscard]] Imported<void> check_storage();
   [[nodiscard]] Imported<void> build(const std::vector<std::size_t>& order);
   [[nodiscard]] Imported<void> put_manifest_files(const BuiltUpdate& built);
   [[nodiscard]] Result<store::OfferRecord> offer_of_child(const UpdateId& child, int version);
   [[nodiscard]] Imported<void> store_all();
+
+  // importer_scan.cpp
+  [[nodiscard]] Imported<void> scan_files();
+  [[nodiscard]] Imported<store::FileScan> scan_file(const manifest::FileBase& file);
+  [[nodiscard]] Result<ScanVerdict> ask_scanner(const manifest::FileBase& file);
+  void note_scans(const PlannedUpdate& update, store::UpdateRecord& record) const;
 
   Importer& importer_;
   Operation& operation_;
   std::vector<ImportItem> items_{};
   std::vector<PlannedUpdate> updates_{};  // same order as items_
   std::vector<BuiltUpdate> built_{};      // children first
-  std::vector<Bytes> added_{};
+  std::map<Bytes, WallTime> added_{};
+  std::vector<Bytes> condemned_{};
+  std::map<Bytes, store::FileScan> scans_{};
   bool was_cancelled_ = false;
 };
 

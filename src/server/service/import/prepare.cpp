@@ -192,7 +192,8 @@ std::vector<UpdateId> references_of(const manifest::ImportManifest& manifest) {
 }
 
 Imported<std::vector<std::size_t>> check_against_catalog(store::CatalogRecords& catalog,
-                                                         const std::vector<PlannedUpdate>& updates) {
+                                                         const std::vector<PlannedUpdate>& updates,
+                                                         const Quotas& quotas) {
   std::set<UpdateId> ids;
   for (const PlannedUpdate& update : updates) {
     const UpdateId& id = update.manifest.update_id;
@@ -203,6 +204,7 @@ Imported<std::vector<std::size_t>> check_against_catalog(store::CatalogRecords& 
     if (auto outcome = check_references(catalog, updates, update); !outcome) return tl::unexpected{outcome.error()};
     if (auto outcome = check_sets(catalog, updates, update); !outcome) return tl::unexpected{outcome.error()};
   }
+  if (auto outcome = check_quotas(catalog, updates, quotas); !outcome) return tl::unexpected{outcome.error()};
   std::vector<std::size_t> order(updates.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_partition(order.begin(), order.end(),

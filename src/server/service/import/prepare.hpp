@@ -33,10 +33,26 @@ struct PlannedUpdate {
 /// The children a manifest refers to, in step order, each once.
 [[nodiscard]] std::vector<UpdateId> references_of(const manifest::ImportManifest& manifest);
 
+/// How much the catalog may hold; 0 = no limit of its own.
+struct Quotas {
+  std::uint64_t providers = 0;
+  std::uint64_t names_per_provider = 0;
+  std::uint64_t versions_per_name = 0;
+  std::uint64_t updates = 0;
+  ByteCount file_size = 0;
+  ByteCount import_size = 0;  // of all different files of one request
+  ByteCount storage = 0;      // of all blobs; held by the importer and by the blobs
+};
+/// Failures: UpdateLimitExceeded with UpdateProvider, UpdateName, UpdateVersion, UpdateCount, UpdateFileSize or
+/// UpdateImportSize.
+[[nodiscard]] Imported<void> check_quotas(store::CatalogRecords& catalog, const std::vector<PlannedUpdate>& updates,
+                                          const Quotas& quotas);
+
 /// Rules across the request and the catalog: unique ids, references that exist and are one level deep, sets that belong
-/// to one provider and name. Gives the order in which to store: children before parents.
+/// to one provider and name, quotas. Gives the order in which to store: children before parents.
 [[nodiscard]] Imported<std::vector<std::size_t>> check_against_catalog(store::CatalogRecords& catalog,
-                                                                       const std::vector<PlannedUpdate>& updates);
+                                                                       const std::vector<PlannedUpdate>& updates,
+                                                                       const Quotas& quotas = {});
 
 /// Everything the catalog stores of one update, and the manifest files that must be in the blobs before.
 struct BuiltUpdate {

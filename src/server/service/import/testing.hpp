@@ -119,15 +119,18 @@ inline UpdateId sample_id(std::string_view name, std::string_view version) {
 }
 
 struct ImportRig {
-  ImportRig() : blobs(blobs::open_disk_blobs(test.folder.path() / "blobs").value()), catalog(*test.store, test.clock) {
+  explicit ImportRig(ImportOptions how = {}, blobs::DiskOptions disk = {})
+      : options(how),
+        blobs(blobs::open_disk_blobs(test.folder.path() / "blobs", test.clock, disk).value()),
+        catalog(*test.store, test.clock) {
     restart();
   }
 
   /// A new importer over the same store, as after a restart of the server.
   void restart() {
     importer.reset();
-    importer =
-        std::make_unique<Importer>(*test.store, *blobs, fetcher, test.clock, test.log, TestKeys::get().identity());
+    importer = std::make_unique<Importer>(*test.store, *blobs, fetcher, test.clock, test.log,
+                                          TestKeys::get().identity(), options);
     catalog.set_wake([this] { importer->wake(); });
   }
   void upload(const std::string& content) {
@@ -168,6 +171,7 @@ struct ImportRig {
       return {};
     }
     EXPECT_TRUE(importer->work_off());
+    test.clock.advance(std::chrono::seconds(1));  // what comes later is later
     return catalog.describe_operation(*id, "main").value();
   }
   json::Object import_directly(const SampleUpdate& update) {
@@ -185,6 +189,7 @@ struct ImportRig {
   }
 
   store::TestStore test;
+  ImportOptions options;
   std::unique_ptr<blobs::Blobs> blobs;
   FakeFetcher fetcher;
   Catalog catalog;

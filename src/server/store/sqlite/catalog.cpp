@@ -9,7 +9,7 @@ constexpr const char* kSummaryColumns =
     "provider, name, version, description, friendly_name, is_deployable, compatibility";
 constexpr const char* kUpdateColumns =
     "provider, name, version, description, friendly_name, is_deployable, compatibility, import_manifest, scan_result, "
-    "scan_details, etag, imported, update_key";
+    "scan_details, etag, imported, update_key, file_scans";
 constexpr const char* kWhereId = " WHERE provider = ? AND name = ? AND version_key = ?";
 
 std::string set_text(const CompatibilitySet& set) { return json::print(to_json(set)); }
@@ -31,6 +31,26 @@ Result<std::vector<CompatibilitySet>> read_sets(std::string_view text) {
   return sets;
 }
 
+std::string print_scans(const std::map<Bytes, FileScan>& scans) {
+  json::Object object;
+  for (const auto& [sha256, scan] : scans) object[hex_encode(sha256)] = json::Array{scan.result, scan.details};
+  return json::print(object);
+}
+
+Result<std::map<Bytes, FileScan>> read_scans(std::string_view text) {
+  GODWIT_TRY(const auto object, stored_object(text, "scans of an update"));
+  std::map<Bytes, FileScan> scans;
+  for (const auto& member : object) {
+    const auto* pair = member.value().if_array();
+    if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string())
+      return fail(Code::database_failed, "stored scans of an update have an unexpected shape");
+    GODWIT_TRY(auto sha256, hex_decode(member.key()));
+    scans.emplace(std::move(sha256), FileScan{.result = std::string(std::string_view((*pair)[0].get_string())),
+                                              .details = std::string(std::string_view((*pair)[1].get_string()))});
+  }
+  return scans;
+}
+
 Result<UpdateSummary> read_summary(Statement& row) {
   GODWIT_TRY(auto id, UpdateId::parse(row.text_view(0), row.text_view(1), row.text_view(2)));
   GODWIT_TRY(auto sets, read_sets(row.text_view(6)));
@@ -43,10 +63,12 @@ Result<UpdateSummary> read_summary(Statement& row) {
 
 Result<UpdateRecord> read_update(Statement& row) {
   GODWIT_TRY(auto summary, read_summary(row));
+  GODWIT_TRY(auto scans, read_scans(row.text_view(13)));
   return UpdateRecord{.summary = std::move(summary),
                       .import_manifest = row.text(7),
                       .scan_result = row.text(8),
                       .scan_details = row.text(9),
+                      .file_scans = std::move(scans),
                       .etag = row.text(10),
                       .imported = row.time(11)};
 }
@@ -188,6 +210,13 @@ Result<std::vector<std::string>> SqliteCatalog::list_names(const std::string& pr
   return collect<std::string>(row, [](Statement& found) { return Result<std::string>{found.text(0)}; });
 }
 
+Result<std::uint64_t> SqliteCatalog::count_updates(const std::string& provider, const std::string& name) {
+  GODWIT_TRY(auto row, connection_.prepare("SELECT count(*) FROM updates WHERE (?1 = '' OR provider = ?1) AND (?2 = '' "
+                                           "OR name = ?2)"));
+  GODWIT_TRY_VOID(row.bind(provider, name).next());
+  return static_cast<std::uint64_t>(row.integer(0));
+}
+
 Result<std::vector<UpdateId>> SqliteCatalog::referenced_by(const UpdateId& id) {
   GODWIT_TRY(
       auto row,
@@ -234,11 +263,12 @@ Result<void> SqliteCatalog::insert_update(const UpdateRecord& update, const std:
   if (present) return fail(Code::conflict, "the update " + summary.id.str() + " exists already");
   GODWIT_TRY_VOID(connection_.run(
       "INSERT INTO updates (provider, name, version, version_key, description, friendly_name, is_deployable, "
-      "compatibility, import_manifest, scan_result, scan_details, etag, imported)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "compatibility, import_manifest, scan_result, scan_details, etag, imported, file_scans)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       summary.id.provider, summary.id.name, summary.id.version.str(), version_key(summary.id.version),
       summary.description, summary.friendly_name, summary.is_deployable, print_sets(summary.compatibility),
-      update.import_manifest, update.scan_result, update.scan_details, update.etag, update.imported));
+      update.import_manifest, update.scan_result, update.scan_details, update.etag, update.imported,
+      print_scans(update.file_scans)));
   const std::int64_t key = connection_.last_row_id();
   GODWIT_TRY_VOID(insert_dependents(key, update));
   for (const auto& [version, offer] : offers)

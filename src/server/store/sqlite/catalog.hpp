@@ -15,6 +15,7 @@ class SqliteCatalog final : public CatalogRecords {
   Result<std::vector<UpdateSummary>> list_deployable() override;
   Result<std::vector<std::string>> list_providers() override;
   Result<std::vector<std::string>> list_names(const std::string& provider) override;
+  Result<std::uint64_t> count_updates(const std::string& provider, const std::string& name) override;
   Result<std::vector<UpdateId>> referenced_by(const UpdateId& id) override;
   Result<std::optional<UpdateId>> owner_of_set(const CompatibilitySet& set, const UpdateId& id) override;
   Result<void> insert_update(const UpdateRecord& update, const std::map<int, OfferRecord>& offers) override;
