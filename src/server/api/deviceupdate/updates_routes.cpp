@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "server/api/errors.hpp"
 #include "server/api/paging.hpp"
 #include "server/api/text.hpp"
@@ -19,10 +22,19 @@ Result<UpdateId> update_of(const Request& request) {
   return UpdateId::parse(request.parameter("provider"), request.parameter("name"), request.parameter("version"));
 }
 
-json::Array to_array(const std::vector<std::string>& texts) {
-  json::Array array;
-  for (const std::string& text : texts) array.emplace_back(text);
-  return array;
+/// A page of a list of names that is whole in memory; the token is the last name of the page before.
+Result<Reply> page_of_names(const Request& request, const std::vector<std::string>& names) {
+  GODWIT_TRY(const auto token, page_token(request));
+  auto next = names.begin();
+  if (!token.empty()) {
+    next = std::find(names.begin(), names.end(), token);
+    if (next == names.end())
+      return fail(Code::invalid_argument, "skiptoken names something that is gone; read the list from its start");
+    ++next;
+  }
+  json::Array values;
+  for (; next != names.end() && values.size() < kPageSize; ++next) values.emplace_back(*next);
+  return page(request, std::move(values), next == names.end() ? "" : *std::prev(next));
 }
 
 /// 200 with the ETag of the body, or 304 when the client has that one.
@@ -71,7 +83,7 @@ Result<std::size_t> read_top(const Request& request) {
   if (!text) return kPageSize;
   const std::size_t top = to_number<std::size_t>(*text).value_or(0);
   if (top == 0) return fail(Code::invalid_argument, "top must be a number of at least 1");
-  return std::min(top, kPageSize);
+  return top;
 }
 
 Reply accepted(const Services& services, const std::string& operation_id) {
@@ -119,25 +131,25 @@ Result<Reply> delete_update(const Request& request, Services& services) {
 
 Result<Reply> list_providers(const Request& request, Services& services) {
   GODWIT_TRY(const auto names, services.catalog.providers());
-  return page(request, to_array(names), "");
+  return page_of_names(request, names);
 }
 
 Result<Reply> list_names(const Request& request, Services& services) {
   GODWIT_TRY(const auto names, services.catalog.names(request.parameter("provider")));
-  return page(request, to_array(names), "");
+  return page_of_names(request, names);
 }
 
 Result<Reply> list_versions(const Request& request, Services& services) {
   GODWIT_TRY(const auto is_deployable, deployable_filter(request));
   GODWIT_TRY(const auto versions,
              services.catalog.versions(request.parameter("provider"), request.parameter("name"), is_deployable));
-  return page(request, to_array(versions), "");
+  return page_of_names(request, versions);
 }
 
 Result<Reply> list_files(const Request& request, Services& services) {
   GODWIT_TRY(const auto id, update_of(request));
   GODWIT_TRY(const auto ids, services.catalog.file_ids(id));
-  return page(request, to_array(ids), "");
+  return page_of_names(request, ids);
 }
 
 Result<Reply> get_file(const Request& request, Services& services) {
@@ -150,9 +162,13 @@ Result<Reply> list_operations(const Request& request, Services& services) {
   GODWIT_TRY(const bool only_unfinished, unfinished_filter(request));
   GODWIT_TRY(const std::size_t top, read_top(request));
   GODWIT_TRY(const auto token, page_token(request));
-  GODWIT_TRY(auto found, services.catalog.list_imports(only_unfinished, top, token, services.instance_id));
-  // `top` asks for that many in all, so there is no page after it.
-  return page(request, std::move(found.values), request.query_value("top") ? "" : found.next_token);
+  const std::size_t count = std::min(top, kPageSize);
+  GODWIT_TRY(auto found, services.catalog.list_imports(only_unfinished, count, token, services.instance_id));
+  if (!request.query_value("top")) return page(request, std::move(found.values), found.next_token);
+  // `top` asks for that many in all: the next page has what is left of it.
+  Request rest = request;
+  rest.query["top"] = std::to_string(top - count);
+  return page(rest, std::move(found.values), top > count ? found.next_token : "");
 }
 
 Result<Reply> get_operation(const Request& request, Services& services) {

@@ -60,6 +60,34 @@ class UpdateRoutes : public testing::Test {
       if (key == name) return value;
     return "";
   }
+  /// Follows nextLink to the end; gives the sizes of the pages, "100+100+5".
+  std::string pages(const std::string& path) {
+    std::string sizes;
+    for (std::string next = "/deviceUpdate/main" + path; !next.empty();) {
+      const Reply reply = call(Method::get, next);
+      EXPECT_EQ(reply.status, 200) << reply.body;
+      if (reply.status != 200) return sizes;
+      const auto answer = object(reply);
+      sizes += (sizes.empty() ? "" : "+") + std::to_string(json::find(answer, "value")->get_array().size());
+      next = text_at(answer, "nextLink");
+    }
+    return sizes;
+  }
+  /// So many updates, without their imports.
+  void fill(std::size_t count, const std::function<UpdateId(std::size_t)>& id_of) {
+    ASSERT_TRUE(rig.test.store->write([&](store::Records& records) -> Result<void> {
+      for (std::size_t i = 0; i < count; ++i) {
+        const UpdateId id = id_of(i);
+        GODWIT_TRY_VOID(
+            records.catalog().insert_update({.summary = {.id = id, .compatibility = {{{"model", id.str()}}}},
+                                             .import_manifest = manifest_text({}),
+                                             .scan_result = "NotScanned",
+                                             .etag = "e"},
+                                            {}));
+      }
+      return {};
+    }));
+  }
   /// Follows Operation-Location after the importer has worked.
   json::Object follow(const Reply& reply) {
     EXPECT_EQ(reply.status, 202) << reply.body;
@@ -185,6 +213,141 @@ TEST_F(UpdateRoutes, operations_are_filtered_and_cut_at_top) {
   EXPECT_EQ(get("/updates/operations?top=0").status, 400);
   EXPECT_EQ(get("/updates/operations?top=x").status, 400);
   EXPECT_EQ(get("/updates/operations/none").status, 404);
+}
+
+TEST_F(UpdateRoutes, every_list_comes_in_pages_of_a_hundred) {
+  const auto id = [](std::string provider, std::string name, std::string version_text) {
+    return UpdateId::parse(provider, name, version_text).value();
+  };
+  fill(205, [&](std::size_t i) { return id("Contoso", "Toaster", "1." + std::to_string(i)); });
+  fill(101, [&](std::size_t i) { return id("Contoso", "Name" + std::to_string(i), "1.0"); });
+  fill(100, [&](std::size_t i) { return id("P" + std::to_string(i), "Name", "1.0"); });
+  EXPECT_EQ(pages("/updates"), "100+100+100+100+6");
+  EXPECT_EQ(pages("/updates/providers"), "100+1");
+  EXPECT_EQ(pages("/updates/providers/Contoso/names"), "100+2");
+  EXPECT_EQ(pages("/updates/providers/Contoso/names/Toaster/versions"), "100+100+5");
+  EXPECT_EQ(pages("/updates/providers/P7/names"), "1");
+  EXPECT_EQ(get("/updates/providers?skiptoken=" + base64url_encode("Nobody")).status, 400);
+  for (const char* bad : {"!", "%00", "AAAA%", "/w=="})
+    EXPECT_EQ(get("/updates?skiptoken=" + percent_encode(bad)).status, 400) << bad;
+}
+
+TEST_F(UpdateRoutes, operations_come_in_pages_and_top_counts_over_them) {
+  ASSERT_TRUE(rig.test.store->write([&](store::Records& records) -> Result<void> {
+    for (int i = 0; i < 150; ++i)
+      GODWIT_TRY_VOID(records.catalog().insert_operation({.id = random_guid(),
+                                                          .status = store::OperationStatus::failed,
+                                                          .etag = "e",
+                                                          .created = rig.test.clock.now(),
+                                                          .last_action = rig.test.clock.now()}));
+    return {};
+  }));
+  EXPECT_EQ(pages("/updates/operations"), "100+50");
+  EXPECT_EQ(pages("/updates/operations?top=7"), "7");
+  EXPECT_EQ(pages("/updates/operations?top=100"), "100");
+  EXPECT_EQ(pages("/updates/operations?top=120"), "100+20");
+  EXPECT_EQ(pages("/updates/operations?top=1000"), "100+50");
+  EXPECT_EQ(get("/updates/operations?top=-1").status, 400);
+  EXPECT_EQ(get("/updates/operations?top=99999999999999999999999").status, 400);
+}
+
+TEST_F(UpdateRoutes, an_operation_has_an_etag_that_changes_with_it) {
+  rig.upload_files({});
+  const auto body = json::print(json::Value(json::Array{json::Object{{"importManifest", manifest_text({})}}}));
+  const std::string location = header(call(Method::post, "/godwit/v1/main/updates:import", body), "Operation-Location");
+  const Reply waiting = call(Method::get, location);
+  EXPECT_EQ(header(waiting, "Retry-After"), "1");
+  const std::string etag = header(waiting, "ETag");
+  EXPECT_EQ(call(Method::get, location, "", {{"if-none-match", etag}}).status, 304);
+  ASSERT_TRUE(rig.importer->work_off());
+  const Reply done = call(Method::get, location, "", {{"if-none-match", etag}});
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(text_at(object(done), "status"), "Succeeded");
+  EXPECT_EQ(header(done, "Retry-After"), "");
+}
+
+TEST_F(UpdateRoutes, malformed_hostile_and_huge_input_is_answered_with_its_code_and_stores_nothing) {
+  struct Row {
+    Method method;
+    std::string target;
+    std::string body;
+    int status;
+  };
+  const std::string deep(5000, '[');
+  const std::string url_item = R"({"importManifest":{"url":"https://h/m","sizeInBytes":1,"hashes":{"sha256":")" +
+                               base64_encode(sha256("x")) + R"("}}})";
+  const auto item = [&](const std::string& from, const std::string& to) {
+    std::string text = url_item;
+    text.replace(text.find(from), from.size(), to);
+    return "[" + text + "]";
+  };
+  const std::string post = "/deviceUpdate/main/updates:import";
+  std::string twelve = "[" + url_item;
+  for (int i = 0; i < 11; ++i) twelve += "," + url_item;
+  std::string many_files = "[" + url_item.substr(0, url_item.size() - 1) + R"(,"files":[)";
+  for (int i = 0; i < 51; ++i)
+    many_files +=
+        (i == 0 ? "" : ",") + std::string(R"({"filename":"f)") + std::to_string(i) + R"(","url":"https://h/f"})";
+  const std::string with_files = "[" + url_item.substr(0, url_item.size() - 1);
+  const std::vector<Row> rows{
+      {Method::post, post, "", 400},
+      {Method::post, post, deep, 400},
+      {Method::post, post, "[]", 400},
+      {Method::post, post, "[null]", 400},
+      {Method::post, post, "{\"a\":1,\"a\":2}", 400},
+      {Method::post, post, "[\"\xff\"]", 400},
+      {Method::post, post, std::string(service::kRequestLimit + 1, ' '), 413},
+      {Method::post, post, twelve + "]", 400},
+      {Method::post, post, many_files + "]}]", 400},
+      {Method::post, post, item("https://h/m", "ftp://h/m"), 400},
+      {Method::post, post, item("https://h/m", "file:///etc/passwd"), 400},
+      {Method::post, post, item("https://h/m", "https://h/" + std::string(5000, 'x')), 400},
+      {Method::post, post, item(":1,", ":0,"), 400},
+      {Method::post, post, item(":1,", ":-1,"), 400},
+      {Method::post, post, item(":1,", ":262145,"), 400},
+      {Method::post, post, item(":1,", ":1e400,"), 400},
+      {Method::post, post, item(":1,", ":\"1\","), 400},
+      {Method::post, post, item("sha256", "md5"), 400},
+      {Method::post, post, item("\"sha256\":\"", "\"sha256\":\"AAAA"), 400},
+      {Method::post, post, with_files + R"(,"friendlyName":""}])", 400},
+      {Method::post, post, with_files + R"(,"friendlyName":")" + std::string(513, 'x') + "\"}]", 400},
+      {Method::post, post, with_files + R"(,"friendlyName":7}])", 400},
+      {Method::post, post, with_files + R"(,"files":{}}])", 400},
+      {Method::post, post, with_files + R"(,"files":[{"filename":"../x","url":"https://h/f"}]}])", 400},
+      {Method::post, post, with_files + R"(,"files":[{"filename":"a/b","url":"https://h/f"}]}])", 400},
+      {Method::post, post, with_files + R"(,"files":[{"filename":"x"}]}])", 400},
+      {Method::post, post,
+       with_files + R"(,"files":[{"filename":"x","url":"https://h/f"},{"filename":"x","url":"https://h/f"}]}])", 400},
+      {Method::post, post, R"([{"importManifest":7}])", 400},
+      {Method::post, post, R"([{"importManifest":"not json"}])", 400},
+      {Method::post, post, R"([{"importManifest":")" + std::string(300'000, 'x') + "\"}]", 413},
+      {Method::get, "/deviceUpdate/main/updates?search=" + std::string(513, 'x'), "", 400},
+      {Method::get, "/deviceUpdate/main/updates?filter=" + std::string(2049, 'x'), "", 400},
+      {Method::get, "/deviceUpdate/main/updates?filter=isDeployable", "", 400},
+      {Method::get, "/deviceUpdate/main/updates?filter=isDeployable%20eq%20true%20or%20isDeployable%20eq%20false", "",
+       400},
+      {Method::get, "/deviceUpdate/main/updates?skiptoken=" + std::string(5000, 'A'), "", 400},
+      {Method::get, "/deviceUpdate/main/updates/providers/" + std::string(65, 'x') + "/names/N/versions/1.0", "", 400},
+      {Method::get, "/deviceUpdate/main/updates/providers/P/names/N/versions/1", "", 400},
+      {Method::get, "/deviceUpdate/main/updates/providers/P/names/N/versions/1.2147483648", "", 400},
+      {Method::get, "/deviceUpdate/main/updates/providers/%2e%2e%2f/names/N/versions/1.0", "", 400},
+      {Method::get, "/deviceUpdate/main/updates/providers/%27%20OR%201%3D1/names", "", 404},
+      {Method::get, "/deviceUpdate/main/updates/operations/" + std::string(3000, 'x'), "", 404},
+      {Method::get, "/deviceUpdate/main/updates/operations?filter=status%20eq%20'Running'", "", 400},
+      {Method::get, "/deviceUpdate/main/updates/operations?top=1%3B", "", 400},
+      {Method::delete_, "/deviceUpdate/main/updates/providers/P/names/N/versions/1.0", "", 404},
+  };
+  for (const Row& row : rows) {
+    const Reply reply = call(row.method, row.target, row.body);
+    EXPECT_EQ(reply.status, row.status) << row.target.substr(0, 120) << " " << row.body.substr(0, 300) << "\n"
+                                        << reply.body.substr(0, 300);
+    EXPECT_LT(reply.body.size(), 3000U) << "an answer does not repeat a huge question";
+    EXPECT_FALSE(reply.body.empty());
+  }
+  EXPECT_EQ(pages("/updates"), "0");
+  EXPECT_EQ(pages("/updates/operations"), "0");
+  EXPECT_EQ(rig.blobs->usage().blobs, 0U);
+  EXPECT_EQ(call(Method::post, post, "[" + url_item + "]").status, 202) << "unharmed, the same request is taken";
 }
 
 TEST_F(UpdateRoutes, status_and_audit_trail_tell_what_happened) {
