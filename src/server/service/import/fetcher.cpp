@@ -14,6 +14,8 @@
 namespace godwit::service {
 namespace {
 
+constexpr long kReadBuffer = 256 * 1024;  // fewer and larger writes; libcurl's own is 16 KiB
+
 /// What the callbacks of one transfer share.
 struct Transfer {
   CURL* handle = nullptr;
@@ -52,7 +54,9 @@ std::size_t on_bytes(char* data, std::size_t, std::size_t count, void* user) {
 /// address between a check and the use (DNS rebinding) and redirects gain nothing.
 curl_socket_t on_open_socket(void* user, curlsocktype, curl_sockaddr* address) {
   auto& transfer = *static_cast<Transfer*>(user);
-  if (!transfer.limits->allow_private_addresses && !is_public_address(address->addr)) {
+  const FetchLimits& limits = *transfer.limits;
+  const bool is_allowed = limits.is_allowed ? limits.is_allowed(address->addr) : is_public_address(address->addr);
+  if (!limits.allow_private_addresses && !is_allowed) {
     transfer.was_refused = true;
     return CURL_SOCKET_BAD;
   }
@@ -69,6 +73,7 @@ void set_options(Transfer& transfer, const std::string& url) {
   const FetchLimits& limits = *transfer.limits;
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kReadBuffer);
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);

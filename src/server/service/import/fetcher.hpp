@@ -2,6 +2,8 @@
 // Safe from any thread; a fetch blocks its caller.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <string>
 #include <string_view>
@@ -35,6 +37,7 @@ struct FetchLimits {
   std::int64_t slow_bytes_per_second = 1024;  // slower than this for slow_time ends it
   Duration slow_time = std::chrono::seconds(60);
   long redirects = 5;
+  std::function<bool(const sockaddr&)> is_allowed{};  // instead of is_public_address()
 };
 
 class CurlFetcher final : public Fetcher {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 #include <thread>
 
 #include "core/base/file.hpp"
@@ -63,6 +64,7 @@ class Web {
     if (path == "/file" || path == "/file?sig=secret") return answer("200 OK", "0123456789");
     if (path == "/moved") return answer("302 Found", "look elsewhere", "Location: /file\r\n");
     if (path == "/round") return answer("302 Found", "", "Location: /round\r\n");
+    if (path == "/inward") return answer("302 Found", "", "Location: http://127.0.0.2:1/file\r\n");
     if (path == "/local") return answer("302 Found", "", "Location: file:///etc/passwd\r\n");
     if (path == "/broken") return answer("500 Internal Server Error", "0123456789");
     if (path == "/cut") return "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234";
@@ -111,6 +113,29 @@ TEST(CurlFetcher, a_private_address_is_never_contacted_unless_that_is_allowed) {
   EXPECT_NE(fetched.message.find("not a public one"), std::string::npos) << fetched.message;
   EXPECT_EQ(fetch("http://localhost:1/file", 10, {}).code, Code::refused);
   EXPECT_EQ(web.requests, 0);
+}
+
+TEST(CurlFetcher, a_redirect_does_not_lead_to_a_private_address) {
+  Web web;
+  const auto is_first_host = [](const sockaddr& address) {
+    sockaddr_in four{};
+    std::memcpy(&four, &address, sizeof four);
+    return ntohl(four.sin_addr.s_addr) == INADDR_LOOPBACK;
+  };
+  EXPECT_EQ(fetch(web.url("/file"), 10, {.is_allowed = is_first_host}).bytes, "0123456789");
+  EXPECT_EQ(fetch(web.url("/inward"), 10, {.is_allowed = is_first_host}).code, Code::refused);
+  EXPECT_EQ(fetch(web.url("/inward"), 10).code, Code::unavailable) << "nobody listens there";
+}
+
+// Goal: a name that leads elsewhere at each look-up (DNS rebinding) gains nothing, because the address of each
+// connection is judged, and not the name beforehand.
+TEST(CurlFetcher, the_address_that_was_judged_is_the_one_that_is_contacted) {
+  Web web;
+  int judged = 0;
+  const FetchLimits limits{.is_allowed = [&judged](const sockaddr&) { return ++judged == 1; }};
+  EXPECT_EQ(fetch(web.url("/moved"), 10, limits).code, Code::refused) << "the second connection is judged anew";
+  EXPECT_EQ(judged, 2);
+  EXPECT_EQ(web.requests, 1);
 }
 
 TEST(CurlFetcher, size_is_held_to_what_was_announced) {
