@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import subprocess
 import time
 from pathlib import Path
 
-from measure import Process, cpu_seconds, row, wait_until
+from measure import Process, StackError, cpu_seconds, row, wait_until
 from registry import Api
 from stack import Service
 
@@ -20,18 +21,19 @@ def fetch(url: str, ca: Path, pid_of) -> tuple[float, float]:
     return time.monotonic() - begun, cpu_seconds(pid_of()) - before
 
 
-def start_nginx(folder: Path, service: Service, root: Path) -> tuple[Process, int]:
+def start_nginx(folder: Path, service: Service, root: Path, is_tls: bool = True) -> tuple[Process, int]:
     import socket
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
+    tls = f"ssl_certificate {service.data}/tls/server.pem; ssl_certificate_key {service.data}/tls/server-key.pem; ssl_protocols TLSv1.2 TLSv1.3;" if is_tls else ""
     (folder / "nginx.conf").write_text(f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log; user root;
 events {{ worker_connections 64; }}
 http {{ access_log off; sendfile on; tcp_nopush on; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {service.data}/tls/server.pem; ssl_certificate_key {service.data}/tls/server-key.pem; ssl_protocols TLSv1.2 TLSv1.3; root {root}; }} }}
+  server {{ listen 127.0.0.1:{port}{" ssl" if is_tls else ""}; {tls} root {root}; }} }}
 """)
     process = Process("nginx", ["/usr/sbin/nginx", "-c", folder / "nginx.conf"], folder / "nginx.out")
     process.start()
-    wait_until("nginx answers", lambda: subprocess.run(["curl", "-sk", "-o", "/dev/null", f"https://localhost:{port}/"]).returncode == 0, 10)
+    wait_until("nginx answers", lambda: subprocess.run(["curl", "-sk", "-o", "/dev/null", f"{'https' if is_tls else 'http'}://localhost:{port}/"]).returncode == 0, 10)
     return process, port
 
 
@@ -67,6 +69,77 @@ def bench_download(service: Service, folder: Path, quick: bool) -> None:
         row(f"payload upload, {size >> 20} MiB, hashed and fsynced", f"{size / upload / 1e6:.0f} MB/s", "-")
     finally:
         nginx.stop()
+
+
+def write_payload(path: Path, size: int) -> bytes:
+    """A file without equal blocks; gives its SHA-256."""
+    digest, block = hashlib.sha256(), os.urandom(1 << 20)
+    with open(path, "wb") as out:
+        for number in range(size >> 20):
+            piece = number.to_bytes(8, "big") + block[8:]
+            digest.update(piece)
+            out.write(piece)
+    return digest.digest()
+
+
+def seconds_of(*words) -> float:
+    begun = time.monotonic()
+    subprocess.run([str(w) for w in words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - begun
+
+
+def import_manifest(version: str, digest: bytes, size: int) -> bytes:
+    file = {"filename": "payload.bin", "sizeInBytes": size, "hashes": {"sha256": base64.b64encode(digest).decode()}}
+    return json.dumps({"updateId": {"provider": "Bench", "name": "Import", "version": version}, "compatibility": [{"model": "bench"}],
+                       "instructions": {"steps": [{"handler": "microsoft/script:1", "files": ["payload.bin"], "handlerProperties": {}}]},
+                       "files": [file], "manifestVersion": "5.0", "createdDateTime": "2026-01-01T00:00:00Z"}).encode()
+
+
+def wait_for_import(api: Api, location: str) -> None:
+    while (operation := json.loads(api.call("GET", location)))["status"] in ("NotStarted", "Running"):
+        time.sleep(0.02)
+    if operation["status"] != "Succeeded":
+        raise StackError(f"the import failed: {operation}")
+
+
+def import_by_url(service: Service, api: Api, web: Path, port: int, version: str, digest: bytes, size: int) -> float:
+    manifest = import_manifest(version, digest, size)
+    (web / "manifest").write_bytes(manifest)
+    item = {"importManifest": {"url": f"http://127.0.0.1:{port}/manifest", "sizeInBytes": len(manifest), "hashes": {"sha256": base64.b64encode(hashlib.sha256(manifest).digest()).decode()}},
+            "files": [{"filename": "payload.bin", "url": f"http://127.0.0.1:{port}/payload.bin"}]}
+    path = "/deviceUpdate/default/updates:import?api-version=2022-10-01"
+    begun = time.monotonic()
+    wait_for_import(api, api.location("POST", path, json.dumps([item]).encode(), {"Content-Type": "application/json"}))
+    took = time.monotonic() - begun
+    gone = f"/deviceUpdate/default/updates/providers/Bench/names/Import/versions/{version}?api-version=2022-10-01"
+    wait_for_import(api, api.location("DELETE", gone, None, {}))
+    return took
+
+
+def bench_import(service: Service, folder: Path, quick: bool) -> None:
+    """Fetch, hash and write in one pass, beside the two halves of that work done by the usual tools on the same file."""
+    size = (256 if quick else 2000) * 1024 * 1024
+    web = folder / "import"
+    web.mkdir()
+    digest = write_payload(web / "payload.bin", size)
+    service.stop()
+    config = service.data / "godwit.toml"
+    config.write_text(config.read_text().replace("allow_private_addresses = false", "allow_private_addresses = true"))
+    service.start()
+    api = Api(service)
+    nginx, port = start_nginx(web, service, web, is_tls=False)
+    ours, hashing, writing = [], [], []
+    try:
+        for run in range(3):  # interleaved, so that all see the same machine
+            hashing.append(seconds_of("sha256sum", web / "payload.bin"))
+            writing.append(seconds_of("dd", f"if={web / 'payload.bin'}", f"of={web / 'copy'}", "bs=1M", "conv=fsync"))
+            (web / "copy").unlink()
+            ours.append(import_by_url(service, api, web, port, f"1.{run}", digest, size))
+    finally:
+        nginx.stop()
+    slower = max(min(hashing), min(writing))
+    row(f"import of {size >> 20} MiB by URL, {len(ours)} runs", f"{min(ours):.2f} s best, {sorted(ours)[1]:.2f} median",
+        f"sha256sum {min(hashing):.2f} s, dd conv=fsync {min(writing):.2f} s", f"{min(ours) / slower:.2f} of the slower")
 
 
 def make_download_url(service: Service, digest: bytes) -> str:

@@ -29,7 +29,13 @@ class Api:
         data = answer.read()
         if answer.status >= 400:
             raise StackError(f"{method} {path}: {answer.status} {data[:300]!r}")
+        self.headers = answer.headers
         return data
+
+    def location(self, method: str, path: str, body, headers: dict) -> str:
+        """Starts long work; gives where its operation is."""
+        self.call(method, path, body, headers)
+        return self.headers["Operation-Location"]
 
 
 def device_key(number: int) -> str:
