@@ -160,6 +160,8 @@ TEST(ContentRange, is_read_strictly) {
   EXPECT_EQ(range->count(), 5U);
   EXPECT_TRUE(range->is_end());
   EXPECT_FALSE(parse_content_range("bytes 0-8/10")->is_end());
+  EXPECT_FALSE(parse_content_range("bytes 0-10/10")) << "the last byte is inside";
+  EXPECT_FALSE(parse_content_range("bytes 5-4/10"));
   EXPECT_FALSE(parse_content_range("bytes 0-8/10 "));
   EXPECT_FALSE(parse_content_range("bytes 0 - 8/10"));
 }

@@ -48,6 +48,7 @@ class Context {
 void add_update_commands(CLI::App& root, Context& context);        // update list|show|delete|file|calculate-hash
 void add_init_command(CLI::App& update, Context& context);         // update init v5
 void add_import_command(CLI::App& update, Context& context);       // update import
+void add_storage_commands(CLI::App& update, Context& context);     // update storage show|check
 void add_device_commands(CLI::App& root, Context& context);        // device list|show|group|class|compliance
 void add_deployment_commands(CLI::App& device, Context& context);  // device deployment ...
 void add_message_commands(CLI::App& device, Context& context);     // device c2d-message|tag

@@ -143,6 +143,7 @@ void add_update_commands(CLI::App& root, Context& context) {
   update->require_subcommand(1);
   add_init_command(*update, context);
   add_import_command(*update, context);
+  add_storage_commands(*update, context);
 
   auto* list = update->add_subcommand("list", "List updates, or providers, names, versions");
   auto list_flags = std::make_shared<ListFlags>();
