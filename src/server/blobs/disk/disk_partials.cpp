@@ -49,12 +49,10 @@ class DiskPartials::Writer final : public Upload {
         file_(std::move(file)),
         number_(number) {}
   /// Not fsynced: what a power cut takes away is noticed by the digest, and sent again.
+  /// Takes no lock: it may end on a loop of sockets while a successor reads gigabytes.
   ~Writer() override {
-    const std::lock_guard lock(partial_->mutex);
-    if (!may_write()) return;
-    partial_->owner = 0;
-    partial_->touched = partials_->folder_->clock().now();
-    static_cast<void>(set_stamp(partials_->file_of(name_, partial_->size), partial_->touched));
+    std::uint64_t mine = number_;
+    partial_->owner.compare_exchange_strong(mine, 0);
   }
 
   Result<void> write(std::string_view bytes) override {
@@ -72,6 +70,7 @@ class DiskPartials::Writer final : public Upload {
     }
     partial_->hash->update(bytes);
     partial_->received += bytes.size();
+    partial_->touched = partials_->folder_->clock().now();
     return {};
   }
 
@@ -149,6 +148,7 @@ Result<std::shared_ptr<DiskPartials::Partial>> DiskPartials::find_or_make(const 
   GODWIT_TRY_VOID(folder_->reserve(size));
   auto partial = std::make_shared<Partial>();
   partial->size = size;
+  partial->touched = folder_->clock().now();
   partials_.emplace(name, partial);
   return partial;
 }

@@ -2,6 +2,7 @@
 // this room. Safe from any thread.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,9 +30,9 @@ class DiskPartials : public std::enable_shared_from_this<DiskPartials> {
     std::mutex mutex{};
     ByteCount size = 0;
     ByteCount received = 0;
-    std::unique_ptr<Sha256> hash{};  // of what was received; null after a restart
-    std::uint64_t owner = 0;         // the writer that may write; 0: none
-    bool is_gone = false;            // finished or dropped
+    std::unique_ptr<Sha256> hash{};        // of what was received; null after a restart
+    std::atomic<std::uint64_t> owner = 0;  // the writer that may write; 0: none. Set under the mutex, given up without
+    bool is_gone = false;                  // finished or dropped
     WallTime touched{};
   };
 
