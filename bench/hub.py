@@ -95,19 +95,22 @@ def bench_connect(bench: HubBench) -> None:
 def bench_twins(bench: HubBench) -> None:
     peer = bench.restart()
     theirs = start_mosquitto(bench.folder, peer, bench.tls)
+    limit = start_bare_tls(bench.folder, peer, bench.tls)
     try:
         for devices, in_flight in ((50, 50), (1000, 256), (50, 800)):
             options = ("--seconds", bench.seconds, "--in-flight", in_flight)
-            ours, mosquitto = fleet("twins", peer, devices, *options), fleet("twins", theirs, devices, *options)
-            for figures in (ours, mosquitto):
+            ours, mosquitto, bare = (fleet("twins", server, devices, *options) for server in (peer, theirs, limit))
+            for figures in (ours, mosquitto, bare):
                 if figures["request_errors"] or figures["lost"]:
                     raise StackError(f"twin GETs failed: {json.dumps(figures)}")
-            row(f"twin GET round trips per server CPU second, {devices} devices, {in_flight} in flight", f"{ours['per_server_cpu_second']:,.0f}",
-                f"{mosquitto['per_server_cpu_second']:,.0f} (mosquitto + plugin)",
-                f"{ours['per_server_cpu_second'] / mosquitto['per_server_cpu_second']:.2f} times; wall {ours['per_second']:,.0f}/s p99 {ours['answer_ms']['p99']:.1f} ms against "
-                f"{mosquitto['per_second']:,.0f}/s p99 {mosquitto['answer_ms']['p99']:.1f} ms")
+            rate = lambda figures: figures["per_server_cpu_second"]
+            row(f"twin GET round trips per server CPU second, {devices} devices, {in_flight} in flight", f"{rate(ours):,.0f}",
+                f"{rate(mosquitto):,.0f} (mosquitto + plugin), {rate(bare):,.0f} (TLS and fixed bytes alone)",
+                f"{rate(ours) / rate(mosquitto):.2f} times mosquitto, {rate(ours) / rate(bare):.2f} of TLS alone; wall {ours['per_second']:,.0f}/s p99 "
+                f"{ours['answer_ms']['p99']:.1f} ms against {mosquitto['per_second']:,.0f}/s p99 {mosquitto['answer_ms']['p99']:.1f} ms")
     finally:
         theirs.process.stop()
+        limit.process.stop()
 
 
 def bench_reports(bench: HubBench) -> None:
