@@ -232,6 +232,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   // The rim. A folder of an older version gets its policies here.
   api::Policies policies(clock, {config.hub_name, config.api_host});
   GODWIT_TRY_VOID(policies.load(*store));
+  api::Access access(clock, *store);
+  access.use_policies(policies);
   api::Services services{.clock = clock,
                          .log = log,
                          .store = *store,
@@ -247,14 +249,13 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .webhook = telemetry.webhook.get(),
                          .jobs = &jobs,
                          .policies = &policies,
+                         .access = &access,
                          .hub_name = config.hub_name,
                          .instance_id = config.api_instance,
                          .id_scope = hub_options.id_scope,
                          .assigned_hub = hub_options.assigned_hub,
                          .recheck_certificates = [&hub] { hub.recheck_certificates(); },
                          .device_jobs = api::iothub::device_jobs};
-  api::Access access(clock, *store);
-  access.use_policies(policies);
   net::Loop loop("api");
   api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
   api::Server server(loop, files.tls, services, access, workers, api::make_router(config.api_instance),

@@ -80,7 +80,9 @@ void HttpConnection::authorise() {
 void HttpConnection::on_caller(const Result<Caller>& caller) {
   if (!caller) return refuse(caller.error());
   request_.caller = caller->name;
+  request_.caller_instance = caller->instance;
   if (const auto allowed = check_permission(*caller, match_.permission); !allowed) return refuse(allowed.error());
+  if (const auto inside = check_instance(*caller, rim_.services.instance_id); !inside) return refuse(inside.error());
   if (!manners_) return refuse(manners_.error());
   accept_body();
 }

@@ -45,7 +45,8 @@ struct Request {
   std::map<std::string, std::string> query;       // percent-decoded; names lower-cased
   std::map<std::string, std::string> headers;     // names lower-cased
   std::string body;
-  std::string caller;  // token name, for the audit trail
+  std::string caller;             // token name, for the audit trail
+  std::string caller_instance{};  // the only instance the caller may see; "": all
 
   [[nodiscard]] std::string parameter(std::string_view name) const;  // "" if absent
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;

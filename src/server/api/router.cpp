@@ -96,12 +96,21 @@ void Router::insert(Row row) {
 
 void Router::add(const std::vector<Route>& table) {
   for (const Route& route : table)
-    insert(compile(route.method, route.pattern,
-                   Match{.permission = route.permission, .handler = route.handler, .parameters = {}}));
+    insert(compile(
+        route.method, route.pattern,
+        Match{.pattern = route.pattern, .permission = route.permission, .handler = route.handler, .parameters = {}}));
 }
 
 void Router::add_stream(Method method, std::string_view pattern, Permission permission, Stream stream) {
-  insert(compile(method, pattern, Match{.permission = permission, .stream = stream, .parameters = {}}));
+  insert(compile(method, pattern,
+                 Match{.pattern = pattern, .permission = permission, .stream = stream, .parameters = {}}));
+}
+
+std::vector<RouteInfo> Router::routes() const {
+  std::vector<RouteInfo> list;
+  list.reserve(rows_.size());
+  for (const Row& row : rows_) list.push_back({row.method, row.match.pattern, row.match.permission, row.match.stream});
+  return list;
 }
 
 bool Router::matches(const Row& row, const Target& target, std::map<std::string, std::string>& values) {

@@ -26,6 +26,7 @@ class DownloadUrls;
 
 namespace godwit::api {
 
+class Access;
 class Policies;
 class TelemetryFeed;  // telemetry/feed.hpp
 class Webhook;        // telemetry/webhook.hpp
@@ -53,6 +54,7 @@ struct Services {
   Webhook* webhook = nullptr;
   hub::jobs::ScheduledJobs* jobs = nullptr;
   Policies* policies = nullptr;  // null in tests that do without
+  Access* access = nullptr;      // to forget tokens that were revoked
   std::string hub_name;          // as in SAS scopes and user names
   std::string instance_id;
   std::string id_scope{};      // of provisioning
@@ -68,6 +70,7 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
 [[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_policy_routes();            // godwit/policy_routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_token_routes();             // godwit/token_routes.cpp
 [[nodiscard]] const std::vector<Route>& provisioning_routes();             // provisioning/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_certificate_routes();       // godwit/certificate_routes.cpp

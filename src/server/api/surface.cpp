@@ -45,6 +45,7 @@ Router make_router(const std::string& instance_id) {
   router.add(provisioning_routes());
   router.add(godwit_routes());
   router.add(godwit_policy_routes());
+  router.add(godwit_token_routes());
   router.add(godwit_certificate_routes());
   router.add(iothub_message_routes());
   router.add(godwit_hub_routes());

@@ -58,6 +58,8 @@ void add_policy_commands(CLI::App& hub, Context& context);         // hub policy
 void add_certificate_commands(CLI::App& hub, Context& context);    // hub certificate
 void add_dps_commands(CLI::App& root, Context& context);           // dps show|enrollment-group|enrollment|registration
 
+void add_token_commands(CLI::App& root, Context& context);         // token create|list|show|revoke
+
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);
 
