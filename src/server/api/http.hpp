@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/base/json.hpp"
 
@@ -88,13 +89,17 @@ struct RouteHandler : std::variant<std::monostate, Handler, AsyncHandler, EventH
 
 /// `pattern`: "/deviceUpdate/{instanceId}/updates/providers/{provider}" ; literal segments match in any case, a segment
 /// may end in a
-/// ":verb" suffix ("/deviceUpdate/{instanceId}/updates:import", ".../deployments/{deploymentId}:cancel").
+/// ":verb" suffix ("/deviceUpdate/{instanceId}/updates:import", ".../deployments/{deploymentId}:cancel"). The last one
+/// may be "{name...}": what is left of the path, at least one segment.
 struct Route {
   Method method;
   std::string_view pattern;
   Permission permission;
   RouteHandler handler;
 };
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT".
+[[nodiscard]] std::string http_date(WallTime time);
 
 /// The only place where an Error turns into an HTTP status.
 [[nodiscard]] int http_status(Code code);

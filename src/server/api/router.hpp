@@ -14,11 +14,11 @@
 namespace godwit::api {
 
 /// Whose manners an answer follows: api-version values and the shape of an error.
-enum class Family : std::uint8_t { device_update, iothub, provisioning, godwit, plain };
+enum class Family : std::uint8_t { device_update, iothub, provisioning, godwit, storage, plain };
 [[nodiscard]] Family family_of(const Target& target);
 
 /// Routes that do not read the request whole (transfer.hpp serves them), or whose connection goes to the hub.
-enum class Stream : std::uint8_t { none, upload, download, root_key_package, websocket };
+enum class Stream : std::uint8_t { none, upload, download, root_key_package, websocket, log_upload, log_file };
 
 /// One row as it was added; what descriptions, counters and tests walk.
 struct RouteInfo {
@@ -59,7 +59,8 @@ class Router {
   struct Segment {
     std::string text;  // literal, or name of the value
     bool is_value = false;
-    std::string verb;  // after ':', lower-case; "" = none
+    bool is_tail = false;  // "{name...}", the last one: takes this segment and all that follow
+    std::string verb;      // after ':', lower-case; "" = none
   };
   struct Row {
     Method method;

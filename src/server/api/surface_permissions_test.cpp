@@ -1,6 +1,8 @@
-// Who may call what: each role at each route of the whole surface, over TLS. What is expected does not come from
-// permissions.hpp: for the Device Update family it follows from method and path by the rule of the original (six data
-// actions), for the rest from the tables below. The handlers are replaced by one that only says that it was reached.
+// Who may call what: each role at each route of the whole surface, over TLS.
+// What is expected does not come from permissions.hpp: for the Device Update
+// family it follows from method and path by the rule of the original (six data
+// actions), for the rest from the tables below. The handlers are replaced by
+// one that only says that it was reached.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -12,7 +14,8 @@ namespace {
 
 using Actions = std::set<std::string>;
 
-/// What the roles of the original hold, and what this service adds to them, in words.
+/// What the roles of the original hold, and what this service adds to them, in
+/// words.
 const std::map<std::string, Actions>& expected_roles() {
   static const std::map<std::string, Actions> roles{
       {"administrator",
@@ -34,8 +37,9 @@ const std::map<std::string, Actions>& expected_roles() {
   return method == Method::delete_ ? "delete" : "write";
 }
 
-/// Routes whose permission does not follow from their method: questions that are asked by POST, secrets that are read,
-/// and families without a delete of their own.
+/// Routes whose permission does not follow from their method: questions that
+/// are asked by POST, secrets that are read, and families without a delete of
+/// their own.
 [[nodiscard]] std::string expected_action(const RouteInfo& route) {
   const std::string path(route.pattern);
   const bool is_query = path.ends_with("/query");
@@ -47,7 +51,9 @@ const std::map<std::string, Actions>& expected_roles() {
   if (in("/godwit/v1/{instanceId}/tokens") || in("/godwit/v1/{instanceId}/auditEvents")) return "access/write";
   if (in("/godwit/v1/{instanceId}/hub/policies"))
     return route.method == Method::get && !path.ends_with("/keys") ? "hub/read" : "access/write";
-  if (in("/godwit/v1/{instanceId}/groups") || path == "/godwit/v1/{instanceId}/devices/{deviceId}")
+  if (path == "/metrics") return "management/read";
+  if (in("/godwit/v1/{instanceId}/groups") || in("/godwit/v1/{instanceId}/logCollections") ||
+      path == "/godwit/v1/{instanceId}/devices/{deviceId}")
     return "management/" + verb_of(route.method);
   if (path == "/godwit/v1/{instanceId}/status") return "updates/read";
   const std::string hub_verb = route.method == Method::get || is_query ? "read" : "write";
@@ -60,8 +66,12 @@ const std::map<std::string, Actions>& expected_roles() {
 
 /// What anybody may ask, or what carries its own signature.
 const std::set<std::string_view>& open_routes() {
-  static const std::set<std::string_view> paths{"/healthz", "/readyz", "/download/{sha256}/{filename}",
-                                                "/rootkeys/{file}", "/$iothub/websocket"};
+  static const std::set<std::string_view> paths{"/healthz",
+                                                "/readyz",
+                                                "/download/{sha256}/{filename}",
+                                                "/rootkeys/{file}",
+                                                "/$iothub/websocket",
+                                                "/device-logs/{container}/{blob...}"};
   return paths;
 }
 
@@ -139,7 +149,8 @@ TEST(SurfacePermissions, without_a_token_each_route_is_401_in_the_shape_of_its_f
     EXPECT_EQ(answer.headers.at("www-authenticate"), "Bearer realm=\"godwit\"") << what;
     const auto body = json::parse_object(answer.body);
     ASSERT_TRUE(body) << what << ": " << answer.body;
-    if (route.pattern.starts_with("/deviceUpdate") || route.pattern.starts_with("/godwit")) {
+    if (route.pattern.starts_with("/deviceUpdate") || route.pattern.starts_with("/godwit") ||
+        route.pattern == "/metrics") {
       const json::Object* const error = json::object_or_null(*body, "error");
       ASSERT_NE(error, nullptr) << what;
       EXPECT_EQ(json::text_or_nothing(*error, "code"), "Unauthorized") << what;

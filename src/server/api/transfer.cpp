@@ -55,7 +55,7 @@ Result<UploadStart> start_upload(const Request& request, ByteCount size, Service
   GODWIT_TRY(const auto present, services.blobs.size_of(digest));
   if (present) return UploadStart{};
   GODWIT_TRY(auto writer, services.blobs.start(digest, size));
-  return UploadStart{std::move(writer)};
+  return UploadStart{.writer = std::move(writer)};
 }
 
 Result<Reply> describe_blob(const Request& request, Services& services) {

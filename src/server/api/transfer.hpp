@@ -27,9 +27,16 @@ struct FileReply {
 /// An upload that may begin. `writer` is null when the payload is here already: its bytes are read and dropped.
 struct UploadStart {
   std::unique_ptr<blobs::Upload> writer;
+  Reply done{.status = 201};  // once all of it is on disk
 };
 /// PUT /godwit/v1/{instanceId}/blobs/{sha256}. Errors: invalid_argument (digest), too_large, disk_full.
 [[nodiscard]] Result<UploadStart> start_upload(const Request& request, ByteCount size, Services& services);
+
+/// PUT /device-logs/{container}/{blob...}: a block blob, as clients of a storage container put it. Errors: forbidden
+/// (credential), invalid_argument, too_large, unsupported.
+[[nodiscard]] Result<UploadStart> start_log_upload(const Request& request, ByteCount size, Services& services);
+/// GET .../logCollections/{operationId}/files/{fileId}. Errors: not_found, invalid_argument.
+[[nodiscard]] Result<FileReply> open_log_file(const Request& request, Services& services);
 
 /// HEAD and GET of the same path: is it here, and how long is it? An ordinary handler.
 [[nodiscard]] Result<Reply> describe_blob(const Request& request, Services& services);
