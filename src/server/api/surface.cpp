@@ -1,5 +1,6 @@
 // The whole surface of the API in one place.
 #include "server/api/metrics.hpp"
+#include "server/api/openapi/description.hpp"
 #include "server/api/server.hpp"
 #include "server/api/transfer.hpp"
 
@@ -46,6 +47,7 @@ Router make_router(const std::string& instance_id, bool has_open_metrics) {
   router.add(own_routes());
   router.add(
       {{Method::get, "/metrics", has_open_metrics ? Permission::none : Permission::management_read, get_metrics}});
+  router.add(openapi_routes());
   router.add(deviceupdate_updates_routes());
   router.add(deviceupdate_management_routes());
   router.add(iothub_routes());
