@@ -14,6 +14,7 @@
 #include "device/agent/agent_config.hpp"
 #include "device/agent/journal.hpp"
 #include "device/agent/outbox.hpp"
+#include "device/agent/own_log.hpp"
 #include "device/agent/status.hpp"
 #include "device/agent/workflow.hpp"
 #include "device/extension/command.hpp"
@@ -63,8 +64,9 @@ Result<void> run(const Flags& flags) {
   GODWIT_TRY(const auto level, godwit::parse_log_level(config.log_level));
   ::mallopt(M_ARENA_MAX, 1);  // three threads that mostly sleep need no heap of their own
   GODWIT_TRY(const auto end_fd, end_signals());
-  godwit::FdLog log(STDERR_FILENO, level,
-                    config.log_format == "json" ? godwit::LogFormat::json : godwit::LogFormat::text);
+  const auto format = config.log_format == "json" ? godwit::LogFormat::json : godwit::LogFormat::text;
+  godwit::FdLog standard_error(STDERR_FILENO, level, format);
+  godwit::agent::OwnLog log(standard_error, config.own_log_folder(), config.log_keep.value, level, format);
   const godwit::SystemClock clock;
   godwit::SeededRandom random(seed());
   return godwit::agent::run_agent(config, end_fd.get(), clock, random, log);

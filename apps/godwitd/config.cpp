@@ -83,6 +83,30 @@ void add_quota_keys(config::Schema& schema, Config& config) {
   add_size("quota.storage", &config.quota_storage, "Bytes of all files and uploads at most; 0 means no limit.");
 }
 
+constexpr std::int64_t kMinute = 60'000;
+constexpr std::int64_t kDay = 24 * 60 * kMinute;
+
+void add_log_keys(config::Schema& schema, Config& config) {
+  schema.add({.name = "logs.deadline",
+              .target = &config.logs_deadline,
+              .help = "How long a device may take to send its logs after they were asked for.",
+              .minimum = kMinute,
+              .maximum = 365 * kDay});
+  schema.add({.name = "logs.retention",
+              .target = &config.logs_retention,
+              .help = "How long collected logs are kept.",
+              .minimum = kMinute,
+              .maximum = 3650 * kDay});
+  schema.add({.name = "logs.device_bytes",
+              .target = &config.logs_device_bytes,
+              .help = "Logs of one device in one collection at most.",
+              .minimum = 1024});
+  schema.add({.name = "logs.total_bytes",
+              .target = &config.logs_total_bytes,
+              .help = "All logs together at most; beyond it uploads are refused.",
+              .minimum = 1024});
+}
+
 }  // namespace
 
 config::Schema schema_of(Config& config) {
@@ -126,6 +150,12 @@ config::Schema schema_of(Config& config) {
               .help = "Threads that run request handlers.",
               .minimum = 1,
               .maximum = 256});
+  schema.add({.name = "api.open_metrics",
+              .target = &config.api_open_metrics,
+              .help = "Serves /metrics without a token; else it needs the permission management/read."});
+  schema.add({.name = "api.least_free_disk",
+              .target = &config.api_least_free_disk,
+              .help = "Below this much free space in the data folder /readyz says no."});
   schema.add({.name = "download.link_lifetime",
               .target = &config.link_lifetime,
               .help = "How long a download link is valid; links of running deployments are renewed in time.",
@@ -134,6 +164,7 @@ config::Schema schema_of(Config& config) {
   add_import_keys(schema, config);
   add_blob_keys(schema, config);
   add_quota_keys(schema, config);
+  add_log_keys(schema, config);
   schema.add({.name = "telemetry.webhook_url",
               .target = &config.telemetry_webhook_url,
               .help = "Address that gets what devices send, as POSTs of JSON arrays, e.g. "

@@ -25,6 +25,8 @@ struct Config {
   std::string api_public_url;  // "": https://api_host:port
   std::string api_instance = "default";
   std::int64_t api_workers = 4;
+  bool api_open_metrics = false;
+  config::ByteSize api_least_free_disk{64ULL * 1024 * 1024};
 
   Duration link_lifetime = std::chrono::hours(24 * 7);
 
@@ -50,6 +52,11 @@ struct Config {
   config::ByteSize quota_file_size{};
   config::ByteSize quota_import_size{};
   config::ByteSize quota_storage{};
+
+  Duration logs_deadline = std::chrono::hours(24);
+  Duration logs_retention = std::chrono::hours(24 * 30);
+  config::ByteSize logs_device_bytes{32ULL * 1024 * 1024};
+  config::ByteSize logs_total_bytes{10ULL * 1024 * 1024 * 1024};
 
   std::string telemetry_webhook_url;         // "": none
   std::string telemetry_webhook_ca_file;     // "": the system's

@@ -88,7 +88,8 @@ constexpr std::size_t kUrlKeyBytes = 32;
   GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), sealer, clock, log));
   Secret token;
   const auto job = [&](store::Records& records) -> Result<void> {
-    GODWIT_TRY(token, api::Access::create_token(records, "admin", api::Role::administrator, clock.now()));
+    GODWIT_TRY(token, api::Access::create_token(
+                          records, api::NewToken{.name = "admin", .role = api::Role::administrator}, clock.now()));
     return api::Policies::make_built_in(records, clock.now());
   };
   GODWIT_TRY_VOID(store->write(job));

@@ -27,6 +27,7 @@ struct Layout {
   }  // keys in the database are sealed with it
   [[nodiscard]] Path database() const { return data / "db" / "godwit.sqlite"; }
   [[nodiscard]] Path blobs() const { return data / "blobs"; }
+  [[nodiscard]] Path device_logs() const { return data / "device-logs"; }
   [[nodiscard]] Path ports() const { return data / "run" / "ports.json"; }
 };
 

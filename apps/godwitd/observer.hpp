@@ -2,24 +2,28 @@
 #pragma once
 
 #include "server/hub/ports.hpp"
+#include "server/service/diagnostics/log_collections.hpp"
 #include "server/service/rollout/rollout.hpp"
 
 namespace godwit::daemon {
 
-/// The service deploys to devices; what modules report is the hub's alone.
+/// The service deploys to devices only; logs come from modules too.
 class RolloutObserver final : public hub::TwinObserver {
  public:
   /// Before the hub starts; the rollout needs the hub's registry, so it cannot be there at construction.
   void set_rollout(service::Rollout& rollout) { rollout_ = &rollout; }
+  void set_logs(service::LogCollections& logs) { logs_ = &logs; }
 
   Result<void> on_created(store::Records& records, const IdentityId& id) override {
     return id.is_module() ? Result<void>{} : rollout_->on_device_created(records, id.device());
   }
   Result<void> on_removed(store::Records& records, const IdentityId& id) override {
+    GODWIT_TRY_VOID(logs_->on_removed(records, id));
     return id.is_module() ? Result<void>{} : rollout_->on_device_removed(records, id.device());
   }
   Result<void> on_reported(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                            const json::Object& patch) override {
+    GODWIT_TRY_VOID(logs_->on_reported(records, id, patch));
     return id.is_module() ? Result<void>{} : rollout_->on_twin_changed(records, id.device(), twin, patch);
   }
   Result<void> on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin) override {
@@ -31,6 +35,7 @@ class RolloutObserver final : public hub::TwinObserver {
 
  private:
   service::Rollout* rollout_ = nullptr;
+  service::LogCollections* logs_ = nullptr;
 };
 
 }  // namespace godwit::daemon

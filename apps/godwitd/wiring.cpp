@@ -12,14 +12,17 @@
 #include "apps/godwitd/init.hpp"
 #include "apps/godwitd/messaging.hpp"
 #include "apps/godwitd/observer.hpp"
+#include "apps/godwitd/readiness.hpp"
 #include "core/trust/root_keys.hpp"
 #include "server/api/iothub/shapes.hpp"
+#include "server/api/metrics.hpp"
 #include "server/api/policies.hpp"
 #include "server/api/server.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
 #include "server/hub/hub.hpp"
 #include "server/hub/provisioning/registration_id.hpp"
 #include "server/service/catalog/catalog.hpp"
+#include "server/service/diagnostics/log_collections.hpp"
 #include "server/service/download_urls.hpp"
 #include "server/store/sqlite/sqlite_store.hpp"
 
@@ -166,6 +169,21 @@ struct Files {
   };
 }
 
+[[nodiscard]] service::SetAgentDesired set_agent_desired_through(hub::Hub& hub) {
+  return [&hub](store::Records& records, const IdentityId& id, const json::Object& patch) -> Result<void> {
+    GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
+    return {};
+  };
+}
+
+[[nodiscard]] service::LogOptions log_options_of(const Config& config) {
+  return {.instance_id = config.api_instance,
+          .deadline = config.logs_deadline,
+          .retention = config.logs_retention,
+          .agent_bytes = config.logs_device_bytes.value,
+          .total_bytes = config.logs_total_bytes.value};
+}
+
 void log_started(Log& log, const Layout& layout, std::uint16_t hub, std::uint16_t api, const std::string& base_url) {
   log.info("godwitd.started", {{"version", GODWIT_VERSION},
                                {"hub_port", hub},
@@ -181,6 +199,55 @@ void log_started(Log& log, const Layout& layout, std::uint16_t hub, std::uint16_
   ports["pid"] = ::getpid();
   GODWIT_TRY_VOID(make_folders(layout.ports().parent_path()));
   return write_file_durably(layout.ports(), json::print(ports) + "\n", 0644);
+}
+
+/// What runs.
+struct Parts {
+  net::Loop& loop;
+  api::WorkerPool& workers;
+  api::Server& server;
+  hub::Hub& hub;
+  Importing& importing;
+  service::Rollout& rollout;
+  Telemetry& telemetry;
+  hub::jobs::ScheduledJobs& jobs;
+  service::LogCollections& logs;
+};
+
+/// Starts all of it, waits for a signal, ends all of it.
+[[nodiscard]] Result<void> serve(const Parts& parts, const Config& config, const Layout& layout, std::uint16_t api_port,
+                                 const std::string& base_url, Log& log) {
+  parts.loop.start();
+  parts.importing.start();
+  parts.rollout.start();
+  parts.telemetry.start();
+  parts.jobs.start();
+  parts.logs.start();
+  const auto stop_all = [&] {
+    parts.telemetry.feed->stop();  // ends its streams, which would go on for ever
+    parts.server.stop(kGrace);     // nothing new comes in, what runs may end
+    parts.workers.stop();
+    parts.loop.stop();
+    parts.importing.stop();
+    parts.rollout.stop();
+    parts.jobs.stop();
+    parts.logs.stop();
+    parts.hub.stop();
+    if (parts.telemetry.webhook) parts.telemetry.webhook->stop();
+  };
+  Result<void> served = parts.hub.start();
+  if (served) served = parts.server.open(config.api_address, api_port);
+  if (served) served = write_ports(layout, parts.hub.port(), parts.server.port());
+  if (served) {
+    log_started(log, layout, parts.hub.port(), parts.server.port(), base_url);
+    log.info("godwitd.stopping", {{"signal", wait_for_signal()}});
+  }
+  stop_all();
+  if (!served) return served;
+  std::error_code ignored;
+  std::filesystem::remove(layout.ports(), ignored);
+  log.info("godwitd.stopped");
+  return {};
 }
 
 }  // namespace
@@ -215,6 +282,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
 
   // The service.
   const std::string base_url = base_url_of(config, files.api_port);
+  const service::UploadUrls upload_urls(base_url, files.url_key);
   service::DownloadUrls urls(base_url, std::move(files.url_key), config.link_lifetime);
   service::Catalog catalog(*store, clock);
   service::Inventory inventory(*store, clock);
@@ -226,11 +294,22 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   catalog.set_wake([&importing] { importing->importer().wake(); });
   inventory.set_wake([&rollout] { rollout.wake(); });
 
+  GODWIT_TRY(auto log_files, service::LogFiles::open(layout.device_logs()));
+  service::LogCollections logs(*store, clock, log, std::move(log_files), upload_urls, set_agent_desired_through(hub),
+                               log_options_of(config));
+  observer.set_logs(logs);
+  GODWIT_TRY_VOID(logs.sweep());
+
   hub::jobs::ScheduledJobs jobs(*store, clock, log, hub.registry(), job_ports(hub, clock));
 
   // The rim. A folder of an older version gets its policies here.
   api::Policies policies(clock, {config.hub_name, config.api_host});
   GODWIT_TRY_VOID(policies.load(*store));
+  api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
+  Readiness readiness(*store, clock, layout.data, config.api_least_free_disk.value);
+  api::Metrics metrics;
+  api::Access access(clock, *store);
+  access.use_policies(policies);
   api::Services services{.clock = clock,
                          .log = log,
                          .store = *store,
@@ -247,48 +326,33 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
                          .jobs = &jobs,
                          .blob_check = &importing->blob_check(),
                          .policies = &policies,
+                         .access = &access,
+                         .logs = &logs,
+                         .metrics = &metrics,
+                         .queued_requests = [&workers] { return workers.queued(); },
+                         .why_not_ready = [&readiness] { return readiness.why_not(); },
                          .hub_name = config.hub_name,
                          .instance_id = config.api_instance,
                          .id_scope = hub_options.id_scope,
                          .assigned_hub = hub_options.assigned_hub,
                          .recheck_certificates = [&hub] { hub.recheck_certificates(); },
                          .device_jobs = api::iothub::device_jobs};
-  api::Access access(clock, *store);
-  access.use_policies(policies);
   net::Loop loop("api");
-  api::WorkerPool workers(static_cast<std::size_t>(config.api_workers), kRequestQueue);
-  api::Server server(loop, files.tls, services, access, workers, api::make_router(config.api_instance),
+  api::Server server(loop, files.tls, services, access, workers,
+                     api::make_router(config.api_instance, config.api_open_metrics),
                      std::move(files.root_keys.documents), api::ServerLimits{},
                      [&hub](hub::WebSocketArrival arrival) { hub.adopt(std::move(arrival)); });
 
-  loop.start();
-  importing->start();
-  rollout.start();
-  telemetry.start();
-  jobs.start();
-  const auto stop_all = [&] {
-    telemetry.feed->stop();  // ends its streams, which would go on for ever
-    server.stop(kGrace);     // nothing new comes in, what runs may end
-    workers.stop();
-    loop.stop();
-    importing->stop();
-    rollout.stop();
-    jobs.stop();
-    hub.stop();
-    if (telemetry.webhook) telemetry.webhook->stop();
-  };
-  Result<void> served = hub.start();
-  if (served) served = server.open(config.api_address, files.api_port);
-  if (served) served = write_ports(layout, hub.port(), server.port());
-  if (served) {
-    log_started(log, layout, hub.port(), server.port(), base_url);
-    log.info("godwitd.stopping", {{"signal", wait_for_signal()}});
-  }
-  stop_all();
-  if (!served) return served;
-  std::filesystem::remove(layout.ports(), ignored);
-  log.info("godwitd.stopped");
-  return {};
+  return serve({.loop = loop,
+                .workers = workers,
+                .server = server,
+                .hub = hub,
+                .importing = *importing,
+                .rollout = rollout,
+                .telemetry = telemetry,
+                .jobs = jobs,
+                .logs = logs},
+               config, layout, files.api_port, base_url, log);
 }
 
 }  // namespace godwit::daemon

@@ -16,22 +16,15 @@
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
+#include "curl_try.hpp"
 
 namespace godwit::downloader_curl {
 namespace {
 
-constexpr ExtendedCode kCurlBase = 0x40301000;
 constexpr std::size_t kMetaLimit = 4096;
 constexpr std::size_t kErrorBodyLimit = 64 * 1024;  // of an answer that is not the file
 constexpr std::size_t kHeaderLimit = 1024;
 constexpr long kReadBuffer = 256 * 1024;
-
-struct CurlDeleter {
-  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using Curl = std::unique_ptr<CURL, CurlDeleter>;
-using HeaderList = std::unique_ptr<curl_slist, CurlDeleter>;
 
 /// What the server says about the file it sends, reset at each answer of a chain of redirects.
 struct AnswerHead {
@@ -60,20 +53,6 @@ std::string read_validator(const Path& target) {
   if (!text) return "";
   const auto object = json::parse_object(*text);
   return object ? json::text_or_nothing(*object, "validator").value_or("") : "";
-}
-
-bool is_retryable_status(long status) {
-  return status == 408 || status == 421 || status == 425 || status == 429 ||
-         (status >= 500 && status != 501 && status != 505);
-}
-
-/// Would the same try have another end? Certificates and addresses do not heal by themselves.
-bool is_retryable(CURLcode code) {
-  constexpr auto kTransient = std::to_array<CURLcode>(
-      {CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_PARTIAL_FILE,
-       CURLE_OPERATION_TIMEDOUT, CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_SSL_CONNECT_ERROR,
-       CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_AGAIN, CURLE_WEIRD_SERVER_REPLY});
-  return std::find(kTransient.begin(), kTransient.end(), code) != kTransient.end();
 }
 
 /// One transfer: the state behind libcurl's callbacks.
@@ -137,26 +116,8 @@ class Transfer {
 
 void Transfer::set_up(CURL* curl, curl_slist* headers) {
   const DownloadOptions& options = request_.options;
-  const char* protocols = options.allow_http ? "https,http" : "https";
-  curl_easy_setopt(curl, CURLOPT_URL, request_.url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols);
-  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, static_cast<long>(options.max_redirects));
-  curl_easy_setopt(curl, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "godwit/" GODWIT_VERSION);
+  apply_options(curl, request_.url, options);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  if (!options.ca_file.empty()) {
-    curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
-    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // this file only
-  }
-  if (!options.proxy.empty()) curl_easy_setopt(curl, CURLOPT_PROXY, options.proxy.c_str());
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout_ms));
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(options.timeout_ms));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.min_rate));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.min_rate_seconds));
   curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(options.max_rate));
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kReadBuffer);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_.data());
@@ -316,8 +277,7 @@ Result<UniqueFd> open_target(const DownloadRequest& request, std::uint64_t& offs
 }  // namespace
 
 DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& watch) {
-  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (ready != CURLE_OK) return failed(kCurlBase + CURLE_FAILED_INIT, "libcurl cannot start", false);
+  if (!is_curl_ready()) return failed(kCurlBase + CURLE_FAILED_INIT, "libcurl cannot start", false);
   if (const std::string reason = check_url(request.url, request.options.allow_http); !reason.empty())
     return failed(erc::download_bad_url,
                   fmt::format("the URL {} cannot be fetched: {}", request.url.substr(0, 200), reason), false);

@@ -4,6 +4,7 @@
 #include "download.hpp"
 #include "godwit/content_downloader.h"
 #include "support/author.hpp"
+#include "upload.hpp"
 
 namespace {
 
@@ -41,7 +42,32 @@ void download_at_border(const godwit_host* c_host, const godwit_download* what, 
   });
 }
 
-constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border};
+void upload_at_border(const godwit_host* c_host, const godwit_upload* what, godwit_outcome* outcome) {
+  author::guarded(outcome, godwit::erc::download_failed, [&] {
+    const author::Host host(c_host);
+    UploadRequest request{.url = author::str(what->url), .source = author::str(what->source_path)};
+    auto options = parse_options(author::view(what->options_json));
+    const auto headers = godwit::json::parse_object(author::view(what->headers_json));
+    if (!options || !headers) {
+      give(host,
+           {.result_code = 0,
+            .extended_code = godwit::erc::download_failed,
+            .details = options ? headers.error().message : options.error().message},
+           outcome);
+      return;
+    }
+    request.options = *std::move(options);
+    for (const auto& header : *headers)
+      if (header.value().is_string())
+        request.headers[std::string(header.key())] = std::string(header.value().as_string());
+    const DownloadWatch watch{
+        .on_progress = [&](std::uint64_t done, std::uint64_t total) { host.progress(done, total); },
+        .is_cancelled = [&] { return host.is_cancelled(); }};
+    give(host, upload(request, watch), outcome);
+  });
+}
+
+constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border, upload_at_border};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-/* The content-downloader contract, ABI 1: how the bytes behind a URL come to a file. Read common.h first.
+/* The content-downloader contract, ABI 1: how the bytes behind a URL come to a file, and the other way for logs. Read
+ * common.h first.
  *
  * A downloader runs in the agent's half, unprivileged, with network. One call is one try: whether and when to try again
  * is decided by the agent, from the answer. What arrives is not trusted: size and SHA-256 are checked by the agent, and
@@ -35,6 +36,15 @@ typedef struct godwit_download {
                              * (default 1 MiB) A downloader ignores members that it does not know. */
 } godwit_download;
 
+/* One file to send (since minor 1). */
+typedef struct godwit_upload {
+  uint32_t size;
+  godwit_text url;          /* https, or http where the options allow it; its query is a credential: never log it */
+  godwit_text source_path;  /* the file; it does not change meanwhile */
+  godwit_text headers_json; /* an object of texts: request headers to send beside the usual ones */
+  godwit_text options_json; /* as in godwit_download; redirects are not followed */
+} godwit_upload;
+
 /* The table of a content downloader; static, never freed. */
 typedef struct godwit_content_downloader {
   uint32_t size;
@@ -45,6 +55,9 @@ typedef struct godwit_content_downloader {
    * when no answer came; "retryAfterSeconds" only if the server asked for it. `retryable` false: trying the same again
    * cannot help. */
   void (*download)(const godwit_host* host, const godwit_download* what, godwit_outcome* outcome);
+  /* Since minor 1; may be NULL. PUTs the file in one try and one request, and answers as download() does; result code
+   * 500: the server has taken it. The agent sends its logs with it, when they are asked for. */
+  void (*upload)(const godwit_host* host, const godwit_upload* what, godwit_outcome* outcome);
 } godwit_content_downloader;
 
 /* The entry function. Returns NULL if this extension does not speak `abi`. */

@@ -104,7 +104,7 @@ def routes():
     text = ""
     for title, pattern in ROUTE_FILES:
         rows = []
-        for path in sorted((ROOT / "src/server/api").glob(pattern)):
+        for path in sorted(p for p in (ROOT / "src/server/api").glob(pattern) if not p.name.endswith("_test.cpp")):
             for method, route, permission in re.findall(
                     r'(?:\{|add_stream\()\s*Method::(\w+),\s*"([^"]*)",\s*Permission::(\w+)', path.read_text()):
                 rows.append((method.rstrip("_").upper(), f"`{route}`", permission.replace("_", "/")))

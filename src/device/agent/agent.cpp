@@ -17,6 +17,8 @@
 #include "device/agent/inbox.hpp"
 #include "device/agent/installer_client.hpp"
 #include "device/agent/journal.hpp"
+#include "device/agent/log_desk.hpp"
+#include "device/agent/log_uploader.hpp"
 #include "device/agent/outbox.hpp"
 #include "device/agent/reporter.hpp"
 
@@ -68,8 +70,20 @@ extension::Limits extension_limits(const AgentConfig& config) {
   return limits;
 }
 
+LogUploadSettings log_settings(const AgentConfig& config) {
+  LogUploadSettings settings{.device_id = config.device_id, .sources = {}, .folder = config.log_copies_folder()};
+  settings.limits.bytes_per_source = config.log_bytes.value;
+  settings.limits.files_per_source = static_cast<std::size_t>(config.log_files);
+  settings.sources.push_back({.name = "agent", .path = config.own_log_folder()});
+  settings.sources.push_back({.name = "agent", .path = config.journal_file()});
+  for (const auto& text : config.log_paths)
+    if (auto source = parse_log_path(text)) settings.sources.push_back(*std::move(source));
+  for (const auto& unit : config.log_units) settings.sources.push_back({.name = "journal", .unit = unit});
+  return settings;
+}
+
 /// The deciding thread's loop: inputs and timers, one after the other.
-Result<void> turn(Executor& executor, Inbox& inbox, int end_fd, const Clock& clock) {
+Result<void> turn(Executor& executor, LogDesk& logs, Inbox& inbox, int end_fd, const Clock& clock) {
   std::optional<Duration> trim_at = clock.monotonic() + kTrimAfter;
   for (;;) {
     const Duration now = clock.monotonic();
@@ -81,7 +95,10 @@ Result<void> turn(Executor& executor, Inbox& inbox, int end_fd, const Clock& clo
     if (ready < 0 && errno != EINTR) return tl::unexpected<Error>{error_from_errno("wait for events", errno)};
     if (ready > 0 && watched[0].revents != 0) return {};
     if (ready > 0 && watched[1].revents != 0) {
-      for (const auto& input : inbox.take()) executor.handle(input);
+      for (const auto& input : inbox.take()) {
+        executor.handle(input);
+        logs.handle(input);
+      }
       trim_at = clock.monotonic() + kTrimAfter;
     }
     executor.tick();
@@ -160,15 +177,25 @@ Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock
   Reporter reporter(outbox, link, clock, shared_random, log);
   Executor executor({.journal = journal, .effects = worker, .reporter = reporter, .clock = clock, .log = log});
 
+  ExtensionUploader uploader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
+  LogUploader log_uploader(
+      log_settings(config), uploader, [&inbox](twin::LogOutcome outcome) { inbox.push(LogsEnded{std::move(outcome)}); },
+      log);
+  LogDesk logs(
+      config.log_state_file(), reporter,
+      [&log_uploader](twin::LogRequest request) { log_uploader.ask(std::move(request)); }, log);
+
   log.info("agent.started", {{"version", GODWIT_VERSION},
                              {"device", config.device_id},
                              {"hub", config.hub_host},
                              {"data", config.data.string()}});
   worker.begin();
   executor.start(std::move(loaded.record));
+  logs.start();
   GODWIT_TRY_VOID(link.start());
-  const auto ended = turn(executor, inbox, end_fd, clock);
+  const auto ended = turn(executor, logs, inbox, end_fd, clock);
   link.stop();
+  log_uploader.stop();  // what was under way begins again at the next start
   installer.abandon();  // an act under way goes on; the next start of the agent asks for its outcome
   worker.stop();
   log.info("agent.stopped", {{"state", state_name(executor.record().state)}});

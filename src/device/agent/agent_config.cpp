@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/model/ids.hpp"
+#include "device/agent/log_files.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -35,6 +36,21 @@ Result<void> check_properties(const AgentConfig& config) {
       return fail(Code::invalid_argument,
                   "device.compat_property_names names '" + name + "', but device.properties has no such property");
   }
+  return {};
+}
+
+Result<void> check_logs(const AgentConfig& config) {
+  std::set<std::string> names{"agent"};
+  for (const auto& text : config.log_paths) {
+    const auto source = parse_log_path(text);
+    if (!source) return with_context("logs.paths", source.error());
+    if (!names.insert(source->name).second)
+      return fail(Code::invalid_argument,
+                  "logs.paths: '" + source->name + "' is given twice, or is the agent's own name");
+  }
+  for (const auto& unit : config.log_units)
+    if (const std::string reason = check_log_source_name(unit); !reason.empty() || unit.starts_with('-'))
+      return fail(Code::invalid_argument, "logs.units: '" + unit + "' " + (reason.empty() ? "is no unit" : reason));
   return {};
 }
 
@@ -142,6 +158,26 @@ void AgentConfig::add_download_keys(config::Schema& keys) {
             .help = "Space that a download leaves free on the disk."});
 }
 
+void AgentConfig::add_logs_keys(config::Schema& keys) {
+  keys.add({.name = "logs.paths",
+            .target = &log_paths,
+            .help = "Files and folders that are sent when the service asks for logs, as \"name=/path\", beside the "
+                    "agent's own record."});
+  keys.add({.name = "logs.units",
+            .target = &log_units,
+            .help = "Units of systemd whose journal is sent when the service asks for logs."});
+  keys.add({.name = "logs.bytes",
+            .target = &log_bytes,
+            .help = "Of each path and each unit at most, the newest.",
+            .minimum = 1024,
+            .maximum = 1024 * 1024 * 1024});
+  keys.add({.name = "logs.files",
+            .target = &log_files,
+            .help = "Files of a folder at most.",
+            .minimum = 1,
+            .maximum = 1000});
+}
+
 void AgentConfig::add_extension_and_log_keys(config::Schema& keys) {
   keys.add({.name = "extension.cancel_grace",
             .target = &extension_cancel_grace,
@@ -156,6 +192,13 @@ void AgentConfig::add_extension_and_log_keys(config::Schema& keys) {
             .target = &log_level,
             .help = "Least level that is written.",
             .choices = {"debug", "info", "warning", "error"}});
+  keys.add({.name = "log.keep",
+            .target = &log_keep,
+            .help =
+                "Of the agent's own log so much is kept twice in its data folder, for when the service asks for it; "
+                "0: none.",
+            .minimum = 0,
+            .maximum = 1024 * 1024 * 1024});
   keys.add({.name = "log.format", .target = &log_format, .help = "Form of a log line.", .choices = {"text", "json"}});
 }
 
@@ -165,6 +208,7 @@ config::Schema AgentConfig::schema() {
   add_device_keys(keys);
   add_local_keys(keys);
   add_download_keys(keys);
+  add_logs_keys(keys);
   add_extension_and_log_keys(keys);
   return keys;
 }
@@ -191,6 +235,7 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
   GODWIT_TRY_VOID(need(!config.manufacturer.empty(), "device.manufacturer", "updates are chosen by it"));
   GODWIT_TRY_VOID(need(!config.model.empty(), "device.model", "updates are chosen by it"));
   GODWIT_TRY_VOID(check_properties(config));
+  GODWIT_TRY_VOID(check_logs(config));
   if (config.hub_name.empty()) config.hub_name = config.hub_host;
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;

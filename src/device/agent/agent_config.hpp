@@ -57,9 +57,16 @@ struct AgentConfig {
   Duration extension_cancel_grace = std::chrono::seconds(10);
   config::ByteSize extension_memory{0};
 
+  // logs
+  std::vector<std::string> log_paths;  // "name=/path"; "": those below
+  std::vector<std::string> log_units{"godwit-agent.service", "godwit-installer.service"};
+  config::ByteSize log_bytes{1024 * 1024};
+  std::int64_t log_files = 16;
+
   // log
   std::string log_level = "info";
   std::string log_format = "text";
+  config::ByteSize log_keep{256 * 1024};
 
   [[nodiscard]] config::Schema schema();
 
@@ -67,6 +74,9 @@ struct AgentConfig {
   [[nodiscard]] CompatibilitySet device_properties() const;
   [[nodiscard]] Path outbox_folder() const { return data / "outbox"; }
   [[nodiscard]] Path downloads_folder() const { return data / "downloads"; }
+  [[nodiscard]] Path own_log_folder() const { return data / "log"; }
+  [[nodiscard]] Path log_copies_folder() const { return data / "logs"; }
+  [[nodiscard]] Path log_state_file() const { return data / "logs.json"; }
   [[nodiscard]] Path journal_file() const { return data / "journal.json"; }
   [[nodiscard]] Path extensions_file() const { return data / "extensions.json"; }
   [[nodiscard]] Path root_keys_file() const { return data / "rootkeys.json"; }
@@ -76,6 +86,7 @@ struct AgentConfig {
   void add_device_keys(config::Schema& keys);
   void add_local_keys(config::Schema& keys);
   void add_download_keys(config::Schema& keys);
+  void add_logs_keys(config::Schema& keys);
   void add_extension_and_log_keys(config::Schema& keys);
 };
 

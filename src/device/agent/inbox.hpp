@@ -9,6 +9,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/twin/diagnostics.hpp"
 #include "core/twin/dialect.hpp"
 #include "device/agent/link.hpp"
 #include "device/agent/record.hpp"
@@ -23,7 +24,11 @@ struct EffectProgress {
   std::uint64_t epoch = 0;
   twin::Progress progress{};
 };
-using Input = std::variant<LinkOnline, LinkOffline, SessionDesired, SessionAnswer, EffectEnded, EffectProgress>;
+struct LogsEnded {
+  twin::LogOutcome outcome{};
+};
+using Input =
+    std::variant<LinkOnline, LinkOffline, SessionDesired, SessionAnswer, EffectEnded, EffectProgress, LogsEnded>;
 
 class Inbox {
  public:

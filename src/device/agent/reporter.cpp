@@ -47,6 +47,11 @@ void Reporter::acknowledge(std::string patch) {
   send_next();
 }
 
+void Reporter::notify(std::string patch) {
+  notice_ = std::move(patch);
+  send_next();
+}
+
 void Reporter::on_online() {
   is_online_ = true;
   under_way_.reset();
@@ -71,7 +76,7 @@ void Reporter::settle(const UnderWay& request, int status) {
   if (!is_taken && !is_hopeless(status)) {
     quiet_until_ = clock_.monotonic() + backoff(refusals_++, kFirstRefusalPause, kLongestRefusalPause, random_);
     log_.warning("report.later", {{"status", status}});
-    if (request.kind == Kind::acknowledgement && !acknowledgement_) acknowledgement_ = request.acknowledgement;
+    if (request.kind == Kind::acknowledgement && !acknowledgement_) acknowledgement_ = request.patch;
     return;  // a report stays in the outbox, progress comes again by itself
   }
   refusals_ = 0;
@@ -79,6 +84,10 @@ void Reporter::settle(const UnderWay& request, int status) {
     log_.error(
         "report.refused",
         {{"status", status}, {"remedy", "the hub does not take this report and it is dropped; look at the hub's log"}});
+  if (request.kind == Kind::notice && notice_ == request.patch) {
+    notice_.reset();
+    if (notice_taken_) notice_taken_();
+  }
   if (request.kind != Kind::report) return;
   if (auto removed = outbox_.remove(request.number); !removed)
     log_.error("report.not_removed", {{"reason", removed.error().message}});
@@ -92,6 +101,7 @@ void Reporter::send_next() {
     acknowledgement_.reset();
     return send(Kind::acknowledgement, 0, std::move(patch));
   }
+  if (notice_) return send(Kind::notice, 0, *notice_);
   if (!progress_ || clock_.monotonic() < next_progress_at_) return;
   next_progress_at_ = clock_.monotonic() + kProgressPause;
   std::string patch = json::print(twin::progress_patch(*progress_));
@@ -100,7 +110,8 @@ void Reporter::send_next() {
 }
 
 void Reporter::send(Kind kind, std::uint64_t number, std::string patch) {
-  under_way_ = UnderWay{next_token_++, kind, number, kind == Kind::acknowledgement ? patch : std::string{}};
+  const bool is_kept = kind == Kind::acknowledgement || kind == Kind::notice;
+  under_way_ = UnderWay{next_token_++, kind, number, is_kept ? patch : std::string{}};
   sender_.send_patch(under_way_->token, std::move(patch));
 }
 
@@ -118,7 +129,7 @@ std::optional<Duration> Reporter::deadline() const {
   const auto consider = [&earliest](Duration at) { earliest = earliest ? std::min(*earliest, at) : at; };
   if (unwritten_) consider(write_again_at_);
   if (is_online_ && !under_way_) {
-    const bool has_now = outbox_.front() != nullptr || acknowledgement_.has_value();
+    const bool has_now = outbox_.front() != nullptr || acknowledgement_.has_value() || notice_.has_value();
     if (has_now) consider(quiet_until_);
     if (progress_ && !has_now) consider(std::max(quiet_until_, next_progress_at_));
   }

@@ -1,9 +1,10 @@
-// What goes to the hub and when: durable reports in order, then the acknowledgement of the goal, then progress (latest
-// wins, at most one a second). One request is under way at a time, so nothing overtakes.
-// Belongs to the deciding thread; never blocks on the network.
+// What goes to the hub and when: durable reports in order, then the acknowledgement of the goal, then a notice about
+// something else, then progress (latest wins, at most one a second). One request is under way at a time, so nothing
+// overtakes. Belongs to the deciding thread; never blocks on the network.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,10 @@ class Reporter {
   void progress(const twin::Progress& progress);
   void clear_progress() { progress_.reset(); }
   void acknowledge(std::string patch);
+  /// One patch that must arrive; the newest counts. The caller keeps it over a restart; `taken` is called when the hub
+  /// has it, or will never take it.
+  void notify(std::string patch);
+  void set_notice_taken(std::function<void()> taken) { notice_taken_ = std::move(taken); }
 
   void on_online();
   void on_offline();
@@ -45,12 +50,12 @@ class Reporter {
   [[nodiscard]] std::optional<Duration> deadline() const;
 
  private:
-  enum class Kind : std::uint8_t { report, acknowledgement, progress };
+  enum class Kind : std::uint8_t { report, acknowledgement, notice, progress };
   struct UnderWay {
     std::uint64_t token;
     Kind kind;
     std::uint64_t number;
-    std::string acknowledgement;
+    std::string patch;  // of an acknowledgement or a notice
   };
 
   void put(const Record& record, bool is_final);
@@ -69,6 +74,8 @@ class Reporter {
   std::uint64_t next_token_ = 1;
   std::optional<twin::Progress> progress_;
   std::optional<std::string> acknowledgement_;
+  std::optional<std::string> notice_;  // stays until it was taken
+  std::function<void()> notice_taken_{};
   struct Unwritten {
     Record record;
     bool is_final;

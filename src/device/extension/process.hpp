@@ -16,6 +16,7 @@
 //   unknown),"resume_offset":0,"options"?:{}}
 //                                                                               -> answer {"retryable",...},
 //                                                                               content_downloader.h
+//                         {"verb":"upload","url","source","headers"?:{},"options"?:{}} -> the same answer
 //   download_handler      {"verb":"choose|make|completed","file":{},"target","work_dir","cache_dir","update_id":{}}
 //                                                                               -> choose: answer {"related":[...]}
 //   component_enumerator  {"verb":"list"} or {"verb":"select","selector":{}}      -> answer {"components":[...]}

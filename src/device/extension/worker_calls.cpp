@@ -160,8 +160,24 @@ Result<void> call_plan(void* entry, std::string_view verb, const json::Object& c
   return guarded([&] { plan(&host, &request, &outcome); });
 }
 
+Result<void> call_upload(void* entry, const json::Object& call, const godwit_host& host, godwit_outcome& outcome) {
+  Texts texts;
+  godwit_upload what{};
+  what.size = sizeof what;
+  GODWIT_TRY(what.url, texts.member(call, "url"));
+  GODWIT_TRY(what.source_path, texts.member(call, "source"));
+  what.headers_json = texts.json_or_empty(call, "headers");
+  what.options_json = texts.json_or_empty(call, "options");
+  GODWIT_TRY(const godwit_content_downloader* table, table_of<godwit_content_downloader>(entry));
+  const auto upload = GODWIT_TABLE_MEMBER(table, godwit_content_downloader, upload);
+  if (upload == nullptr)
+    return fail(Code::extension_contract, "the content downloader has no upload(); it was built for an older contract");
+  return guarded([&] { upload(&host, &what, &outcome); });
+}
+
 Result<void> call_download(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
                            godwit_outcome& outcome) {
+  if (verb == "upload") return call_upload(entry, call, host, outcome);
   if (verb != "download")
     return fail(Code::extension_contract, fmt::format("'{}' is not a call of a content downloader", verb));
   Texts texts;

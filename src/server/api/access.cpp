@@ -101,6 +101,11 @@ Result<Caller> Access::check_shared_access(std::string_view authorization, const
 Result<Caller> Access::look_up(std::string_view authorization, const std::string& address) {
   GODWIT_TRY(const std::string_view token, read_token(authorization));
   const Bytes digest = sha256(token);
+  std::uint64_t generation = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    generation = generation_;
+  }
   std::optional<store::TokenRecord> record;
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(record, records.access().find_token(digest));
@@ -117,15 +122,29 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
     return fail(Code::unauthorized,
                 "the bearer token '" + record->name + "' expired at " + format_time(*record->expires));
   }
+  note_use(*record);
+  Caller caller{.name = record->name, .role = *role, .instance = record->instance};
   const std::lock_guard lock(mutex_);
-  if (known_.size() >= kMostKnown) known_.clear();
-  Known known{.caller = {.name = record->name, .role = *role},
-              .until = clock_.monotonic() + kMemory,
-              .expires = record->expires};
-  Caller caller = known.caller;
-  known_[digest] = std::move(known);
   failures_.erase(address);
+  if (generation != generation_) return caller;  // what was read may be gone: this request only
+  if (known_.size() >= kMostKnown) known_.clear();
+  known_[digest] = Known{.caller = caller, .until = clock_.monotonic() + kMemory, .expires = record->expires};
   return caller;
+}
+
+void Access::forget_tokens() {
+  const std::lock_guard lock(mutex_);
+  known_.clear();
+  ++generation_;
+}
+
+/// Not waited for: a use that is not written down costs nobody anything.
+void Access::note_use(const store::TokenRecord& record) {
+  const WallTime now = clock_.now();
+  if (record.last_used && now - *record.last_used < kUseStep && now >= *record.last_used) return;
+  store_.submit(
+      [digest = record.sha256, now](store::Records& records) { return records.access().note_token_use(digest, now); },
+      [](const Result<void>&) {});
 }
 
 void Access::note_failure(const std::string& address) {
@@ -143,16 +162,21 @@ void Access::note_failure(const std::string& address) {
   failures.wait_until = now + std::min<Duration>(std::chrono::milliseconds(250) * (1 << doublings), kLongestWait);
 }
 
-Result<Secret> Access::create_token(store::Records& records, std::string_view name, Role role, WallTime now,
-                                    std::optional<WallTime> expires) {
-  if (name.empty() || name.size() > 64 || !is_valid_utf8(name))
-    return fail(Code::invalid_argument, "a token's name has 1 to 64 characters");
+Result<Secret> Access::create_token(store::Records& records, const NewToken& wanted, WallTime now) {
+  const bool is_printable = std::none_of(wanted.name.begin(), wanted.name.end(),
+                                         [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+  if (wanted.name.empty() || wanted.name.size() > 64 || !is_printable || !is_valid_utf8(wanted.name))
+    return fail(Code::invalid_argument, "a token's name has 1 to 64 bytes of UTF-8 and no control characters");
+  if (wanted.expires && *wanted.expires <= now)
+    return fail(Code::invalid_argument, "the token would have expired at " + format_time(*wanted.expires));
   std::string text = std::string(kPrefix) + base64url_encode(random_bytes(kTokenBytes));
   GODWIT_TRY_VOID(records.access().insert_token(store::TokenRecord{.sha256 = sha256(text),
-                                                                   .name = std::string(name),
-                                                                   .role = std::string(role_name(role)),
+                                                                   .name = wanted.name,
+                                                                   .role = std::string(role_name(wanted.role)),
                                                                    .created = now,
-                                                                   .expires = expires}));
+                                                                   .expires = wanted.expires,
+                                                                   .instance = wanted.instance,
+                                                                   .made_by = wanted.made_by}));
   return Secret(std::move(text));
 }
 
@@ -167,6 +191,12 @@ Result<void> check_permission(const Caller& caller, Permission permission) {
   return fail(Code::forbidden, "'" + caller.name + "' is " + std::string(role_name(caller.role)) +
                                    ", which does not include the permission " +
                                    std::string(permission_name(permission)));
+}
+
+Result<void> check_instance(const Caller& caller, std::string_view instance) {
+  if (caller.instance.empty() || caller.instance == instance) return {};
+  return fail(Code::forbidden, "'" + caller.name + "' is a token for the instance '" + caller.instance +
+                                   "' only, this is '" + std::string(instance) + "'");
 }
 
 }  // namespace godwit::api

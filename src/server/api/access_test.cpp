@@ -19,7 +19,9 @@ class AccessTest : public ::testing::Test {
   Secret make(std::string_view name, Role role, std::optional<WallTime> expires = std::nullopt) {
     Secret token;
     const auto job = [&](store::Records& records) -> Result<void> {
-      GODWIT_TRY(token, Access::create_token(records, name, role, clock_.now(), expires));
+      GODWIT_TRY(token,
+                 Access::create_token(records, NewToken{.name = std::string(name), .role = role, .expires = expires},
+                                      clock_.now()));
       return {};
     };
     EXPECT_TRUE(store_->write(job));
@@ -55,6 +57,84 @@ TEST_F(AccessTest, only_the_digest_is_stored) {
   ASSERT_TRUE(store_->read(job));
   ASSERT_EQ(tokens.size(), 1U);
   EXPECT_EQ(tokens[0].sha256, sha256(token.reveal()));
+}
+
+TEST_F(AccessTest, a_removed_token_is_forgotten_at_once_also_by_a_look_up_under_way) {
+  const std::string header = "Bearer " + make("ci", Role::reader).reveal();
+  Access access(clock_, *store_);
+  ASSERT_TRUE(access.look_up(header, "a"));
+  ASSERT_TRUE(*access.recall(header, "a"));
+  access.forget_tokens();
+  EXPECT_FALSE(*access.recall(header, "a"));
+  // The reader of this store stands for a look-up that read the token just before it was removed.
+  struct Late final : store::Store {
+    store::Store& store;
+    std::function<void()> meanwhile;
+    explicit Late(store::Store& real) : store(real) {}
+    void submit(Job job, Done done) override { store.submit(std::move(job), std::move(done)); }
+    Result<void> read(const Job& job) override {
+      auto outcome = store.read(job);
+      meanwhile();
+      return outcome;
+    }
+  } late(*store_);
+  Access second(clock_, late);
+  late.meanwhile = [&] { second.forget_tokens(); };
+  ASSERT_TRUE(second.look_up(header, "a"));
+  EXPECT_FALSE(*second.recall(header, "a")) << "kept what it had read before the token was removed";
+}
+
+TEST_F(AccessTest, the_last_use_is_noted_once_a_minute) {
+  const std::string header = "Bearer " + make("ci", Role::reader).reveal();
+  Access access(clock_, *store_);
+  const auto last_used = [&] {
+    std::optional<WallTime> time;
+    // A write comes behind all that were submitted before it.
+    EXPECT_TRUE(store_->write([&](store::Records& records) -> Result<void> {
+      GODWIT_TRY(const auto token, records.access().find_token_named("ci"));
+      time = token->last_used;
+      return {};
+    }));
+    return time;
+  };
+  EXPECT_EQ(last_used(), std::nullopt);
+  const WallTime first = clock_.now();
+  ASSERT_TRUE(access.look_up(header, "a"));
+  EXPECT_EQ(last_used(), first);
+  clock_.advance(Access::kUseStep / 2);
+  ASSERT_TRUE(access.look_up(header, "a"));
+  EXPECT_EQ(last_used(), first);
+  clock_.advance(Access::kUseStep);
+  ASSERT_TRUE(access.look_up(header, "a"));
+  EXPECT_EQ(last_used(), clock_.now());
+}
+
+TEST_F(AccessTest, a_token_for_one_instance_opens_no_other) {
+  const Caller everywhere{.name = "root", .role = Role::administrator};
+  const Caller here{.name = "ci", .role = Role::administrator, .instance = "main"};
+  EXPECT_TRUE(check_instance(everywhere, "main") && check_instance(here, "main"));
+  const auto refused = check_instance(here, "other");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::forbidden);
+  EXPECT_EQ(refused.error().message, "'ci' is a token for the instance 'main' only, this is 'other'");
+}
+
+TEST_F(AccessTest, a_name_that_would_break_a_log_line_and_a_past_expiry_are_refused) {
+  const auto outcome = [&](NewToken wanted) {
+    Code code = Code::ok;
+    const auto job = [&](store::Records& records) -> Result<void> {
+      if (const auto made = Access::create_token(records, wanted, clock_.now()); !made) code = made.error().code;
+      return {};
+    };
+    EXPECT_TRUE(store_->write(job));
+    return code;
+  };
+  EXPECT_EQ(outcome({.name = ""}), Code::invalid_argument);
+  EXPECT_EQ(outcome({.name = "a\nb"}), Code::invalid_argument);
+  EXPECT_EQ(outcome({.name = std::string(65, 'x')}), Code::invalid_argument);
+  EXPECT_EQ(outcome({.name = "late", .expires = clock_.now()}), Code::invalid_argument);
+  EXPECT_EQ(outcome({.name = "fine"}), Code::ok);
+  EXPECT_EQ(outcome({.name = "fine"}), Code::conflict);
 }
 
 TEST_F(AccessTest, wrong_schemes_and_unknown_tokens_are_unauthorized) {

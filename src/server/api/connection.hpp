@@ -135,6 +135,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool is_watching_ = false;  // a wait_readable() for the client's end is under way
 
   std::unique_ptr<blobs::Upload> upload_;
+  Reply upload_done_{};
   std::string chunk_;
   bool upload_was_here_ = false;
   bool upload_is_whole_ = true;  // with this request

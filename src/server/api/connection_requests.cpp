@@ -1,19 +1,10 @@
-#include <ctime>
 #include <exception>
 
 #include "server/api/connection.hpp"
+#include "server/api/metrics.hpp"
 
 namespace godwit::api {
 namespace {
-
-[[nodiscard]] std::string http_date(WallTime now) {
-  const std::time_t seconds =
-      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[40];
-  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
-}
 
 /// A value from a handler must not be able to begin a header of its own.
 void append_header(std::string& head, std::string_view name, std::string_view value) {
@@ -80,7 +71,9 @@ void HttpConnection::authorise() {
 void HttpConnection::on_caller(const Result<Caller>& caller) {
   if (!caller) return refuse(caller.error());
   request_.caller = caller->name;
+  request_.caller_instance = caller->instance;
   if (const auto allowed = check_permission(*caller, match_.permission); !allowed) return refuse(allowed.error());
+  if (const auto inside = check_instance(*caller, rim_.services.instance_id); !inside) return refuse(inside.error());
   if (!manners_) return refuse(manners_.error());
   accept_body();
 }
@@ -89,7 +82,7 @@ void HttpConnection::on_caller(const Result<Caller>& caller) {
 void HttpConnection::accept_body() {
   const Head& head = parser_.head();
   request_.headers.erase("authorization");  // handlers have no use for it, and it cannot leak from where it is not
-  if (match_.stream == Stream::upload) return begin_upload();
+  if (match_.stream == Stream::upload || match_.stream == Stream::log_upload) return begin_upload();
   if (match_.stream == Stream::websocket) return become_websocket();
   if (head.content_length.value_or(0) > rim_.limits.body_bytes)
     return refuse(
@@ -125,8 +118,9 @@ void HttpConnection::run_handler() {
   work_without_deadline();
   const bool is_taken = rim_.workers.try_post([self = shared_from_this()] {
     // The connection touches request_ and match_ only after the post below.
-    if (self->match_.stream == Stream::download) {
-      auto reply = std::make_shared<Result<FileReply>>(open_download(self->request_, self->rim_.services));
+    if (self->match_.stream == Stream::download || self->match_.stream == Stream::log_file) {
+      const auto open = self->match_.stream == Stream::download ? open_download : open_log_file;
+      auto reply = std::make_shared<Result<FileReply>>(open(self->request_, self->rim_.services));
       return self->rim_.loop.post([self, reply] {
         if (self->state_ != State::closed) self->on_file(std::move(*reply));
       });
@@ -148,6 +142,8 @@ void HttpConnection::on_file(Result<FileReply> reply) {
   if (!reply) return refuse(reply.error());
   file_ = *std::move(reply);
   const ByteCount length = file_.count;
+  if (rim_.services.metrics != nullptr && request_.method != Method::head)
+    rim_.services.metrics->note_downloaded(length);
   if (request_.method == Method::head) file_.file.reset();
   send(std::move(file_.head), length);
 }
@@ -236,6 +232,8 @@ void HttpConnection::refuse_miss(const Router::Miss& miss) {
 
 void HttpConnection::log_answer() {
   const Duration took = rim_.services.clock.monotonic() - started_;
+  if (rim_.services.metrics != nullptr)
+    rim_.services.metrics->note_request(request_.method, match_.pattern, status_, took);
   const LogLevel level = status_ >= 500                                                      ? LogLevel::warning
                          : request_.method == Method::get || request_.method == Method::head ? LogLevel::debug
                                                                                              : LogLevel::info;

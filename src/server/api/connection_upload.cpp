@@ -1,6 +1,7 @@
 // Uploads: socket -> chunk -> worker writes it -> next chunk. While a chunk is on its way to the disk nothing is read,
 // so a slow disk stops the socket and memory stays at one chunk.
 #include "server/api/connection.hpp"
+#include "server/api/metrics.hpp"
 
 namespace godwit::api {
 
@@ -8,11 +9,14 @@ void HttpConnection::begin_upload() {
   const Head& head = parser_.head();
   if (head.is_chunked || !head.content_length)
     return refuse(Error{Code::invalid_argument, "an upload needs a Content-Length header"}, 411);
-  if (*head.content_length == 0) return refuse(Error{Code::invalid_argument, "an upload has at least one byte"});
+  const bool is_log = match_.stream == Stream::log_upload;
+  if (*head.content_length == 0 && !is_log)
+    return refuse(Error{Code::invalid_argument, "an upload has at least one byte"});
   const ByteCount size = *head.content_length;
   work_without_deadline();
-  const bool is_taken = rim_.workers.try_post([self = shared_from_this(), size] {
-    auto start = std::make_shared<Result<UploadStart>>(start_upload(self->request_, size, self->rim_.services));
+  const bool is_taken = rim_.workers.try_post([self = shared_from_this(), size, is_log] {
+    const auto begin = is_log ? start_log_upload : start_upload;
+    auto start = std::make_shared<Result<UploadStart>>(begin(self->request_, size, self->rim_.services));
     self->rim_.loop.post([self, start] {
       if (self->state_ != State::closed) self->on_upload_started(std::move(*start));
     });
@@ -23,6 +27,7 @@ void HttpConnection::begin_upload() {
 void HttpConnection::on_upload_started(Result<UploadStart> start) {
   if (!start) return refuse(start.error());
   upload_ = std::move(start->writer);
+  upload_done_ = std::move(start->done);
   upload_was_here_ = upload_ == nullptr;
   upload_is_whole_ = start->is_whole;
   if (upload_was_here_ && parser_.head().expects_continue && input_.empty()) {
@@ -65,7 +70,8 @@ void HttpConnection::on_chunk_written(const Result<void>& written) {
   }
   upload_.reset();
   chunk_ = {};
-  send(Reply{.status = upload_is_whole_ ? 201 : 202});
+  if (rim_.services.metrics != nullptr) rim_.services.metrics->note_uploaded(*parser_.head().content_length);
+  send(upload_is_whole_ ? std::move(upload_done_) : Reply{.status = 202});
 }
 
 }  // namespace godwit::api

@@ -72,6 +72,29 @@ namespace {
   return json::Object{{"errorCode", status * 1000 + 1}, {"trackingId", trace_id}, {"message", error.message}};
 }
 
+/// As clients of a storage container read it; the code stands in a header too.
+[[nodiscard]] Reply storage_reply(const Error& error, int status, std::string_view trace_id) {
+  const std::string_view code = status == 401 || status == 403 ? "AuthenticationFailed"
+                                : status == 404                ? "ResourceNotFound"
+                                : status == 411                ? "MissingContentLengthHeader"
+                                : status == 413                ? "RequestBodyTooLarge"
+                                : status == 400                ? "InvalidInput"
+                                : status >= 500                ? "InternalError"
+                                                               : "OperationNotAllowed";
+  std::string message;
+  for (const char c : error.message + " RequestId:" + std::string(trace_id)) switch (c) {
+      case '<': message += "&lt;"; break;
+      case '>': message += "&gt;"; break;
+      case '&': message += "&amp;"; break;
+      default: message.push_back(c);
+    }
+  return Reply{.status = status,
+               .body = "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>" + std::string(code) +
+                       "</Code><Message>" + message + "</Message></Error>",
+               .content_type = "application/xml",
+               .headers = {{"x-ms-error-code", std::string(code)}}};
+}
+
 [[nodiscard]] json::Object body_of(Family family, const Error& error, int status, std::string_view trace_id) {
   if (family == Family::iothub) return hub_body(error, trace_id);
   if (family == Family::provisioning) return provisioning_body(error, status, trace_id);
@@ -131,7 +154,8 @@ Reply error_reply(Family family, const Error& error, std::string_view trace_id, 
   if (status == 0) status = http_status(error.code);
   // A twin that would outgrow its limit is a bad argument to the hub's clients, not a bad request size.
   if (family == Family::iothub && error.code == Code::too_large && status == 413) status = 400;
-  Reply reply = Reply::json(body_of(family, error, status, trace_id), status);
+  Reply reply = family == Family::storage ? storage_reply(error, status, trace_id)
+                                          : Reply::json(body_of(family, error, status, trace_id), status);
   if (status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"godwit\"");
   if (status == 429 || status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;

@@ -1,6 +1,6 @@
-// How a failure looks on the wire. Three shapes, because three kinds of client read them: the Device Update one
+// How a failure looks on the wire. Four shapes, because four kinds of client read them: the Device Update one
 // (error.code and error.message, with the members of a problem document beside them), the hub's (Message,
-// ExceptionMessage) and the provisioning service's (errorCode, message).
+// ExceptionMessage), the provisioning service's (errorCode, message) and a storage container's (XML).
 // Pure.
 #pragma once
 

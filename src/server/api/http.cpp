@@ -1,5 +1,7 @@
 #include "server/api/http.hpp"
 
+#include <ctime>
+
 namespace godwit::api {
 
 std::string Request::parameter(std::string_view name) const {
@@ -20,6 +22,15 @@ std::optional<std::string> Request::header(std::string_view lower_case_name) con
 }
 
 Reply Reply::json(const json::Value& value, int status) { return Reply{.status = status, .body = json::print(value)}; }
+
+std::string http_date(WallTime time) {
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(time));
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[40];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
 
 int http_status(Code code) {
   switch (code) {

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/base/json.hpp"
 
@@ -45,7 +46,8 @@ struct Request {
   std::map<std::string, std::string> query;       // percent-decoded; names lower-cased
   std::map<std::string, std::string> headers;     // names lower-cased
   std::string body;
-  std::string caller;  // token name, for the audit trail
+  std::string caller;             // token name, for the audit trail
+  std::string caller_instance{};  // the only instance the caller may see; "": all
 
   [[nodiscard]] std::string parameter(std::string_view name) const;  // "" if absent
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
@@ -87,13 +89,17 @@ struct RouteHandler : std::variant<std::monostate, Handler, AsyncHandler, EventH
 
 /// `pattern`: "/deviceUpdate/{instanceId}/updates/providers/{provider}" ; literal segments match in any case, a segment
 /// may end in a
-/// ":verb" suffix ("/deviceUpdate/{instanceId}/updates:import", ".../deployments/{deploymentId}:cancel").
+/// ":verb" suffix ("/deviceUpdate/{instanceId}/updates:import", ".../deployments/{deploymentId}:cancel"). The last one
+/// may be "{name...}": what is left of the path, at least one segment.
 struct Route {
   Method method;
   std::string_view pattern;
   Permission permission;
   RouteHandler handler;
 };
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT".
+[[nodiscard]] std::string http_date(WallTime time);
 
 /// The only place where an Error turns into an HTTP status.
 [[nodiscard]] int http_status(Code code);

@@ -32,6 +32,16 @@ template <std::size_t N>
               "api-version '" + given->second.substr(0, 64) + "' is not served here; accepted: " + list);
 }
 
+/// The segments from `first` on, decoded and joined again.
+[[nodiscard]] bool read_tail(const Target& target, std::size_t first, std::string& into) {
+  for (std::size_t i = first; i < target.segments.size(); ++i) {
+    const auto decoded = percent_decode(target.segments[i]);
+    if (!decoded || decoded->empty()) return false;
+    into += (i == first ? "" : "/") + *decoded;
+  }
+  return true;
+}
+
 [[nodiscard]] Match with_values(Match match, std::map<std::string, std::string> values) {
   match.parameters = std::move(values);
   return match;
@@ -59,6 +69,7 @@ Family family_of(const Target& target) {
     return Family::iothub;
   if (first == "enrollments" || first == "enrollmentgroups" || first == "registrations") return Family::provisioning;
   if (first == "godwit") return Family::godwit;
+  if (first == "device-logs") return Family::storage;
   return Family::plain;
 }
 
@@ -77,6 +88,11 @@ Router::Row Router::compile(Method method, std::string_view pattern, Match match
     }
     segment.is_value = text.size() > 2 && text.front() == '{' && text.back() == '}';
     segment.text = segment.is_value ? std::string(text.substr(1, text.size() - 2)) : lower_case(text);
+    if (segment.is_value && segment.text.ends_with("...")) {
+      GODWIT_CHECK(pattern.empty());
+      segment.is_tail = true;
+      segment.text.resize(segment.text.size() - 3);
+    }
     row.segments.push_back(std::move(segment));
   }
   return row;
@@ -96,16 +112,27 @@ void Router::insert(Row row) {
 
 void Router::add(const std::vector<Route>& table) {
   for (const Route& route : table)
-    insert(compile(route.method, route.pattern,
-                   Match{.permission = route.permission, .handler = route.handler, .parameters = {}}));
+    insert(compile(
+        route.method, route.pattern,
+        Match{.pattern = route.pattern, .permission = route.permission, .handler = route.handler, .parameters = {}}));
 }
 
 void Router::add_stream(Method method, std::string_view pattern, Permission permission, Stream stream) {
-  insert(compile(method, pattern, Match{.permission = permission, .stream = stream, .parameters = {}}));
+  insert(compile(method, pattern,
+                 Match{.pattern = pattern, .permission = permission, .stream = stream, .parameters = {}}));
+}
+
+std::vector<RouteInfo> Router::routes() const {
+  std::vector<RouteInfo> list;
+  list.reserve(rows_.size());
+  for (const Row& row : rows_) list.push_back({row.method, row.match.pattern, row.match.permission, row.match.stream});
+  return list;
 }
 
 bool Router::matches(const Row& row, const Target& target, std::map<std::string, std::string>& values) {
-  if (row.segments.size() != target.segments.size()) return false;
+  const bool has_tail = !row.segments.empty() && row.segments.back().is_tail;
+  if (has_tail ? row.segments.size() > target.segments.size() : row.segments.size() != target.segments.size())
+    return false;
   values.clear();
   for (std::size_t i = 0; i < row.segments.size(); ++i) {
     const Segment& wanted = row.segments[i];
@@ -117,6 +144,7 @@ bool Router::matches(const Row& row, const Target& target, std::map<std::string,
     }
     const auto decoded = percent_decode(given);
     if (!decoded || decoded->empty()) return false;
+    if (wanted.is_tail) return read_tail(target, i, values[wanted.text]);
     if (wanted.is_value)
       values[wanted.text] = *decoded;
     else if (!equal_in_any_case(*decoded, wanted.text))

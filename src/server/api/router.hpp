@@ -14,13 +14,22 @@
 namespace godwit::api {
 
 /// Whose manners an answer follows: api-version values and the shape of an error.
-enum class Family : std::uint8_t { device_update, iothub, provisioning, godwit, plain };
+enum class Family : std::uint8_t { device_update, iothub, provisioning, godwit, storage, plain };
 [[nodiscard]] Family family_of(const Target& target);
 
 /// Routes that do not read the request whole (transfer.hpp serves them), or whose connection goes to the hub.
-enum class Stream : std::uint8_t { none, upload, download, root_key_package, websocket };
+enum class Stream : std::uint8_t { none, upload, download, root_key_package, websocket, log_upload, log_file };
+
+/// One row as it was added; what descriptions, counters and tests walk.
+struct RouteInfo {
+  Method method = Method::get;
+  std::string_view pattern;  // points into the table
+  Permission permission = Permission::none;
+  Stream stream = Stream::none;
+};
 
 struct Match {
+  std::string_view pattern{};  // of the row
   Permission permission = Permission::none;
   RouteHandler handler{};  // empty for a stream
   Stream stream = Stream::none;
@@ -32,7 +41,9 @@ class Router {
   explicit Router(std::string instance_id) : instance_id_(std::move(instance_id)) {}
 
   void add(const std::vector<Route>& table);
+  /// `pattern` outlives the router.
   void add_stream(Method method, std::string_view pattern, Permission permission, Stream stream);
+  [[nodiscard]] std::vector<RouteInfo> routes() const;
 
   struct Miss {
     std::vector<Method> allowed;  // empty: no such path (404); else 405
@@ -48,7 +59,8 @@ class Router {
   struct Segment {
     std::string text;  // literal, or name of the value
     bool is_value = false;
-    std::string verb;  // after ':', lower-case; "" = none
+    bool is_tail = false;  // "{name...}", the last one: takes this segment and all that follow
+    std::string verb;      // after ':', lower-case; "" = none
   };
   struct Row {
     Method method;

@@ -68,7 +68,7 @@ class Server {
   std::unique_ptr<Rim> rim_;
 };
 
-/// The whole surface: the four route tables, streams, health.
-[[nodiscard]] Router make_router(const std::string& instance_id);
+/// The whole surface: route tables, streams, health. `has_open_metrics`: /metrics needs no token.
+[[nodiscard]] Router make_router(const std::string& instance_id, bool has_open_metrics = false);
 
 }  // namespace godwit::api

@@ -23,10 +23,13 @@ class Inventory;
 class Rollout;
 class DownloadUrls;
 class BlobCheck;
+class LogCollections;
 }  // namespace godwit::service
 
 namespace godwit::api {
 
+class Access;
+class Metrics;  // metrics.hpp
 class Policies;
 class TelemetryFeed;  // telemetry/feed.hpp
 class Webhook;        // telemetry/webhook.hpp
@@ -55,7 +58,13 @@ struct Services {
   hub::jobs::ScheduledJobs* jobs = nullptr;
   service::BlobCheck* blob_check = nullptr;  // null in tests that do without
   Policies* policies = nullptr;              // null in tests that do without
-  std::string hub_name;                      // as in SAS scopes and user names
+  Access* access = nullptr;                  // to forget tokens that were revoked
+  service::LogCollections* logs = nullptr;
+  Metrics* metrics = nullptr;  // what the rim has counted
+  std::function<std::size_t()> queued_requests{};
+  /// Why the service should get no requests now, or "". Blocks.
+  std::function<std::string()> why_not_ready{};
+  std::string hub_name;  // as in SAS scopes and user names
   std::string instance_id;
   std::string id_scope{};      // of provisioning
   std::string assigned_hub{};  // the host that provisioned devices are told to dial
@@ -70,6 +79,8 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& deviceupdate_management_routes();  // deviceupdate/management_routes.cpp
 [[nodiscard]] const std::vector<Route>& iothub_routes();                   // iothub/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_policy_routes();            // godwit/policy_routes.cpp
+[[nodiscard]] const std::vector<Route>& godwit_token_routes();             // godwit/token_routes.cpp
+[[nodiscard]] const std::vector<Route>& log_routes();                      // godwit/log_routes.cpp
 [[nodiscard]] const std::vector<Route>& provisioning_routes();             // provisioning/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_routes();                   // godwit/routes.cpp
 [[nodiscard]] const std::vector<Route>& godwit_certificate_routes();       // godwit/certificate_routes.cpp

@@ -56,6 +56,7 @@ class TestRig {
                               .id_scope = "0ne00000000",
                               .assigned_hub = "hub.test"});
     access.emplace(clock, *store);
+    services->access = &*access;
     tls.emplace(*net::TlsContext::make_server(folder.path() / "certificate.pem", folder.path() / "key.pem"));
     loop.start();
     server.emplace(loop, *tls, *services, *access, workers, std::move(router),
@@ -72,7 +73,7 @@ class TestRig {
   std::string token(Role role, const std::string& name = "test") {
     std::string text;
     const auto job = [&](store::Records& records) -> Result<void> {
-      GODWIT_TRY(const Secret made, Access::create_token(records, name, role, clock.now()));
+      GODWIT_TRY(const Secret made, Access::create_token(records, NewToken{.name = name, .role = role}, clock.now()));
       text = made.reveal();
       return {};
     };

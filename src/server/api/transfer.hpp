@@ -27,11 +27,18 @@ struct FileReply {
 /// An upload that may begin. `writer` is null when the payload is here already: its bytes are read and dropped.
 struct UploadStart {
   std::unique_ptr<blobs::Upload> writer{};
-  bool is_whole = true;  // false: after this request something is still missing
+  bool is_whole = true;       // false: after this request something is still missing
+  Reply done{.status = 201};  // once all of it is on disk
 };
 /// PUT /godwit/v1/{instanceId}/blobs/{sha256} with a body of `length` bytes. With Content-Range the upload outlives its
 /// connection. Errors: invalid_argument (digest, range), too_large, disk_full, conflict (another offset), too_many.
 [[nodiscard]] Result<UploadStart> start_upload(const Request& request, ByteCount length, Services& services);
+
+/// PUT /device-logs/{container}/{blob...}: a block blob, as clients of a storage container put it. Errors: forbidden
+/// (credential), invalid_argument, too_large, unsupported.
+[[nodiscard]] Result<UploadStart> start_log_upload(const Request& request, ByteCount size, Services& services);
+/// GET .../logCollections/{operationId}/files/{fileId}. Errors: not_found, invalid_argument.
+[[nodiscard]] Result<FileReply> open_log_file(const Request& request, Services& services);
 
 /// HEAD and GET of the same path: is it here, and how long is it? An ordinary handler.
 [[nodiscard]] Result<Reply> describe_blob(const Request& request, Services& services);

@@ -28,6 +28,11 @@ bool WorkerPool::post(std::function<void()> job, std::size_t limit) {
   return true;
 }
 
+std::size_t WorkerPool::queued() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.size();
+}
+
 void WorkerPool::stop() {
   {
     const std::lock_guard lock(mutex_);

@@ -25,6 +25,8 @@ class WorkerPool {
   /// As try_post(), but over the limit: for the next step of work that was taken before and is bounded elsewhere (an
   /// upload's next chunk). False only after stop().
   [[nodiscard]] bool post_next_step(std::function<void()> job);
+  /// Jobs that wait for a thread.
+  [[nodiscard]] std::size_t queued() const;
   /// Lets the jobs that were taken end, then joins. Not from a worker. Idempotent.
   void stop();
 
@@ -32,7 +34,7 @@ class WorkerPool {
   [[nodiscard]] bool post(std::function<void()> job, std::size_t limit);
   void run();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
   std::size_t queue_limit_;

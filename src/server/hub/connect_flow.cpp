@@ -211,6 +211,8 @@ void HubCore::welcome(Attempt& attempt, Entry& entry) {
 void HubCore::refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason) {
   if (session.phase() == Phase::ended || session.phase() == Phase::flushing) return;
   ++counts_.refused;
+  if (const auto number = static_cast<std::size_t>(code); number < counts_.refused_by_code.size())
+    ++counts_.refused_by_code[number];
   log_.info("hub.refused", {{"peer", session.peer()},
                             {"device", session.device.id ? session.device.id->str() : ""},
                             {"code", static_cast<int>(code)},

@@ -3,6 +3,7 @@
 // All sockets live on one loop of its own. The public functions are safe from any thread unless said otherwise.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,7 +39,8 @@ struct Counters {
   std::uint64_t devices = 0;      // behind CONNACK 0
   std::uint64_t connects = 0;
   std::uint64_t refused = 0;
-  std::uint64_t turned_away = 0;  // at accept: limits of connections, addresses that were shut out
+  std::array<std::uint64_t, 6> refused_by_code{};  // of CONNACK: 1 protocol, 2 id, 3 unavailable, 4 and 5 who it is
+  std::uint64_t turned_away = 0;                   // at accept: limits of connections, addresses that were shut out
   std::uint64_t takeovers = 0;
   std::uint64_t disconnects = 0;
   std::uint64_t telemetry = 0;

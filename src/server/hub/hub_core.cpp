@@ -363,10 +363,13 @@ void HubCore::drop(const IdentityId& id, std::string reason) {
 }
 
 Counters HubCore::counters() const {
+  std::array<std::uint64_t, 6> by_code{};
+  std::copy(counts_.refused_by_code.begin(), counts_.refused_by_code.end(), by_code.begin());
   return {.connections = counts_.connections,
           .devices = counts_.devices,
           .connects = counts_.connects,
           .refused = counts_.refused,
+          .refused_by_code = by_code,
           .turned_away = counts_.turned_away,
           .takeovers = counts_.takeovers,
           .disconnects = counts_.disconnects,

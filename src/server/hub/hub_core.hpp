@@ -156,6 +156,7 @@ class HubCore final : public SessionOwner {
         disconnects{0}, telemetry{0}, twin_gets{0}, reported_patches{0}, desired_pushes{0}, registrations{0},
 
         method_calls{0}, method_answers{0}, stray_answers{0}, messages_sent{0}, messages_completed{0};
+    std::array<std::atomic<std::uint64_t>, 6> refused_by_code{};
   };
 
   const Options options_;

@@ -20,6 +20,9 @@ struct TokenRecord {
   std::string role{};  // api/permissions.hpp knows which exist
   WallTime created{};
   std::optional<WallTime> expires{};  // nullopt: never
+  std::string instance{};             // the only instance it opens; "": all
+  std::string made_by{};              // name of the token that made it; "": the installation
+  std::optional<WallTime> last_used{};
 };
 
 /// One line of "who did what to what". Appended, never changed.
@@ -36,10 +39,13 @@ class AccessRecords {
  public:
   virtual ~AccessRecords() = default;
   [[nodiscard]] virtual Result<std::optional<TokenRecord>> find_token(const Bytes& sha256) = 0;
+  [[nodiscard]] virtual Result<std::optional<TokenRecord>> find_token_named(const std::string& name) = 0;
   [[nodiscard]] virtual Result<std::vector<TokenRecord>> list_tokens() = 0;  // by name
   /// Errors: conflict when the name or the token exists.
   [[nodiscard]] virtual Result<void> insert_token(const TokenRecord& token) = 0;
   [[nodiscard]] virtual Result<bool> remove_token(const std::string& name) = 0;  // false: there was none
+  /// A token that is gone is success.
+  [[nodiscard]] virtual Result<void> note_token_use(const Bytes& sha256, WallTime at) = 0;
 
   [[nodiscard]] virtual Result<std::optional<std::string>> find_setting(std::string_view key) = 0;
   [[nodiscard]] virtual Result<void> save_setting(std::string_view key, std::string_view value) = 0;

@@ -3,14 +3,17 @@
 // Store is safe from any thread; the records handed to a job belong to that call and that thread.
 #pragma once
 
+#include <array>
 #include <functional>
 
 #include "core/base/error.hpp"
 #include "server/store/access_records.hpp"
 #include "server/store/catalog_records.hpp"
 #include "server/store/device_records.hpp"
+#include "server/store/figure_records.hpp"
 #include "server/store/fleet_records.hpp"
 #include "server/store/job_records.hpp"
+#include "server/store/log_records.hpp"
 #include "server/store/message_records.hpp"
 #include "server/store/policy_records.hpp"
 #include "server/store/provisioning_records.hpp"
@@ -32,11 +35,26 @@ class Records {
   [[nodiscard]] virtual JobRecords& jobs() = 0;          // scheduled jobs: hub
   [[nodiscard]] virtual AccessRecords& access() = 0;     // bearer tokens, settings, audit events
   [[nodiscard]] virtual PolicyRecords& policies() = 0;   // shared access policies: api, hub
+  [[nodiscard]] virtual LogRecords& logs() = 0;          // logs of devices: service/diagnostics
+  [[nodiscard]] virtual FigureRecords& figures() = 0;    // sums for monitoring
   /// Authorities, enrollments, registrations: hub.
   [[nodiscard]] virtual ProvisioningRecords& provisioning() = 0;
   /// Runs on the writer thread once this transaction is durable; forgotten if it is rolled back. Must not block: post
   /// to a loop.
   virtual void after_commit(std::function<void()> action) = 0;
+};
+
+/// Commits by how long they took: bucket i counts those up to kCommitBounds[i] seconds, the last one the rest.
+inline constexpr std::array<double, 9> kCommitBounds{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0};
+
+/// What the writer has done since the store was opened; `queued` is the present value.
+struct StoreCounters {
+  std::uint64_t queued = 0;
+  std::uint64_t jobs = 0;
+  std::uint64_t commits = 0;
+  std::uint64_t failed_commits = 0;
+  double commit_seconds = 0;
+  std::array<std::uint64_t, kCommitBounds.size() + 1> commit_buckets{};
 };
 
 class Store {
@@ -55,6 +73,7 @@ class Store {
   [[nodiscard]] Result<void> write(Job job);
   /// Runs on the caller's thread over one consistent snapshot. Writing inside fails with Code::internal.
   [[nodiscard]] virtual Result<void> read(const Job& job) = 0;
+  [[nodiscard]] virtual StoreCounters counters() const { return {}; }
 };
 
 }  // namespace godwit::store

@@ -52,6 +52,7 @@ void add_storage_commands(CLI::App& update, Context& context);     // update sto
 void add_device_commands(CLI::App& root, Context& context);        // device list|show|group|class|compliance
 void add_deployment_commands(CLI::App& device, Context& context);  // device deployment ...
 void add_message_commands(CLI::App& device, Context& context);     // device c2d-message|tag
+void add_log_commands(CLI::App& device, Context& context);         // device log ...
 void add_telemetry_commands(CLI::App& hub, Context& context);      // hub monitor-events|invoke-device-method
 void add_job_commands(CLI::App& hub, Context& context);            // hub job
 void add_hub_commands(CLI::App& root, Context& context);           // hub device-identity|device-twin
@@ -59,6 +60,8 @@ void add_query_command(CLI::App& hub, Context& context);           // hub query
 void add_policy_commands(CLI::App& hub, Context& context);         // hub policy|connection-string
 void add_certificate_commands(CLI::App& hub, Context& context);    // hub certificate
 void add_dps_commands(CLI::App& root, Context& context);           // dps show|enrollment-group|enrollment|registration
+
+void add_token_commands(CLI::App& root, Context& context);  // token create|list|show|revoke
 
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);

@@ -230,6 +230,7 @@ void add_device_commands(CLI::App& root, Context& context) {
 
   add_message_commands(*device, context);
   add_deployment_commands(*device, context);
+  add_log_commands(*device, context);
 }
 
 }  // namespace godwit::cli

@@ -10,20 +10,33 @@ TokenRecord read_token(Statement& row) {
                      .name = row.text(1),
                      .role = row.text(2),
                      .created = row.time(3),
-                     .expires = row.time_or_nothing(4)};
+                     .expires = row.time_or_nothing(4),
+                     .instance = row.text(5),
+                     .made_by = row.text(6),
+                     .last_used = row.time_or_nothing(7)};
 }
+
+// What read_token() reads, in its order; a macro, so that each statement stays one literal.
+#define TOKEN_COLUMNS "sha256, name, role, created, expires, instance, made_by, last_used"
 
 }  // namespace
 
 Result<std::optional<TokenRecord>> SqliteAccess::find_token(const Bytes& sha256) {
-  GODWIT_TRY(auto row, connection_.prepare("SELECT sha256, name, role, created, expires FROM tokens WHERE sha256 = ?"));
+  GODWIT_TRY(auto row, connection_.prepare("SELECT " TOKEN_COLUMNS " FROM tokens WHERE sha256 = ?"));
   GODWIT_TRY(const bool is_there, row.bind(BlobView{sha256}).next());
   if (!is_there) return std::nullopt;
   return read_token(row);
 }
 
+Result<std::optional<TokenRecord>> SqliteAccess::find_token_named(const std::string& name) {
+  GODWIT_TRY(auto row, connection_.prepare("SELECT " TOKEN_COLUMNS " FROM tokens WHERE name = ?"));
+  GODWIT_TRY(const bool is_there, row.bind(name).next());
+  if (!is_there) return std::nullopt;
+  return read_token(row);
+}
+
 Result<std::vector<TokenRecord>> SqliteAccess::list_tokens() {
-  GODWIT_TRY(auto row, connection_.prepare("SELECT sha256, name, role, created, expires FROM tokens ORDER BY name"));
+  GODWIT_TRY(auto row, connection_.prepare("SELECT " TOKEN_COLUMNS " FROM tokens ORDER BY name"));
   std::vector<TokenRecord> tokens;
   for (;;) {
     GODWIT_TRY(const bool is_there, row.next());
@@ -33,8 +46,9 @@ Result<std::vector<TokenRecord>> SqliteAccess::list_tokens() {
 }
 
 Result<void> SqliteAccess::insert_token(const TokenRecord& token) {
-  auto outcome = connection_.run("INSERT INTO tokens (sha256, name, role, created, expires) VALUES (?, ?, ?, ?, ?)",
-                                 BlobView{token.sha256}, token.name, token.role, token.created, token.expires);
+  auto outcome = connection_.run("INSERT INTO tokens (" TOKEN_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                                 BlobView{token.sha256}, token.name, token.role, token.created, token.expires,
+                                 token.instance, token.made_by, token.last_used);
   if (!outcome && outcome.error().code == Code::conflict)
     return fail(Code::conflict, "a token named '" + token.name + "' exists already");
   return outcome;
@@ -43,6 +57,10 @@ Result<void> SqliteAccess::insert_token(const TokenRecord& token) {
 Result<bool> SqliteAccess::remove_token(const std::string& name) {
   GODWIT_TRY_VOID(connection_.run("DELETE FROM tokens WHERE name = ?", name));
   return connection_.changes() > 0;
+}
+
+Result<void> SqliteAccess::note_token_use(const Bytes& sha256, WallTime at) {
+  return connection_.run("UPDATE tokens SET last_used = ? WHERE sha256 = ?", at, BlobView{sha256});
 }
 
 Result<std::optional<std::string>> SqliteAccess::find_setting(std::string_view key) {
@@ -83,3 +101,5 @@ Result<std::vector<AuditEvent>> SqliteAccess::list_audit(std::int64_t before, st
 }
 
 }  // namespace godwit::store::sqlite
+
+#undef TOKEN_COLUMNS

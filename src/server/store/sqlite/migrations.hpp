@@ -1,7 +1,8 @@
 // Numbered changes of the schema, each applied once, in its own transaction, in order. Never edit one that was
 // released. 0001: devices, twins, sessions, access. 0002: catalog. 0003: fleet and rollout. 0004: modules,
 // certificates, sealed keys. 0005: shared access policies. 0006: index of tags. 0007: certificates and provisioning.
-// 0008: messages to devices. 0009: jobs. 0010: malware scans.
+// 0008: messages to devices. 0009: jobs. 0010: malware scans. 0011: scoped tokens.
+// 0012: log collections.
 #pragma once
 
 #include <span>
@@ -28,6 +29,8 @@ struct Migration {
 [[nodiscard]] Migration migration_0008();
 [[nodiscard]] Migration migration_0009();
 [[nodiscard]] Migration migration_0010();
+[[nodiscard]] Migration migration_0011();
+[[nodiscard]] Migration migration_0012();
 
 /// All of them, version 1 upwards without gaps.
 [[nodiscard]] std::span<const Migration> all_migrations();

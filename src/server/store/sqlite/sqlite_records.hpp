@@ -7,8 +7,10 @@
 #include "server/store/sqlite/access.hpp"
 #include "server/store/sqlite/catalog.hpp"
 #include "server/store/sqlite/devices.hpp"
+#include "server/store/sqlite/figures.hpp"
 #include "server/store/sqlite/fleet.hpp"
 #include "server/store/sqlite/jobs.hpp"
+#include "server/store/sqlite/logs.hpp"
 #include "server/store/sqlite/messages.hpp"
 #include "server/store/sqlite/policies.hpp"
 #include "server/store/sqlite/provisioning.hpp"
@@ -28,6 +30,8 @@ class SqliteRecords final : public Records {
         jobs_(connection),
         access_(connection),
         policies_(connection, sealer),
+        logs_(connection),
+        figures_(connection),
         provisioning_(connection, sealer) {}
   DeviceRecords& devices() override { return devices_; }
   CatalogRecords& catalog() override { return catalog_; }
@@ -37,6 +41,8 @@ class SqliteRecords final : public Records {
   JobRecords& jobs() override { return jobs_; }
   AccessRecords& access() override { return access_; }
   PolicyRecords& policies() override { return policies_; }
+  LogRecords& logs() override { return logs_; }
+  FigureRecords& figures() override { return figures_; }
   ProvisioningRecords& provisioning() override { return provisioning_; }
   void after_commit(std::function<void()> action) override { actions_.push_back(std::move(action)); }
   /// What was registered since the last call.
@@ -51,6 +57,8 @@ class SqliteRecords final : public Records {
   SqliteJobs jobs_;
   SqliteAccess access_;
   SqlitePolicies policies_;
+  SqliteLogs logs_;
+  SqliteFigures figures_;
   SqliteProvisioning provisioning_;
   std::vector<std::function<void()>> actions_{};
 };

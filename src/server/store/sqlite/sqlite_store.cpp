@@ -20,6 +20,7 @@ class SqliteStore final : public Store {
         writer_(std::move(connection), sealer_, clock, log, {}) {}
   void submit(Job job, Done done) override { writer_.submit(std::move(job), std::move(done)); }
   Result<void> read(const Job& job) override { return readers_.read(job); }
+  [[nodiscard]] StoreCounters counters() const override { return writer_.counters(); }
 
  private:
   UniqueFd lock_;  // held until the last connection is closed

@@ -1,5 +1,7 @@
 #include "server/store/sqlite/writer.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 
 #include "server/store/writer_thread.hpp"
@@ -45,6 +47,7 @@ std::optional<Writer::Task> Writer::take(bool may_wait) {
   if (queue_.empty()) return std::nullopt;
   Task task = std::move(queue_.front());
   queue_.pop_front();
+  ++counters_.jobs;
   return task;
 }
 
@@ -77,7 +80,7 @@ bool Writer::run_batch(std::vector<Task>& batch) {
     if (!next) break;
     batch.push_back(*std::move(next));
   }
-  if (auto committed = connection_->run_script("COMMIT"); !committed) {
+  if (auto committed = commit(); !committed) {
     log_.warning("store.commit_failed", {{"jobs", batch.size()}, {"why", committed.error().message}});
     roll_back();
     return false;
@@ -114,10 +117,29 @@ void Writer::run_alone(Task& task) {
   task.actions.clear();
   task.outcome = connection_->run_script("BEGIN IMMEDIATE");
   if (!task.outcome) return;
-  if (call(task)) task.outcome = connection_->run_script("COMMIT");
+  if (call(task)) task.outcome = commit();
   if (task.outcome) return;
   task.actions.clear();
   roll_back();
+}
+
+Result<void> Writer::commit() {
+  const auto begin = std::chrono::steady_clock::now();  // the port's clock is too coarse to measure with
+  auto outcome = connection_->run_script("COMMIT");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const auto bound = std::lower_bound(kCommitBounds.begin(), kCommitBounds.end(), took.count());
+  const std::lock_guard lock(mutex_);
+  ++(outcome ? counters_.commits : counters_.failed_commits);
+  counters_.commit_seconds += took.count();
+  ++counters_.commit_buckets[static_cast<std::size_t>(bound - kCommitBounds.begin())];
+  return outcome;
+}
+
+StoreCounters Writer::counters() const {
+  const std::lock_guard lock(mutex_);
+  StoreCounters now = counters_;
+  now.queued = queue_.size();
+  return now;
 }
 
 void Writer::roll_back() {

@@ -28,6 +28,7 @@ class Writer {
   /// Runs what is queued, then ends the thread.
   ~Writer();
   void submit(Store::Job job, Store::Done done);
+  [[nodiscard]] StoreCounters counters() const;
 
  private:
   struct Task {
@@ -46,6 +47,8 @@ class Writer {
   [[nodiscard]] Result<void> call(Task& task);
   void roll_back();
   static void tell(Task& task);
+  /// COMMIT, timed and counted.
+  [[nodiscard]] Result<void> commit();
 
   std::unique_ptr<Connection> connection_;
   Clock& clock_;
@@ -53,10 +56,11 @@ class Writer {
   BatchLimits limits_;
   SqliteRecords records_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards the four below
   std::condition_variable wake_;
   std::deque<Task> queue_;
   bool is_stopping_ = false;
+  StoreCounters counters_{};
   std::thread thread_;
 };
 
