@@ -86,6 +86,17 @@ void add_quota_keys(config::Schema& schema, Config& config) {
 constexpr std::int64_t kMinute = 60'000;
 constexpr std::int64_t kDay = 24 * 60 * kMinute;
 
+void add_throttle_keys(config::Schema& schema, Config& config) {
+  const auto add = [&](std::string name, std::int64_t& target, std::string help) {
+    schema.add(
+        {.name = std::move(name), .target = &target, .help = std::move(help), .minimum = 0, .maximum = 1'000'000'000});
+  };
+  add("throttle.reads", config.throttle_reads, "Reading requests a minute of one token or policy; 0 means no limit.");
+  add("throttle.writes", config.throttle_writes, "Other requests a minute of one token or policy; 0 means no limit.");
+  add("throttle.deployments", config.throttle_deployments,
+      "Deployments made, cancelled, retried or deleted a minute by one token; 0 means no limit.");
+}
+
 void add_log_keys(config::Schema& schema, Config& config) {
   schema.add({.name = "logs.deadline",
               .target = &config.logs_deadline,
@@ -156,6 +167,7 @@ config::Schema schema_of(Config& config) {
   schema.add({.name = "api.least_free_disk",
               .target = &config.api_least_free_disk,
               .help = "Below this much free space in the data folder /readyz says no."});
+  add_throttle_keys(schema, config);
   schema.add({.name = "download.link_lifetime",
               .target = &config.link_lifetime,
               .help = "How long a download link is valid; links of running deployments are renewed in time.",

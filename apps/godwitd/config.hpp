@@ -28,6 +28,10 @@ struct Config {
   bool api_open_metrics = false;
   config::ByteSize api_least_free_disk{64ULL * 1024 * 1024};
 
+  std::int64_t throttle_reads = 60'000;
+  std::int64_t throttle_writes = 60'000;
+  std::int64_t throttle_deployments = 600;
+
   Duration link_lifetime = std::chrono::hours(24 * 7);
 
   bool import_allow_private_addresses = false;

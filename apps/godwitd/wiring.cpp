@@ -176,6 +176,13 @@ struct Files {
   };
 }
 
+[[nodiscard]] api::ServerLimits server_limits_of(const Config& config) {
+  api::ServerLimits limits;
+  limits.throttle = {
+      .reads = config.throttle_reads, .writes = config.throttle_writes, .deployments = config.throttle_deployments};
+  return limits;
+}
+
 [[nodiscard]] service::LogOptions log_options_of(const Config& config) {
   return {.instance_id = config.api_instance,
           .deadline = config.logs_deadline,
@@ -340,7 +347,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   net::Loop loop("api");
   api::Server server(loop, files.tls, services, access, workers,
                      api::make_router(config.api_instance, config.api_open_metrics),
-                     std::move(files.root_keys.documents), api::ServerLimits{},
+                     std::move(files.root_keys.documents), server_limits_of(config),
                      [&hub](hub::WebSocketArrival arrival) { hub.adopt(std::move(arrival)); });
 
   return serve({.loop = loop,

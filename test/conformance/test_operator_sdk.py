@@ -97,3 +97,75 @@ def test_a_failed_import_reaches_the_client_with_code_and_inner_code(scene):
     with pytest.raises(HttpResponseError) as failed:
         poller.result(60)
     assert "CannotProcessImportManifest" in str(failed.value), failed.value
+
+
+def test_the_client_collects_logs_of_devices(scene, device):
+    client = client_for(scene)
+    made = client.device_management.start_log_collection("from-python", {"deviceList": [{"deviceId": device.id}], "description": "by the client"})
+    assert made["operationId"] == "from-python" and made["deviceList"] == [{"deviceId": device.id}]
+    for _ in range(100):
+        seen = client.device_management.get_log_collection("from-python")
+        if seen["status"] in ("Succeeded", "Failed"):
+            break
+        time.sleep(0.2)
+    assert seen["status"] == "Succeeded" and seen["description"] == "by the client"
+    assert "from-python" in [c["operationId"] for c in client.device_management.list_log_collections()]
+    detail = client.device_management.get_log_collection_detailed_status("from-python")
+    assert [(d["deviceId"], d["status"], d["resultCode"]) for d in detail["deviceStatus"]] == [(device.id, "Succeeded", "200")]
+    assert detail["deviceStatus"][0]["logLocation"]
+    with pytest.raises(ResourceNotFoundError):
+        client.device_management.get_log_collection("nobody")
+
+
+@pytest.mark.parametrize("role, may_read_updates, may_read_groups, may_deploy", [
+    ("administrator", True, True, True), ("reader", True, True, False), ("content-administrator", True, False, False),
+    ("content-reader", True, False, False), ("deployments-administrator", True, True, True), ("deployments-reader", True, True, False)])
+def test_each_role_may_what_its_name_says(scene, role, may_read_updates, may_read_groups, may_deploy):
+    client = client_for(scene, scene.service.cli("token", "create", "--name", f"sdk-{role}", "--role", role).stdout.strip())
+
+    def is_allowed(call):
+        try:
+            call()
+        except HttpResponseError as error:
+            if error.status_code == 403:
+                assert role in str(error.error.message)
+                return False
+            assert error.status_code == 404, "it was let in, and there is no such group"
+        return True
+
+    assert is_allowed(lambda: list(client.device_update.list_updates())) == may_read_updates
+    assert is_allowed(lambda: list(client.device_management.list_groups())) == may_read_groups
+    body = {"deploymentId": "nothing", "groupId": "nowhere", "startDateTime": datetime.now(timezone.utc).isoformat(),
+            "update": {"updateId": {"provider": "Tests", "name": "none", "version": "1.0"}}}
+    assert is_allowed(lambda: client.device_management.create_or_update_deployment("nowhere", "nothing", body)) == may_deploy
+
+
+def test_an_expired_or_revoked_token_is_an_authentication_error(scene):
+    text = scene.service.cli("token", "create", "--name", "sdk-brief", "--role", "reader").stdout.strip()
+    client = client_for(scene, text)
+    list(client.device_update.list_providers())
+    scene.service.cli("token", "revoke", "--name", "sdk-brief", "-y")
+    with pytest.raises(ClientAuthenticationError):
+        list(client.device_update.list_providers())
+
+
+def test_the_client_waits_as_long_as_429_says_and_then_succeeds(binaries, tmp_path):
+    from types import SimpleNamespace
+
+    from scene import SANITIZER_ENV
+    from stack import Service
+
+    service = Service(tmp_path, binaries, env=SANITIZER_ENV)
+    service.init()
+    config = service.data / "godwit.toml"
+    config.write_text(config.read_text().replace("reads = 60000", "reads = 60"))
+    service.start()
+    try:
+        text = service.cli("token", "create", "--name", "busy", "--role", "reader").stdout.strip()
+        client = client_for(SimpleNamespace(service=service), text)
+        begin = time.monotonic()
+        for _ in range(62):
+            list(client.device_update.list_providers())
+        assert time.monotonic() - begin > 1, "62 requests are more than a minute's 60"
+    finally:
+        service.stop()

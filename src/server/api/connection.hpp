@@ -76,6 +76,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void refuse(const Error& error, int status = 0);
   void refuse(const HttpProblem& problem);
   void refuse_miss(const Router::Miss& miss);
+  void refuse_for(Duration wait, ThrottleFamily family);
   void serve_root_keys();
   void log_answer();
 

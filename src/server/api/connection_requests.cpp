@@ -74,8 +74,25 @@ void HttpConnection::on_caller(const Result<Caller>& caller) {
   request_.caller_instance = caller->instance;
   if (const auto allowed = check_permission(*caller, match_.permission); !allowed) return refuse(allowed.error());
   if (const auto inside = check_instance(*caller, rim_.services.instance_id); !inside) return refuse(inside.error());
+  const ThrottleFamily throttled = throttle_family(request_.method, match_.pattern);
+  if (const auto wait = rim_.throttle.take(caller->name, throttled)) return refuse_for(*wait, throttled);
   if (!manners_) return refuse(manners_.error());
   accept_body();
+}
+
+/// Says when to come again, so that a client that waits so long is served.
+void HttpConnection::refuse_for(Duration wait, ThrottleFamily family) {
+  const std::int64_t seconds = (wait.count() + 999) / 1000;
+  Reply reply = error_reply(
+      family_,
+      Error{Code::too_many, "'" + request_.caller + "' may do " + std::to_string(rim_.throttle.limits().of(family)) +
+                                " " + std::string(throttle_family_name(family)) + " a minute; try again in " +
+                                std::to_string(seconds) + " s"},
+      trace_id_);
+  std::erase_if(reply.headers, [](const auto& header) { return header.first == "Retry-After"; });
+  reply.headers.emplace_back("Retry-After", std::to_string(seconds));
+  closes_after_ = closes_after_ || has_unread_body_;
+  send(std::move(reply));
 }
 
 /// The request may be read: here its body is refused for its announced size, or asked for, or there is none.

@@ -26,6 +26,7 @@ struct Rim {
   const RootKeyDocuments root_keys;
   const ServerLimits limits;
   const WebSocketDoor websockets;
+  Throttle throttle;
 
   net::Acceptor acceptor;
   net::asio::steady_timer sweep_timer;

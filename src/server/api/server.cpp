@@ -62,6 +62,7 @@ Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, 
                    .root_keys = std::move(root_keys),
                    .limits = limits,
                    .websockets = std::move(websockets),
+                   .throttle = Throttle(services.clock, limits.throttle),
                    .acceptor = net::Acceptor(loop.context(), services.log,
                                              [this](net::Tcp::socket socket) { take(*rim_, std::move(socket)); }),
                    .sweep_timer = net::asio::steady_timer(loop.context())}) {}

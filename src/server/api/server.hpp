@@ -11,6 +11,7 @@
 #include "server/api/access.hpp"
 #include "server/api/router.hpp"
 #include "server/api/services.hpp"
+#include "server/api/throttle.hpp"
 #include "server/api/worker_pool.hpp"
 #include "server/hub/hub.hpp"
 #include "server/net/loop.hpp"
@@ -35,6 +36,7 @@ struct ServerLimits {
   std::size_t event_streams = 256;
   std::size_t connections = 4096;
   std::size_t connections_per_address = 512;
+  ThrottleLimits throttle{};
 };
 
 /// Small files that anybody may fetch, by name: "rootkeypackage-1.json" -> its text, at /rootkeys/{file}.
