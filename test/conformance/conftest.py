@@ -46,13 +46,17 @@ class Bench:
         return self.management.get_device(device.id)["deviceClassId"]
 
     def node(self, script: str, **wish) -> dict:
-        """Runs a script of node/ against the service; the result of each check by its name."""
-        wish = {"endpoint": f"https://localhost:{self.scene.service.ports['api']}", "token": self.scene.service.token_file.read_text().strip(), **wish}
-        done = subprocess.run(["node", NODE / script, json.dumps(wish)], cwd=NODE, capture_output=True, text=True, timeout=120,
-                              env={**os.environ, "NODE_EXTRA_CA_CERTS": str(self.scene.service.ca)})
-        assert done.returncode == 0, done.stdout + done.stderr
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        return {line["check"]: line for line in lines}
+        return run_node(self.scene, script, **wish)
+
+
+def run_node(scene: Scene, script: str, **wish) -> dict:
+    """Runs a script of node/ against the service; the result of each check by its name."""
+    wish = {"endpoint": f"https://localhost:{scene.service.ports['api']}", "token": scene.service.token_file.read_text().strip(), **wish}
+    done = subprocess.run(["node", NODE / script, json.dumps(wish)], cwd=NODE, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "NODE_EXTRA_CA_CERTS": str(scene.service.ca)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["check"]: line for line in lines}
 
 
 @pytest.fixture(scope="session")

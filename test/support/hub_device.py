@@ -14,6 +14,7 @@ import struct
 import threading
 import time
 import urllib.parse
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from stack import wait_until
@@ -126,13 +127,15 @@ class Wire:
 
 
 class HubDevice:
-    """`outcome` is what the device does with the next workflow: succeed, fail, or hold (begin and never end)."""
+    """`outcome` is what the device does with a workflow: succeed, fail, or hold (begin and never end); or a dict of these by the update's version."""
 
-    def __init__(self, scene, device_id: str, *, model: str, group: str | None = None, contract: int = 3, outcome: str = "succeed", properties: dict | None = None):
+    def __init__(self, scene, device_id: str, *, model: str, group: str | None = None, contract: int = 3, outcome: str | dict = "succeed", properties: dict | None = None):
         self.scene, self.id, self.group, self.contract, self.outcome = scene, device_id, group, contract, outcome
         self.properties = properties or {"manufacturer": "Contoso", "model": model}
         self.service: dict = {}       # desired.deviceUpdate.service as it stands
         self.actions: list = []       # (action, workflow id) of each desired document that arrived
+        self.log = b"what the device saw\n"  # sent when logs are asked for; None: it has none
+        self._sent_logs: set = set()
         self.problem: BaseException | None = None
         self._last = None
         self._busy = False
@@ -156,6 +159,10 @@ class HubDevice:
             self.problem = end
 
     def _take(self, desired: dict) -> None:
+        asked = (desired.get("diagnosticInformation") or {}).get("service") or {}
+        if asked.get("operationId") and asked["operationId"] not in self._sent_logs:
+            self._sent_logs.add(asked["operationId"])
+            self._send_log(asked["operationId"], asked["storageSasUrl"])
         patch = (desired.get("deviceUpdate") or {}).get("service")
         if not patch:
             return
@@ -176,13 +183,23 @@ class HubDevice:
         workflow = self.service["workflow"]
         self._busy = True
         self._report(6, workflow, {"resultCode": 1, **self._extended(0), "resultDetails": "", "stepResults": None})
-        if self.outcome == "hold":
+        update = json.loads(self.service["updateManifest"])["updateId"]
+        outcome = self.outcome.get(update["version"], "succeed") if isinstance(self.outcome, dict) else self.outcome
+        if outcome == "hold":
             return
         self._busy = False
-        fails = self.outcome == "fail"
+        fails = outcome == "fail"
         step = {"resultCode": 0 if fails else 700, **self._extended(FAILURE_CODE if fails else 0), "resultDetails": "the disk of the test is full" if fails else ""}
-        identity = None if fails else json.loads(self.service["updateManifest"])["updateId"]
-        self._report(255 if fails else 0, workflow, {**step, "stepResults": {"step_0": step}}, identity)
+        self._report(255 if fails else 0, workflow, {**step, "stepResults": {"step_0": step}}, None if fails else update)
+
+    def _send_log(self, operation: str, url: str) -> None:
+        """Puts the log into the container as the storage clients do, and reports the end."""
+        if self.log is not None:
+            place, query = url.split("?", 1)
+            blob = urllib.request.Request(f"{place}/{self.id}/{operation}/agent.log?{query}", data=self.log, method="PUT", headers={"x-ms-blob-type": "BlockBlob"})
+            with urllib.request.urlopen(blob, context=ssl.create_default_context(cafile=str(self.scene.service.ca)), timeout=30) as answer:
+                assert answer.status == 201, answer.status
+        self.wire.report({"diagnosticInformation": {"__t": "c", "agent": {"operationId": operation, "resultCode": -1 if self.log is None else 200}}})
 
     def _extended(self, code: int) -> dict:
         return {"extendedResultCodes": f"{code:08X}"} if self.contract == 3 else {"extendedResultCode": code}
