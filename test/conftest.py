@@ -30,7 +30,8 @@ def scene(binaries, tmp_path_factory):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    scene_used = item.funcargs.get("scene") if hasattr(item, "funcargs") else None
+    fixtures = getattr(item, "funcargs", {})
+    scene_used = fixtures.get("scene") or getattr(fixtures.get("bench"), "scene", None)
     if report.failed and scene_used is not None:
         for process in scene_used.processes():
             report.sections.append((f"log of {process.name} ({process.log})", process.tail(40)))

@@ -2,6 +2,7 @@
 
 #include "server/api/connection.hpp"
 #include "server/api/metrics.hpp"
+#include "server/api/text.hpp"
 
 namespace godwit::api {
 namespace {
@@ -16,6 +17,16 @@ void append_header(std::string& head, std::string_view name, std::string_view va
 [[nodiscard]] bool is_true(std::string_view text) {
   return text == "true" || text == "True" || text == "TRUE" || text == "1";
 }
+
+/// "application/merge-patch+json; charset=utf-8" is. A body without a type is taken for what the route wants.
+[[nodiscard]] bool is_json_type(std::string_view type) {
+  const std::string plain = lower_case(trimmed(type.substr(0, type.find(';'))));
+  return plain.empty() || plain == "application/json" ||
+         (plain.starts_with("application/") && plain.ends_with("+json"));
+}
+
+/// What a client asked that no service like this does is no failure of the service.
+[[nodiscard]] bool is_own_failure(int status) { return status >= 500 && status != 501 && status != 505; }
 
 [[nodiscard]] Result<Reply> call(const RouteHandler& handler, const Request& request, Services& services) {
   try {
@@ -105,6 +116,10 @@ void HttpConnection::accept_body() {
     return refuse(
         Error{Code::too_large, "the request body has more than " + std::to_string(rim_.limits.body_bytes) + " bytes"});
   if (!head.has_body()) return on_body();
+  if (const auto type = head.header("content-type"); family_ == Family::device_update && !is_json_type(type))
+    return refuse(Error{Code::unsupported, "the body is '" + std::string(type.substr(0, 64)) +
+                                               "' by its Content-Type, but only application/json is read here"},
+                  415);
   parser_.take_body(rim_.limits.body_bytes, [this](std::string_view piece) { request_.body.append(piece); });
   ask_for_body(State::body);
 }
@@ -214,7 +229,7 @@ void HttpConnection::send(Reply reply, ByteCount body_length) {
 
 void HttpConnection::refuse(const Error& error, int status) {
   Reply reply = error_reply(family_, error, trace_id_, status);
-  if (reply.status >= 500)
+  if (is_own_failure(reply.status))
     rim_.services.log.error(
         "api.request_failed",
         {{"path", request_.path}, {"trace", trace_id_}, {"code", code_name(error.code)}, {"problem", error.message}});
@@ -251,7 +266,7 @@ void HttpConnection::log_answer() {
   const Duration took = rim_.services.clock.monotonic() - started_;
   if (rim_.services.metrics != nullptr)
     rim_.services.metrics->note_request(request_.method, match_.pattern, status_, took);
-  const LogLevel level = status_ >= 500                                                      ? LogLevel::warning
+  const LogLevel level = is_own_failure(status_)                                             ? LogLevel::warning
                          : request_.method == Method::get || request_.method == Method::head ? LogLevel::debug
                                                                                              : LogLevel::info;
   rim_.services.log.write(level, "api.answered",

@@ -101,6 +101,22 @@ TEST(Server, a_caller_needs_a_token_with_the_permission_and_the_right_version) {
   EXPECT_EQ(client.send(request_text("GET", "/deviceupdate/main/UPDATES?api-version=2022-10-01", admin)).status, 200);
 }
 
+TEST(Server, a_body_that_is_not_json_by_its_own_word_is_refused) {
+  TestRig rig(test_router());
+  const std::string token = rig.token(Role::administrator);
+  const auto import_as = [&](const std::string& type) {
+    TestClient client(rig);  // an unread body ends the connection
+    return client.send(request_text("POST", "/deviceUpdate/main/updates:import?api-version=2022-10-01", token, "[1]",
+                                    type.empty() ? "" : "Content-Type: " + type + "\r\n"));
+  };
+  for (const char* type : {"", "application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"})
+    EXPECT_EQ(import_as(type).status, 200) << type;
+  for (const char* type :
+       {"text/plain", "application/x-www-form-urlencoded", "json", "application/jsonp", "text/a+json"})
+    EXPECT_EQ(import_as(type).status, 415) << type;
+  EXPECT_NE(import_as("text/plain").body.find("'text/plain'"), std::string::npos);
+}
+
 TEST(Server, errors_have_the_shape_of_their_family) {
   TestRig rig(test_router());
   const std::string token = rig.token(Role::administrator);

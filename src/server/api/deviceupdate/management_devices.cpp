@@ -49,9 +49,12 @@ Answer list_operations(const Request& request, Services& services) {
 Answer get_operation(const Request& request, Services& services) {
   GODWIT_TRY(auto operation, services.inventory.describe_operation(request.parameter("operationId")));
   const std::string etag = json::text_or_nothing(operation, "etag").value_or("");
+  const std::string status = json::text_or_nothing(operation, "status").value_or("");
   const bool is_known = request.header("if-none-match") == etag;
   Reply reply = is_known ? Reply{.status = 304} : Reply::json(json::Value(std::move(operation)));
   reply.headers.emplace_back("ETag", etag);
+  // Without it the Python client sleeps for 30 s before it asks again.
+  if (status == "NotStarted" || status == "Running") reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
 

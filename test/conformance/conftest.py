@@ -1,0 +1,78 @@
+"""What the tests by service-api checks share: one service that may fetch from loopback, the genuine Python client, devices, Node."""
+import itertools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from operators import Shelf, client_for, import_item, import_quickly, manifest_of
+from hub_device import HubDevice, wait_listed
+from scene import Scene
+
+NODE = Path(__file__).parent / "node"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "check(number): the check of docs/reference/compatibility.md that this test proves")
+
+
+class Bench:
+    """A service, its client, and makers of updates and devices with names of their own."""
+
+    def __init__(self, scene: Scene, shelf: Shelf):
+        self.scene, self.shelf = scene, shelf
+        self.client = client_for(scene)
+        self.updates, self.management = self.client.device_update, self.client.device_management
+        self.devices: list[HubDevice] = []
+        self._numbers = itertools.count(1)
+
+    def name(self, stem: str) -> str:
+        return f"{stem}-{next(self._numbers)}"
+
+    def device(self, model: str, group: str | None, **more) -> HubDevice:
+        made = HubDevice(self.scene, self.name("device"), model=model, group=group, **more)
+        self.devices.append(made)
+        wait_listed(self.client, made)
+        return made
+
+    def update(self, name: str, *versions: str, **more) -> None:
+        """Updates of one name that are imported before the test begins; `more` goes into the manifest."""
+        for version in versions:
+            import_quickly(self.scene, import_item(self.shelf, manifest_of(name, version, **more)))
+
+    def class_of(self, device: HubDevice) -> str:
+        return self.management.get_device(device.id)["deviceClassId"]
+
+    def node(self, script: str, **wish) -> dict:
+        return run_node(self.scene, script, **wish)
+
+
+def run_node(scene: Scene, script: str, **wish) -> dict:
+    """Runs a script of node/ against the service; the result of each check by its name."""
+    wish = {"endpoint": f"https://localhost:{scene.service.ports['api']}", "token": scene.service.token_file.read_text().strip(), **wish}
+    done = subprocess.run(["node", NODE / script, json.dumps(wish)], cwd=NODE, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "NODE_EXTRA_CA_CERTS": str(scene.service.ca)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["check"]: line for line in lines}
+
+
+@pytest.fixture(scope="session")
+def bench(binaries, tmp_path_factory):
+    if not (NODE / "node_modules" / "@azure-rest").exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
+    scene = Scene(tmp_path_factory.mktemp("bench"), binaries)
+    scene.service.init()
+    config = scene.service.data / "godwit.toml"
+    config.write_text(config.read_text().replace("allow_private_addresses = false", "allow_private_addresses = true"))
+    scene.service.start()
+    shelf = Shelf()
+    made = Bench(scene, shelf)
+    yield made
+    for device in made.devices:
+        device.close()
+    shelf.close()
+    scene.end()
+
