@@ -42,6 +42,9 @@ const std::map<std::string, Actions>& expected_roles() {
   const auto in = [&](std::string_view prefix) { return path.starts_with(prefix); };
   if (in("/deviceUpdate/{instanceId}/updates")) return "updates/" + verb_of(route.method);
   if (in("/deviceUpdate/{instanceId}/")) return "management/" + verb_of(route.method);
+  // Who may send a payload may also give up sending it.
+  if (path == "/godwit/v1/{instanceId}/blobs/{sha256}/upload")
+    return route.method == Method::get ? "updates/read" : "updates/write";
   if (in("/godwit/v1/{instanceId}/blobs") || in("/godwit/v1/{instanceId}/updates"))
     return "updates/" + verb_of(route.method);
   if (in("/godwit/v1/{instanceId}/tokens") || in("/godwit/v1/{instanceId}/auditEvents")) return "access/write";
