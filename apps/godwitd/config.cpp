@@ -7,6 +7,31 @@ namespace godwit::daemon {
 
 namespace {
 
+void add_limit_keys(config::Schema& schema, Config& config) {
+  const auto add = [&schema](std::string name, std::int64_t* target, std::string help) {
+    schema.add({.name = std::move(name), .target = target, .help = std::move(help), .minimum = 0});
+  };
+  add("limits.devices", &config.limit_devices, "Devices that can be updated at most; 0 means no limit, so below.");
+  add("limits.groups", &config.limit_groups, "Groups at most, $default included.");
+  add("limits.classes", &config.limit_classes, "Device classes at most.");
+  add("limits.active_deployments", &config.limit_active_deployments, "Deployments at most that are active or wait.");
+  add("limits.deployments", &config.limit_deployments, "Deployments at most that are kept.");
+}
+
+void add_rollout_keys(config::Schema& schema, Config& config) {
+  schema.add(
+      {.name = "rollout.silence_deadline",
+       .target = &config.silence_deadline,
+       .help = "How long a device may be in progress without a word about the update before it counts as Failed.",
+       .minimum = 60'000,
+       .maximum = 31'536'000'000});
+  schema.add({.name = "rollout.total_deadline",
+              .target = &config.total_deadline,
+              .help = "How long one try of a device may take in all before it counts as Failed.",
+              .minimum = 60'000,
+              .maximum = 31'536'000'000});
+}
+
 void add_import_keys(config::Schema& schema, Config& config) {
   schema.add({.name = "import.allow_private_addresses",
               .target = &config.import_allow_private_addresses,
@@ -173,6 +198,8 @@ config::Schema schema_of(Config& config) {
               .help = "How long a download link is valid; links of running deployments are renewed in time.",
               .minimum = 3'600'000,
               .maximum = 31'536'000'000});
+  add_limit_keys(schema, config);
+  add_rollout_keys(schema, config);
   add_import_keys(schema, config);
   add_blob_keys(schema, config);
   add_quota_keys(schema, config);

@@ -34,6 +34,15 @@ struct Config {
 
   Duration link_lifetime = std::chrono::hours(24 * 7);
 
+  std::int64_t limit_devices = 0;  // 0: no limit, so below
+  std::int64_t limit_groups = 0;
+  std::int64_t limit_classes = 0;
+  std::int64_t limit_active_deployments = 1'000;
+  std::int64_t limit_deployments = 10'000;
+
+  Duration silence_deadline = std::chrono::hours(24 * 7);
+  Duration total_deadline = std::chrono::hours(24 * 30);
+
   bool import_allow_private_addresses = false;
   std::string import_ca_file;  // "": the system's
   bool import_require_scan = false;

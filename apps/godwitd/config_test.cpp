@@ -18,6 +18,7 @@ TEST(Config, what_is_printed_reads_back_to_the_same_values) {
   config.hub_name = "hub.example";
   config.api_port = 18443;
   config.link_lifetime = std::chrono::hours(3);
+  config.silence_deadline = std::chrono::hours(5);
   config.log_format = "json";
   const std::string text = print_config(config);
   const auto read = load(text);
@@ -25,6 +26,7 @@ TEST(Config, what_is_printed_reads_back_to_the_same_values) {
   EXPECT_EQ(print_config(*read), text);
   EXPECT_EQ(read->api_port, 18443);
   EXPECT_EQ(read->link_lifetime, std::chrono::hours(3));
+  EXPECT_EQ(read->silence_deadline, std::chrono::hours(5));
 }
 
 TEST(Config, a_wrong_key_is_named_with_the_nearest) {

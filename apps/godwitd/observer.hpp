@@ -7,7 +7,6 @@
 
 namespace godwit::daemon {
 
-/// The service deploys to devices only; logs come from modules too.
 class RolloutObserver final : public hub::TwinObserver {
  public:
   /// Before the hub starts; the rollout needs the hub's registry, so it cannot be there at construction.
@@ -15,22 +14,22 @@ class RolloutObserver final : public hub::TwinObserver {
   void set_logs(service::LogCollections& logs) { logs_ = &logs; }
 
   Result<void> on_created(store::Records& records, const IdentityId& id) override {
-    return id.is_module() ? Result<void>{} : rollout_->on_device_created(records, id.device());
+    return rollout_->on_device_created(records, id);
   }
   Result<void> on_removed(store::Records& records, const IdentityId& id) override {
     GODWIT_TRY_VOID(logs_->on_removed(records, id));
-    return id.is_module() ? Result<void>{} : rollout_->on_device_removed(records, id.device());
+    return rollout_->on_device_removed(records, id);
   }
   Result<void> on_reported(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                            const json::Object& patch) override {
     GODWIT_TRY_VOID(logs_->on_reported(records, id, patch));
-    return id.is_module() ? Result<void>{} : rollout_->on_twin_changed(records, id.device(), twin, patch);
+    return rollout_->on_twin_changed(records, id, twin, patch);
   }
   Result<void> on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin) override {
-    return id.is_module() ? Result<void>{} : rollout_->on_tags(records, id.device(), twin);
+    return rollout_->on_tags(records, id, twin);
   }
   Result<void> on_model(store::Records& records, const IdentityId& id, const std::string& model_id) override {
-    return id.is_module() ? Result<void>{} : rollout_->on_connected(records, id.device(), model_id);
+    return rollout_->on_connected(records, id, model_id);
   }
 
  private:

@@ -163,7 +163,7 @@ struct Files {
 }
 
 [[nodiscard]] service::SetDesired set_desired_through(hub::Hub& hub) {
-  return [&hub](store::Records& records, const DeviceId& id, const json::Object& patch) -> Result<void> {
+  return [&hub](store::Records& records, const IdentityId& id, const json::Object& patch) -> Result<void> {
     GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
     return {};
   };
@@ -189,6 +189,19 @@ struct Files {
           .retention = config.logs_retention,
           .agent_bytes = config.logs_device_bytes.value,
           .total_bytes = config.logs_total_bytes.value};
+}
+
+[[nodiscard]] service::FleetQuotas quotas_of(const Config& config) {
+  return {.devices = static_cast<std::uint64_t>(config.limit_devices),
+          .groups = static_cast<std::uint64_t>(config.limit_groups),
+          .classes = static_cast<std::uint64_t>(config.limit_classes)};
+}
+
+[[nodiscard]] service::RolloutOptions rollout_options_of(const Config& config, std::int64_t root_key_package) {
+  return {.root_key_package_version = root_key_package,
+          .limits = {.live = static_cast<std::uint64_t>(config.limit_active_deployments),
+                     .total = static_cast<std::uint64_t>(config.limit_deployments)},
+          .deadlines = {.silence = config.silence_deadline, .total = config.total_deadline}};
 }
 
 void log_started(Log& log, const Layout& layout, std::uint16_t hub, std::uint16_t api, const std::string& base_url) {
@@ -292,10 +305,10 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   const service::UploadUrls upload_urls(base_url, files.url_key);
   service::DownloadUrls urls(base_url, std::move(files.url_key), config.link_lifetime);
   service::Catalog catalog(*store, clock);
-  service::Inventory inventory(*store, clock);
+  service::Inventory inventory(*store, clock, quotas_of(config));
   GODWIT_TRY(const auto importing, make_importing(config, *store, *blobs, clock, log, std::move(files.identity)));
   service::Rollout rollout(*store, clock, log, catalog, inventory, urls, set_desired_through(hub),
-                           service::RolloutOptions{.root_key_package_version = files.root_keys.version});
+                           rollout_options_of(config, files.root_keys.version));
   observer.set_rollout(rollout);
   catalog.set_in_use(service::Rollout::is_update_in_use);
   catalog.set_wake([&importing] { importing->importer().wake(); });

@@ -62,6 +62,10 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(erc::root_key_disabled, "root_key_disabled", "The root key behind the manifest's signature is disabled. Sign the signing key with a valid root key"),
     one(erc::root_key_unknown, "root_key_unknown", "The root key behind the manifest's signature is not known to the device. Check the device's trust anchors and the root key package"),
     {0xD0000000, 0xDFFFFFFF, "delivery_optimization", "The Delivery Optimization client of the device reported this code; see its documentation"},
+    one(erc::deadline_silent, "deadline_silent", "The service gave up waiting: the device has said nothing about the update for the time that rollout.silence_deadline allows. Check that it runs and connects; if it still finishes, its success counts. Else retry the deployment"),
+    one(erc::deadline_total, "deadline_total", "The service gave up waiting: the device has not finished in the time that rollout.total_deadline allows for one try. Look at its progress and log, then retry the deployment"),
+    one(erc::goal_not_written, "goal_not_written", "The service could not write the update into the device's twin; the details say why. Make room in the twin or import the update again, then retry the deployment"),
+    one(erc::manifest_too_large, "manifest_too_large", "The update's manifest is too large for a twin, and this device's agent cannot fetch it as a file. Split the update into smaller ones, or update the agent first"),
 });
 
 constexpr auto kResults = std::to_array<ResultCodeRow>({

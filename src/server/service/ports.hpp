@@ -11,8 +11,9 @@
 
 namespace godwit::service {
 
-/// Writes a merge patch into a device's desired section, inside the caller's transaction; the device hears of it after
-/// the commit.
-using SetDesired = std::function<Result<void>(store::Records& records, const DeviceId& id, const json::Object& patch)>;
+/// Writes a merge patch into the desired section of a device or module, inside the caller's transaction; the device
+/// hears of it after the commit.
+using SetDesired =
+    std::function<Result<void>(store::Records& records, const IdentityId& id, const json::Object& patch)>;
 
 }  // namespace godwit::service

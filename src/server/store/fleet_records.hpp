@@ -17,10 +17,10 @@
 
 namespace godwit::store {
 
-/// One row per identity of the hub. What the device is comes from its twin; the deployment members mirror its newest
-/// deployment.
+/// One row per device of the hub, and per module of one that updates itself. What it is comes from its twin; the
+/// deployment members mirror its newest deployment.
 struct FleetDevice {
-  DeviceId id;
+  IdentityId id;
   GroupId group;
   std::optional<DeviceClassId> class_id{};  // nullopt: unhealthy, `failed_check` and `health_problem` say why
   std::string failed_check{};               // a name of service::HealthCheck; "" when healthy
@@ -70,7 +70,8 @@ struct FleetFilter {
   std::optional<DeviceClassId> class_id{};
   std::optional<DeviceState> state{};
   bool is_never_deployed = false;
-  std::optional<bool> is_healthy{};  // nullopt = both
+  std::optional<bool> is_healthy{};    // nullopt = both
+  std::optional<IdentityId> device{};  // this device and its modules, or this module
 };
 
 /// A re-reading of all twins ("device sync"). `after` is how far it got, so that a restart continues there.
@@ -89,10 +90,10 @@ struct FleetOperation {
 class FleetRecords {
  public:
   virtual ~FleetRecords() = default;
-  [[nodiscard]] virtual Result<std::optional<FleetDevice>> find_device(const DeviceId& id) = 0;
+  [[nodiscard]] virtual Result<std::optional<FleetDevice>> find_device(const IdentityId& id) = 0;
   /// Inserts or replaces; the counters follow.
   [[nodiscard]] virtual Result<void> save_device(const FleetDevice& device) = 0;
-  [[nodiscard]] virtual Result<bool> remove_device(const DeviceId& id) = 0;  // false: there was none
+  [[nodiscard]] virtual Result<bool> remove_device(const IdentityId& id) = 0;  // false: there was none
   /// In id order, after `after` ("" = from the start), at most `limit`.
   [[nodiscard]] virtual Result<std::vector<FleetDevice>> list_devices(const FleetFilter& filter,
                                                                       const std::string& after, std::size_t limit) = 0;
@@ -100,18 +101,22 @@ class FleetRecords {
   /// All rows, of one group, or of one subgroup.
   [[nodiscard]] virtual Result<std::vector<FleetCount>> counts(const std::optional<GroupId>& group,
                                                                const std::optional<DeviceClassId>& class_id) = 0;
-  /// The same by counting the devices themselves; slow, for checks.
+  /// Devices that have a class, by their counters.
+  [[nodiscard]] virtual Result<std::uint64_t> count_healthy() = 0;
+  /// The same as counts() by counting the devices themselves; slow, for checks.
   [[nodiscard]] virtual Result<std::vector<FleetCount>> recount() = 0;
 
   [[nodiscard]] virtual Result<std::optional<FleetClass>> find_class(const DeviceClassId& id) = 0;
   [[nodiscard]] virtual Result<void> save_class(const FleetClass& value) = 0;
   [[nodiscard]] virtual Result<bool> remove_class(const DeviceClassId& id) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> count_classes() = 0;
   [[nodiscard]] virtual Result<std::vector<FleetClass>> list_classes(const std::optional<std::string>& friendly_name,
                                                                      const std::string& after, std::size_t limit) = 0;
 
   [[nodiscard]] virtual Result<std::optional<FleetGroup>> find_group(const GroupId& id) = 0;
   [[nodiscard]] virtual Result<void> save_group(const FleetGroup& group) = 0;
   [[nodiscard]] virtual Result<bool> remove_group(const GroupId& id) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> count_groups() = 0;
   [[nodiscard]] virtual Result<std::vector<FleetGroup>> list_groups() = 0;  // in id order; kept few by limits
 
   [[nodiscard]] virtual Result<std::optional<FleetSubgroup>> find_subgroup(const GroupId& group,

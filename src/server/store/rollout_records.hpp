@@ -56,7 +56,7 @@ struct SubgroupDeployment {
 
 struct DeploymentDevice {
   std::int64_t deployment = 0;
-  DeviceId device;
+  IdentityId device;
   GroupId group;
   DeviceClassId class_id;
   std::string workflow_id{};
@@ -68,6 +68,8 @@ struct DeploymentDevice {
   std::optional<AgentState> heard{};  // the agent's last word about this try
   std::string result_json{};
   WallTime urls_expire_at{};
+  WallTime began{};    // when this try was sent
+  WallTime give_up{};  // when the planner looks whether the device is still at it
   WallTime created{};
   WallTime updated{};
   friend bool operator==(const DeploymentDevice&, const DeploymentDevice&) = default;
@@ -76,7 +78,7 @@ struct DeploymentDevice {
 struct DeploymentDeviceFilter {
   std::optional<DeviceClassId> class_id{};
   std::optional<DeviceState> state{};
-  std::optional<DeviceId> device{};
+  std::optional<IdentityId> device{};  // this device and its modules, or this module
 };
 
 struct DeploymentCount {
@@ -88,7 +90,7 @@ struct DeploymentCount {
 };
 
 struct ReportRecord {
-  DeviceId device;
+  IdentityId device;
   WallTime time{};
   std::string workflow_id{};
   std::int64_t deployment = 0;  // 0: no deployment knows this workflow
@@ -138,8 +140,8 @@ class RolloutRecords {
   [[nodiscard]] virtual Result<void> save_device(
       const DeploymentDevice& row) = 0;  // inserts or replaces; counters follow
   [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_device(std::int64_t deployment,
-                                                                            const DeviceId& device) = 0;
-  [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_by_workflow(const DeviceId& device,
+                                                                            const IdentityId& device) = 0;
+  [[nodiscard]] virtual Result<std::optional<DeploymentDevice>> find_by_workflow(const IdentityId& device,
                                                                                  const std::string& workflow_id) = 0;
   /// In id order, after `after`.
   [[nodiscard]] virtual Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment,
@@ -148,8 +150,10 @@ class RolloutRecords {
                                                                            std::size_t limit) = 0;
   /// Devices in progress whose URLs end before `time`, soonest first.
   [[nodiscard]] virtual Result<std::vector<DeploymentDevice>> list_expiring(WallTime time, std::size_t limit) = 0;
+  /// Devices in progress whose time to be looked at has come, longest overdue first.
+  [[nodiscard]] virtual Result<std::vector<DeploymentDevice>> list_overdue(WallTime now, std::size_t limit) = 0;
   [[nodiscard]] virtual Result<void> remove_device(
-      const DeviceId& device) = 0;  // from all deployments, and its reports
+      const IdentityId& device) = 0;  // from all deployments, and its reports
   [[nodiscard]] virtual Result<std::vector<DeploymentCount>> counts(std::int64_t deployment) = 0;
   [[nodiscard]] virtual Result<std::vector<DeploymentCount>> recount() = 0;     // of all deployments, by counting rows;
                                                                                 // for checks
@@ -157,7 +161,7 @@ class RolloutRecords {
 
   /// Keeps the newest `keep` of the device.
   [[nodiscard]] virtual Result<void> append_report(const ReportRecord& report, std::size_t keep) = 0;
-  [[nodiscard]] virtual Result<std::vector<ReportRecord>> list_reports(const DeviceId& device,
+  [[nodiscard]] virtual Result<std::vector<ReportRecord>> list_reports(const IdentityId& device,
                                                                        std::size_t limit) = 0;  // newest first
 };
 

@@ -17,7 +17,7 @@ namespace {
 constexpr auto kPollPause = std::chrono::milliseconds(500);
 
 struct DeploymentFlags {
-  std::string group{}, id{}, class_id{}, start{}, filter{}, order{};
+  std::string group{}, id{}, class_id{}, device{}, module{}, start{}, filter{}, order{};
   UpdateFlags update{};
   bool status = false;
   bool wait = false;
@@ -226,18 +226,25 @@ Result<int> show(Context& context, const DeploymentFlags& flags) {
   return code;
 }
 
+/// Of the whole group, of one class, of one device or of one module.
+std::string route_of(Client& client, const DeploymentFlags& flags, const std::string& verb) {
+  if (!flags.class_id.empty()) return client.device_update(flags.path() + ":" + verb);
+  std::string path = "/groups/" + percent_encode(flags.group) + "/deployments/" + percent_encode(flags.id);
+  if (!flags.device.empty()) path += "/devices/" + percent_encode(flags.device);
+  if (!flags.module.empty()) path += "/modules/" + percent_encode(flags.module);
+  return client.godwit(path + ":" + verb);
+}
+
 Result<int> act(Context& context, const DeploymentFlags& flags, const std::string& verb) {
   GODWIT_TRY(auto* client, context.client());
-  const std::string route = flags.class_id.empty()
-                                ? client->godwit("/groups/" + percent_encode(flags.group) + "/deployments/" +
-                                                 percent_encode(flags.id) + ":" + verb)
-                                : client->device_update(flags.path() + ":" + verb);
+  const std::string route = route_of(*client, flags, verb);
   GODWIT_TRY(const auto response, client->send("POST", route));
   GODWIT_TRY(const auto answer, json::parse(response.body.empty() ? "{}" : response.body));
   if (context.wants_json())
     context.show_json(answer);
   else
-    fmt::print("{} of deployment {} in group {} was asked for\n", verb, flags.id, flags.group);
+    fmt::print("{} of deployment {} in group {}{} was asked for\n", verb, flags.id, flags.group,
+               flags.device.empty() ? "" : " on device " + flags.device);
   return exit_code::ok;
 }
 
@@ -288,10 +295,19 @@ void add_deployment_commands(CLI::App& device, Context& context) {
   const auto states = command("list-devices", "List the devices of a deployment with state, step, code and sentence",
                               true, list_devices);
   states.first->add_option("--filter", states.second->filter, "deviceState eq 'Failed'");
-  command("cancel", "Cancel a deployment for the group, or one class of it", true,
-          [](Context& c, const DeploymentFlags& f) { return act(c, f, "cancel"); });
-  command("retry", "Try again on the devices that failed", true,
-          [](Context& c, const DeploymentFlags& f) { return act(c, f, "retry"); });
+  const auto add_device = [](CLI::App* sub, DeploymentFlags& flags) {
+    auto* option = sub->add_option("--device,--device-id", flags.device, "Only this device");
+    option->excludes(sub->get_option("--class-id"));
+    sub->add_option("--module,--module-id", flags.module, "The device's update agent that is this module")
+        ->needs(option);
+  };
+  const auto canceled = command("cancel", "Cancel a deployment for the group, one class of it or one device", true,
+                                [](Context& c, const DeploymentFlags& f) { return act(c, f, "cancel"); });
+  add_device(canceled.first, *canceled.second);
+  const auto retried =
+      command("retry", "Try again on the devices that failed, or on one that failed or was cancelled alone", true,
+              [](Context& c, const DeploymentFlags& f) { return act(c, f, "retry"); });
+  add_device(retried.first, *retried.second);
   command("delete", "Delete a deployment that is no longer active", true, remove);
 }
 

@@ -35,6 +35,23 @@ Result<DeviceState> state_of(const FilterTerm& term) {
   return *state;
 }
 
+/// `deviceId eq 'x'`, alone (the device and its modules) or with `moduleId eq 'y'`; takes the terms it understands.
+Result<std::optional<IdentityId>> identity_in(std::vector<FilterTerm>& terms) {
+  std::optional<std::string> device, module;
+  std::erase_if(terms, [&](const FilterTerm& term) {
+    const std::string* text = quoted(term);
+    if (text == nullptr || (term.path != "deviceid" && term.path != "moduleid")) return false;
+    (term.path == "deviceid" ? device : module) = *text;
+    return true;
+  });
+  if (!device && module) return fail(Code::invalid_argument, "the filter names a moduleId without its deviceId");
+  if (!device) return std::optional<IdentityId>{};
+  GODWIT_TRY(const auto device_id, DeviceId::parse(*device, "device id"));
+  if (!module) return std::optional(IdentityId(device_id));
+  GODWIT_TRY(const auto module_id, ModuleId::parse(*module, "module id"));
+  return std::optional(IdentityId(device_id, module_id));
+}
+
 struct OrderText {
   std::string property;  // lower case
   bool is_descending = false;
@@ -90,8 +107,12 @@ Result<DeviceClassId> class_of(const Request& request) {
 Result<DeploymentId> deployment_of(const Request& request) {
   return DeploymentId::parse(request.parameter("deploymentId"), "deployment id");
 }
-Result<DeviceId> device_of(const Request& request) {
-  return DeviceId::parse(request.parameter("deviceId"), "device id");
+Result<IdentityId> device_of(const Request& request) {
+  GODWIT_TRY(auto device, DeviceId::parse(request.parameter("deviceId"), "device id"));
+  const std::string module_text = request.parameter("moduleId");
+  if (module_text.empty()) return IdentityId(device);
+  GODWIT_TRY(const auto module, ModuleId::parse(module_text, "module id"));
+  return IdentityId(device, module);
 }
 
 Result<std::optional<std::string>> class_filter(const Request& request) {
@@ -105,7 +126,7 @@ Result<std::optional<std::string>> class_filter(const Request& request) {
 
 Result<store::FleetFilter> device_filter(const Request& request) {
   constexpr std::string_view kAllowed =
-      "groupId eq 'x', deviceClassId eq 'x', deploymentStatus eq 'Failed' (any state or null), joined by and";
+      "groupId eq 'x', deviceClassId eq 'x', and beside groupId deploymentStatus eq 'Failed' (any state or null)";
   GODWIT_TRY(const auto terms, and_terms(request, kAllowed));
   store::FleetFilter filter;
   for (const FilterTerm& term : terms) {
@@ -122,6 +143,7 @@ Result<store::FleetFilter> device_filter(const Request& request) {
       return not_allowed("filter", kAllowed);
     }
   }
+  if ((filter.state || filter.is_never_deployed) && !filter.group) return not_allowed("filter", kAllowed);
   return filter;
 }
 
@@ -139,13 +161,13 @@ Result<std::vector<std::pair<std::string, std::string>>> subgroup_filter(const R
 
 Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request,
                                                           std::optional<DeviceClassId> class_id) {
-  constexpr std::string_view kAllowed = "deviceId eq 'x', deviceState eq 'Failed' (any state), joined by and";
-  GODWIT_TRY(const auto terms, and_terms(request, kAllowed));
+  constexpr std::string_view kAllowed =
+      "deviceId eq 'x', moduleId eq 'y', deviceState eq 'Failed' (any state), joined by and";
+  GODWIT_TRY(auto terms, and_terms(request, kAllowed));
   store::DeploymentDeviceFilter filter{.class_id = std::move(class_id)};
+  GODWIT_TRY(filter.device, identity_in(terms));
   for (const FilterTerm& term : terms) {
-    if (term.path == "deviceid" && quoted(term) != nullptr) {
-      GODWIT_TRY(filter.device, DeviceId::parse(*quoted(term), "device id"));
-    } else if (term.path == "devicestate") {
+    if (term.path == "devicestate") {
       GODWIT_TRY(filter.state, state_of(term));
     } else {
       return not_allowed("filter", kAllowed);
@@ -155,16 +177,15 @@ Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request
 }
 
 Result<service::HealthFilter> health_filter(const Request& request) {
-  constexpr std::string_view kAllowed = "state eq 'unhealthy' (or 'healthy'), deviceId eq 'x'";
-  GODWIT_TRY(const auto terms, and_terms(request, kAllowed));
+  constexpr std::string_view kAllowed = "state eq 'unhealthy' (or 'healthy'), deviceId eq 'x', moduleId eq 'y'";
+  GODWIT_TRY(auto terms, and_terms(request, kAllowed));
   if (terms.empty()) return fail(Code::invalid_argument, "device health needs a filter: " + std::string(kAllowed));
   service::HealthFilter filter;
+  GODWIT_TRY(filter.device, identity_in(terms));
   for (const FilterTerm& term : terms) {
     const std::string* text = quoted(term);
-    if (term.path == "deviceid" && text != nullptr) {
-      GODWIT_TRY(filter.device, DeviceId::parse(*text, "device id"));
-    } else if (term.path == "state" && text != nullptr &&
-               (equal_in_any_case(*text, "healthy") || equal_in_any_case(*text, "unhealthy"))) {
+    if (term.path == "state" && text != nullptr &&
+        (equal_in_any_case(*text, "healthy") || equal_in_any_case(*text, "unhealthy"))) {
       filter.is_healthy = equal_in_any_case(*text, "healthy");
     } else {
       return not_allowed("filter", kAllowed);

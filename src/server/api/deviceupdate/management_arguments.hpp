@@ -17,18 +17,18 @@ namespace godwit::api {
 [[nodiscard]] Result<GroupId> group_of(const Request& request);            // {groupId}
 [[nodiscard]] Result<DeviceClassId> class_of(const Request& request);      // {deviceClassId}
 [[nodiscard]] Result<DeploymentId> deployment_of(const Request& request);  // {deploymentId}
-[[nodiscard]] Result<DeviceId> device_of(const Request& request);          // {deviceId}
+[[nodiscard]] Result<IdentityId> device_of(const Request& request);  // {deviceId} and, where there is one, {moduleId}
 
 /// friendlyName eq 'x'
 [[nodiscard]] Result<std::optional<std::string>> class_filter(const Request& request);
-/// groupId, deviceClassId, deploymentStatus (a state or null), joined by `and`
+/// groupId, deviceClassId, deploymentStatus (a state or null; beside groupId), joined by `and`
 [[nodiscard]] Result<store::FleetFilter> device_filter(const Request& request);
 /// compatProperties/NAME eq 'v', joined by `and`
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> subgroup_filter(const Request& request);
-/// deviceId, deviceState, joined by `and`; moduleId is refused: there are no modules
+/// deviceId (with its modules), moduleId beside it, deviceState, joined by `and`
 [[nodiscard]] Result<store::DeploymentDeviceFilter> device_state_filter(const Request& request,
                                                                         std::optional<DeviceClassId> class_id);
-/// state, deviceId; a filter is required
+/// state, deviceId (with its modules), moduleId beside it; a filter is required
 [[nodiscard]] Result<service::HealthFilter> health_filter(const Request& request);
 /// status eq 'NotStarted' or status eq 'Running'. True: only unfinished ones
 [[nodiscard]] Result<bool> operation_filter(const Request& request);

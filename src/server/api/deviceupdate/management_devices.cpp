@@ -20,12 +20,7 @@ Answer get_device(const Request& request, Services& services) {
   return answer(services.inventory.describe_device(id));
 }
 
-Answer get_module(const Request& request, Services&) {
-  GODWIT_TRY(const auto id, device_of(request));
-  GODWIT_TRY(const auto module_id, ModuleId::parse(request.parameter("moduleId"), "module id"));
-  return fail(Code::not_found, "device '" + id.str() + "' has no module '" + module_id.str() +
-                                   "': agents of this service are devices, not modules");
-}
+Answer get_limits(const Request&, Services& services) { return answer(services.rollout.limits()); }
 
 Answer import_devices(const Request& request, Services& services) {
   GODWIT_TRY(const json::Value body, json::parse(request.body));

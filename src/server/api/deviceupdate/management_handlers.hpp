@@ -11,8 +11,7 @@ using Answer = Result<Reply>;
 
 // management_devices.cpp: devices, classes, health, device syncs
 [[nodiscard]] Answer list_devices(const Request& request, Services& services);
-[[nodiscard]] Answer get_device(const Request& request, Services& services);
-[[nodiscard]] Answer get_module(const Request& request, Services& services);
+[[nodiscard]] Answer get_device(const Request& request, Services& services);  // or a module
 [[nodiscard]] Answer import_devices(const Request& request, Services& services);
 [[nodiscard]] Answer list_operations(const Request& request, Services& services);
 [[nodiscard]] Answer get_operation(const Request& request, Services& services);
@@ -22,6 +21,7 @@ using Answer = Result<Reply>;
 [[nodiscard]] Answer rename_class(const Request& request, Services& services);
 [[nodiscard]] Answer delete_class(const Request& request, Services& services);
 [[nodiscard]] Answer list_installable(const Request& request, Services& services);
+[[nodiscard]] Answer get_limits(const Request& request, Services& services);
 
 // management_groups.cpp: groups, subgroups, compliance, best updates
 [[nodiscard]] Answer instance_compliance(const Request& request, Services& services);

@@ -25,11 +25,12 @@ const std::vector<Route>& deviceupdate_management_routes() {
       {get, MANAGEMENT "/devices", kRead, list_devices},
       {post, MANAGEMENT "/devices:import", kWrite, import_devices},
       {get, MANAGEMENT "/devices/{deviceId}", kRead, get_device},
-      {get, MANAGEMENT "/devices/{deviceId}/modules/{moduleId}", kRead, get_module},
+      {get, MANAGEMENT "/devices/{deviceId}/modules/{moduleId}", kRead, get_device},
       {get, MANAGEMENT "/operations", kRead, list_operations},
       {get, MANAGEMENT "/operations/{operationId}", kRead, get_operation},
       {get, MANAGEMENT "/deviceDiagnostics/deviceHealth", kRead, list_health},
 
+      {get, "/deviceUpdate/{instanceId}/limits", kRead, get_limits},
       {get, MANAGEMENT "/updateCompliance", kRead, instance_compliance},
       {get, MANAGEMENT "/groups", kRead, list_groups},
       {get, GROUP, kRead, get_group},

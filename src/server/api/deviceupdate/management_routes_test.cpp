@@ -29,6 +29,10 @@ struct Surface {
     if (!where.starts_with("/godwit"))
       where =
           std::string(kBase) + where + (where.find('?') == std::string::npos ? "?" : "&") + "api-version=2022-10-01";
+    return send_whole(method, where, std::move(body), std::move(headers));
+  }
+  Reply send_whole(Method method, const std::string& where, std::string body = {},
+                   std::map<std::string, std::string> headers = {}) {
     const auto target = parse_target(where);
     if (!target) return {.status = 400, .body = target.error().message};
     auto match = router.find(method, *target);
@@ -178,6 +182,7 @@ TEST_F(Management, lists_take_only_the_filters_that_are_theirs) {
   EXPECT_EQ(s.size("/deviceDiagnostics/deviceHealth?filter=state%20eq%20%27Healthy%27"), 2U);
   for (const char* wrong :
        {"/devices?filter=colour%20eq%20%27red%27", "/devices?filter=groupId%20eq%20true",
+        "/devices?filter=deploymentStatus%20eq%20%27Failed%27",
         "/devices?filter=groupId%20eq%20%27a%27%20or%20groupId%20eq%20%27b%27",
         "/devices?filter=groupId%20eq%20%27a%27%20and%20groupId%20eq%20%27b%27",
         "/deviceClasses?filter=deviceClassId%20eq%20%27x%27", "/deviceDiagnostics/deviceHealth",
@@ -238,7 +243,68 @@ TEST_F(Management, a_device_sync_is_an_operation_that_ends) {
   EXPECT_EQ(s.size("/operations?top=5"), 1U);
 }
 
-TEST_F(Management, modules_are_not_there) { EXPECT_EQ(s.get("/devices/dev-1/modules/m").status, 404); }
+TEST_F(Management, quotas_are_reported_and_what_is_beyond_them_is_unhealthy_with_the_reason) {
+  s.bench.inventory.set_quotas({.devices = 3, .groups = 2, .classes = 2});
+  ASSERT_EQ(s.put("d1", "1.0").status, 200);
+  const Reply reply = s.send_whole(Method::get, "/deviceUpdate/main/limits?api-version=2022-10-01");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  const auto limits = json::parse_object(reply.body).value();
+  EXPECT_EQ(json::print(limits.at("counters").as_object()),
+            R"({"deviceCount":{"usage":2,"quota":3},"deviceClassCount":{"usage":1,"quota":2},)"
+            R"("deviceGroupCount":{"usage":2,"quota":2},"activeDeploymentCount":{"usage":1,"quota":1000},)"
+            R"("deploymentCount":{"usage":1,"quota":10000}})");
+  const auto problem_of = [&](const std::string& id) {
+    const auto health =
+        s.object("/deviceDiagnostics/deviceHealth?filter=deviceId%20eq%20%27" + id + "%27").at("value").at(0);
+    return std::string(health.at("state").as_string()) +
+           (health.as_object().contains("godwit") ? ": " + std::string(health.at("godwit").at("problem").as_string())
+                                                  : std::string{});
+  };
+  s.bench.add_device("dev-3", "third");
+  EXPECT_EQ(problem_of("dev-3"),
+            "unhealthy: the instance has 2 groups, which is its limit: delete groups that are empty, then start a "
+            "device sync");
+  s.bench.add_device("dev-4", "plant", "Kettle");
+  EXPECT_EQ(problem_of("dev-4"), "healthy");
+  s.bench.add_device("dev-5", "plant", "Iron");
+  EXPECT_NE(problem_of("dev-5").find("has 2 device classes"), std::string::npos) << problem_of("dev-5");
+  s.bench.add_device("dev-6", "plant");
+  EXPECT_NE(problem_of("dev-6").find("has 3 devices"), std::string::npos) << problem_of("dev-6");
+  s.bench.identify(second, "Toaster");
+  EXPECT_EQ(problem_of("dev-2"), "healthy") << "who is in stays in";
+}
+
+TEST_F(Management, modules_are_devices_with_a_module_id) {
+  EXPECT_EQ(s.get("/devices/dev-1/modules/m").status, 404);
+  s.bench.add_module(first, "m", "plant");
+  EXPECT_EQ(s.object("/devices/dev-1/modules/m").at("moduleId").as_string(), "m");
+  EXPECT_FALSE(s.object("/devices/dev-1").contains("moduleId"));
+  EXPECT_EQ(s.size("/devices"), 3U);
+  ASSERT_EQ(s.put("d1", "1.0").status, 200);
+  const std::string states = subgroup + "/deployments/d1/devicestates?filter=";
+  EXPECT_EQ(s.size(states + "deviceId%20eq%20%27dev-1%27"), 2U);
+  EXPECT_EQ(s.size(states + "deviceId%20eq%20%27dev-1%27%20and%20moduleId%20eq%20%27m%27"), 1U);
+  EXPECT_EQ(s.get(states + "moduleId%20eq%20%27m%27").status, 400);
+  EXPECT_EQ(s.size("/deviceDiagnostics/deviceHealth?filter=deviceId%20eq%20%27dev-1%27"), 2U);
+  EXPECT_EQ(
+      s.size("/deviceDiagnostics/deviceHealth?filter=deviceId%20eq%20%27dev-1%27%20and%20moduleId%20eq%20%27m%27"), 1U);
+}
+
+TEST_F(Management, one_device_or_module_is_cancelled_and_retried_under_godwits_own_path) {
+  s.bench.add_module(first, "m", "plant");
+  ASSERT_EQ(s.put("d1", "1.0").status, 200);
+  const std::string base = "/godwit/v1/main/groups/plant/deployments/d1/devices/";
+  EXPECT_EQ(s.object("/godwit/v1/main/devices/dev-1/modules/m").at("moduleId").as_string(), "m");
+  const Reply canceled = s.send(Method::post, base + "dev-1/modules/m:cancel");
+  ASSERT_EQ(canceled.status, 200) << canceled.body;
+  EXPECT_EQ(json::parse_object(canceled.body)->at("deviceState").as_string(), "Canceled");
+  EXPECT_EQ(s.bench.state_of(first, "d1"), "InProgress") << "the device itself goes on";
+  EXPECT_EQ(s.send(Method::post, base + "dev-1/modules/m:retry").status, 200);
+  EXPECT_EQ(s.send(Method::post, base + "dev-2:cancel").status, 200);
+  EXPECT_EQ(s.bench.state_of(second, "d1"), "Canceled");
+  EXPECT_EQ(s.send(Method::post, base + "dev-1:retry").status, 409);
+  EXPECT_EQ(s.send(Method::post, base + "dev-9:retry").status, 404);
+}
 
 TEST(ManagementTable, each_operation_asks_for_the_permission_of_its_method) {
   for (const auto* table : {&deviceupdate_management_routes(), &godwit_fleet_routes()})
@@ -248,7 +314,7 @@ TEST(ManagementTable, each_operation_asks_for_the_permission_of_its_method) {
                                                                     : Permission::management_write;
       EXPECT_EQ(route.permission, expected) << route.pattern;
     }
-  EXPECT_EQ(deviceupdate_management_routes().size(), 35U);
+  EXPECT_EQ(deviceupdate_management_routes().size(), 36U);
 }
 
 }  // namespace godwit::api

@@ -1,8 +1,13 @@
-// What Godwit adds beside the management family: verbs for a whole group's deployment, its device states in one list,
-// and the whole answer about one device.
+// What Godwit adds beside the management family: verbs for a whole group's deployment and for one device of it, its
+// device states in one list, and the whole answer about one device or module.
 #include "server/api/deviceupdate/management_arguments.hpp"
 #include "server/api/deviceupdate/management_handlers.hpp"
 #include "server/api/services.hpp"
+
+// A pattern is one literal; these only keep the table readable.
+#define DEVICE "/godwit/v1/{instanceId}/devices/{deviceId}"
+#define DEPLOYMENT "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}"
+#define MODULE "/modules/{moduleId}"
 
 namespace godwit::api {
 namespace {
@@ -24,6 +29,20 @@ Result<Reply> retry_group_deployment(const Request& request, Services& services)
   return management::answer(services.rollout.retry(group, id, std::nullopt, request.caller));
 }
 
+Result<Reply> cancel_device(const Request& request, Services& services) {
+  GODWIT_TRY(const auto group, group_of(request));
+  GODWIT_TRY(const auto id, deployment_of(request));
+  GODWIT_TRY(const auto device, device_of(request));
+  return management::answer(services.rollout.cancel_device(group, id, device, request.caller));
+}
+
+Result<Reply> retry_device(const Request& request, Services& services) {
+  GODWIT_TRY(const auto group, group_of(request));
+  GODWIT_TRY(const auto id, deployment_of(request));
+  GODWIT_TRY(const auto device, device_of(request));
+  return management::answer(services.rollout.retry_device(group, id, device, request.caller));
+}
+
 Result<Reply> group_device_states(const Request& request, Services& services) {
   GODWIT_TRY(const auto group, group_of(request));
   GODWIT_TRY(const auto id, deployment_of(request));
@@ -35,16 +54,24 @@ Result<Reply> group_device_states(const Request& request, Services& services) {
 }  // namespace
 
 const std::vector<Route>& godwit_fleet_routes() {
+  constexpr Permission kRead = Permission::management_read;
+  constexpr Permission kWrite = Permission::management_write;
   static const std::vector<Route> routes{
-      {Method::get, "/godwit/v1/{instanceId}/devices/{deviceId}", Permission::management_read, explain_device},
-      {Method::post, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}:cancel",
-       Permission::management_write, cancel_group_deployment},
-      {Method::post, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}:retry",
-       Permission::management_write, retry_group_deployment},
-      {Method::get, "/godwit/v1/{instanceId}/groups/{groupId}/deployments/{deploymentId}/devicestates",
-       Permission::management_read, group_device_states},
+      {Method::get, DEVICE, kRead, explain_device},
+      {Method::get, DEVICE MODULE, kRead, explain_device},
+      {Method::post, DEPLOYMENT ":cancel", kWrite, cancel_group_deployment},
+      {Method::post, DEPLOYMENT ":retry", kWrite, retry_group_deployment},
+      {Method::get, DEPLOYMENT "/devicestates", kRead, group_device_states},
+      {Method::post, DEPLOYMENT "/devices/{deviceId}:cancel", kWrite, cancel_device},
+      {Method::post, DEPLOYMENT "/devices/{deviceId}:retry", kWrite, retry_device},
+      {Method::post, DEPLOYMENT "/devices/{deviceId}" MODULE ":cancel", kWrite, cancel_device},
+      {Method::post, DEPLOYMENT "/devices/{deviceId}" MODULE ":retry", kWrite, retry_device},
   };
   return routes;
 }
 
 }  // namespace godwit::api
+
+#undef MODULE
+#undef DEPLOYMENT
+#undef DEVICE

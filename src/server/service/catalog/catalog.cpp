@@ -61,8 +61,10 @@ store::OperationRecord deletion_of(const store::UpdateRecord& update, WallTime n
 Result<Offer> Catalog::offer_for(store::Records& records, const UpdateId& id, ContractModel model) const {
   GODWIT_TRY(auto found, records.catalog().find_offer(id, model == ContractModel::v1 ? 4 : 5));
   if (!found) return no_update(id);
+  const bool is_detached = found->manifest != found->whole_manifest;
   return Offer{.manifest = std::move(found->manifest),
                .signature = std::move(found->signature),
+               .is_detached = is_detached,
                .files = std::move(found->files)};
 }
 

@@ -21,6 +21,7 @@ namespace godwit::service {
 struct Offer {
   std::string manifest{};  // exact signed bytes: whole, or mini when the whole does not fit a twin
   std::string signature{};
+  bool is_detached = false;                         // `manifest` is a mini one that points at a file with the whole
   std::map<std::string, store::OfferFile> files{};  // file id -> sha256 and file name; all of them belong into fileUrls
 };
 

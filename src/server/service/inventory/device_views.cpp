@@ -15,7 +15,7 @@ constexpr std::size_t kFriendlyNameLimit = 100;
 
 json::Object health_json(const store::FleetDevice& device) {
   json::Object object;
-  object["deviceId"] = device.id.str();
+  put_identity(object, device.id);
   object["state"] = device.class_id ? "healthy" : "unhealthy";
   if (!device.model_id.empty()) object["digitalTwinModelId"] = device.model_id;
   json::Array checks;
@@ -62,7 +62,7 @@ json::Object operation_json(const store::FleetOperation& operation) {
 
 }  // namespace
 
-Result<json::Object> Inventory::describe_device(const DeviceId& id) const {
+Result<json::Object> Inventory::describe_device(const IdentityId& id) const {
   return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
     GODWIT_TRY(const auto device, records.fleet().find_device(id));
     if (!device) return fail(Code::not_found, "there is no device '" + id.str() + "'");
@@ -91,14 +91,9 @@ Result<FleetPage> Inventory::list_devices(store::FleetFilter filter, const std::
 Result<FleetPage> Inventory::list_health(const HealthFilter& filter, const std::string& token) const {
   return snapshot<FleetPage>(store_, [&](store::Records& records) -> Result<FleetPage> {
     FleetPage page;
-    if (filter.device) {
-      GODWIT_TRY(const auto device, records.fleet().find_device(*filter.device));
-      if (device && (!filter.is_healthy || *filter.is_healthy == device->class_id.has_value()))
-        page.values.emplace_back(health_json(*device));
-      return page;
-    }
     GODWIT_TRY(const auto devices,
-               records.fleet().list_devices({.is_healthy = filter.is_healthy}, token, kFleetPageSize));
+               records.fleet().list_devices({.is_healthy = filter.is_healthy, .device = filter.device}, token,
+                                            kFleetPageSize));
     for (const store::FleetDevice& device : devices) page.values.emplace_back(health_json(device));
     if (devices.size() == kFleetPageSize) page.next_token = devices.back().id.str();
     return page;

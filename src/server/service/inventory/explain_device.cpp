@@ -77,7 +77,7 @@ Result<json::Object> deployment_json(const store::FleetDevice& device, const sto
   return object;
 }
 
-Result<json::Array> reports_json(store::Records& records, const DeviceId& id) {
+Result<json::Array> reports_json(store::Records& records, const IdentityId& id) {
   GODWIT_TRY(const auto reports, records.rollout().list_reports(id, kReportsShown));
   json::Array array;
   for (const store::ReportRecord& report : reports) {
@@ -130,7 +130,7 @@ Result<json::Object> explain(store::Records& records, const store::FleetDevice& 
 
 }  // namespace
 
-Result<json::Object> Inventory::explain_device(const DeviceId& id) const {
+Result<json::Object> Inventory::explain_device(const IdentityId& id) const {
   return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
     GODWIT_TRY(const auto device, records.fleet().find_device(id));
     if (!device) return fail(Code::not_found, "there is no device '" + id.str() + "'");

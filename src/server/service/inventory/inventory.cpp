@@ -7,6 +7,45 @@
 namespace godwit::service {
 namespace {
 
+std::string beyond(std::string_view what, std::uint64_t quota, std::string_view remedy) {
+  return "the instance has " + std::to_string(quota) + " " + std::string(what) +
+         ", which is its limit: " + std::string(remedy) + ", then start a device sync";
+}
+
+/// Takes the class, and the group if it is the cause, from a place that the instance has no room for.
+Result<void> keep_within(store::FleetRecords& fleet, const FleetQuotas& quotas, Placement& place, bool was_healthy) {
+  const auto refuse = [&place](std::string_view check, std::string problem) {
+    place.device_class.reset();
+    place.failed_check = std::string(check);
+    place.problem = std::move(problem);
+  };
+  if (quotas.groups > 0) {
+    GODWIT_TRY(const auto known, fleet.find_group(place.group));
+    GODWIT_TRY(const std::uint64_t groups, fleet.count_groups());
+    if (!known && groups >= quotas.groups) {
+      place.group = *GroupId::parse(kDefaultGroup);
+      if (place.device_class)
+        refuse(health_check::group, beyond("groups", quotas.groups, "delete groups that are empty"));
+      return {};
+    }
+  }
+  if (!place.device_class) return {};
+  if (quotas.classes > 0) {
+    GODWIT_TRY(const auto id, DeviceClassId::parse(place.device_class->id()));
+    GODWIT_TRY(const auto known, fleet.find_class(id));
+    GODWIT_TRY(const std::uint64_t classes, fleet.count_classes());
+    if (!known && classes >= quotas.classes) {
+      refuse(health_check::compat_values, beyond("device classes", quotas.classes, "delete classes without devices"));
+      return {};
+    }
+  }
+  if (quotas.devices == 0 || was_healthy) return {};
+  GODWIT_TRY(const std::uint64_t devices, fleet.count_healthy());
+  if (devices >= quotas.devices)
+    refuse(health_check::interface_id, beyond("devices", quotas.devices, "remove identities that are not needed"));
+  return {};
+}
+
 /// Makes what the place of a device needs. True: the subgroup is new.
 Result<bool> make_place(store::FleetRecords& fleet, const GroupId& group,
                         const std::optional<DeviceClass>& device_class, const std::optional<DeviceClassId>& class_id,
@@ -23,7 +62,7 @@ Result<bool> make_place(store::FleetRecords& fleet, const GroupId& group,
 
 }  // namespace
 
-Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                                                 const twin::ReportedAgent& agent,
                                                 const std::optional<std::string>& model_id) const {
   store::FleetRecords& fleet = records.fleet();
@@ -34,6 +73,7 @@ Result<Inventory::Refreshed> Inventory::refresh(store::Records& records, const D
             : store::FleetDevice{.id = id, .group = *GroupId::parse(kDefaultGroup), .created = now, .updated = now};
   if (model_id) device.model_id = *model_id;
   Placement placement = place(twin.tags, twin.reported.values, agent, device.model_id);
+  GODWIT_TRY_VOID(keep_within(fleet, quotas_, placement, known && known->class_id));
   device.group = std::move(placement.group);
   device.class_id.reset();
   if (placement.device_class) {

@@ -26,9 +26,16 @@ struct FleetPage {
   std::string next_token{};  // "" = last page
 };
 
+/// How much of the fleet an instance takes; 0: no limit. What is beyond a quota is unhealthy, with the reason.
+struct FleetQuotas {
+  std::uint64_t devices = 0;
+  std::uint64_t groups = 0;
+  std::uint64_t classes = 0;
+};
+
 struct HealthFilter {
   std::optional<bool> is_healthy{};
-  std::optional<DeviceId> device{};
+  std::optional<IdentityId> device{};  // this device and its modules, or this module
 };
 
 enum class GroupOrder : std::uint8_t { group_id, device_count, created, new_updates, in_progress, on_latest };
@@ -38,8 +45,12 @@ class Inventory {
   /// Called after the commit that queued a device sync.
   using Wake = std::function<void()>;
 
-  Inventory(store::Store& store, Clock& clock) : store_(store), clock_(clock) {}
+  Inventory(store::Store& store, Clock& clock, FleetQuotas quotas = {})
+      : store_(store), clock_(clock), quotas_(quotas) {}
   void set_wake(Wake wake) { wake_ = std::move(wake); }  // before the server serves
+
+  void set_quotas(const FleetQuotas& quotas) { quotas_ = quotas; }  // before the server serves
+  [[nodiscard]] const FleetQuotas& quotas() const { return quotas_; }
 
   // ---- inside a transaction
 
@@ -49,17 +60,18 @@ class Inventory {
   };
   /// Brings the row of a device in line with its twin; makes class, group and subgroup when they are new. Writes only
   /// what changed. `model_id`: nullopt = as known.
-  [[nodiscard]] Result<Refreshed> refresh(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+  [[nodiscard]] Result<Refreshed> refresh(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                                           const twin::ReportedAgent& agent,
                                           const std::optional<std::string>& model_id = std::nullopt) const;
 
   // ---- devices
-  [[nodiscard]] Result<json::Object> describe_device(const DeviceId& id) const;  // not_found, also for an unhealthy one
+  [[nodiscard]] Result<json::Object> describe_device(
+      const IdentityId& id) const;  // not_found, also for an unhealthy one
   [[nodiscard]] Result<FleetPage> list_devices(store::FleetFilter filter, const std::string& token) const;
   [[nodiscard]] Result<FleetPage> list_health(const HealthFilter& filter, const std::string& token) const;
   /// Godwit's own answer: the device with connection, progress, explained result, and why it has no update. Healthy or
   /// not.
-  [[nodiscard]] Result<json::Object> explain_device(const DeviceId& id) const;
+  [[nodiscard]] Result<json::Object> explain_device(const IdentityId& id) const;
 
   // ---- classes
   [[nodiscard]] Result<json::Object> describe_class(const DeviceClassId& id) const;
@@ -102,6 +114,7 @@ class Inventory {
 
   store::Store& store_;
   Clock& clock_;
+  FleetQuotas quotas_;
   Wake wake_{};
 };
 

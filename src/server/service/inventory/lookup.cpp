@@ -58,9 +58,14 @@ Result<std::vector<store::UpdateSummary>> Lookup::installable_for(const DeviceCl
   return installable(found->value.compatibility, *updates);
 }
 
+void put_identity(json::Object& object, const IdentityId& id) {
+  object["deviceId"] = id.device_text();
+  if (id.is_module()) object["moduleId"] = id.module_text();
+}
+
 Result<json::Object> device_json(const store::FleetDevice& device, Lookup& lookup) {
   json::Object object;
-  object["deviceId"] = device.id.str();
+  put_identity(object, device.id);
   if (device.class_id) object["deviceClassId"] = device.class_id->str();
   object["groupId"] = device.group.str();
   if (device.attempted) {

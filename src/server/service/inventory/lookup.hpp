@@ -43,6 +43,9 @@ template <class Value, class Read>
   return *std::move(value);
 }
 
+/// deviceId, and moduleId of a module.
+void put_identity(json::Object& object, const IdentityId& id);
+
 /// The Device shape of the API.
 [[nodiscard]] Result<json::Object> device_json(const store::FleetDevice& device, Lookup& lookup);
 

@@ -1,5 +1,7 @@
 #include "server/service/rollout/goals.hpp"
 
+#include <algorithm>
+
 #include "core/base/bytes.hpp"
 #include "server/service/inventory/result_json.hpp"
 
@@ -22,12 +24,35 @@ bool is_of_the_goal(Code code) {
   }
 }
 
-void end_as_failed(Row& row, const std::string& reason) {
+void end_as_failed(Row& row, ExtendedCode code, const std::string& reason) {
   row.state = DeviceState::failed;
   InstallResult result;
   result.result_code = result::failure;
-  result.details = cut_details("the service could not give the device its goal: " + reason);
+  result.extended_codes = {code};
+  result.details = cut_details(reason);
   row.result_json = store_result(result);
+}
+
+void end_without_goal(Row& row, const std::string& reason) {
+  end_as_failed(row, erc::goal_not_written, "the service could not give the device its goal: " + reason);
+}
+
+Goals::Failed failed_only(Row row) {
+  return row.state == DeviceState::failed ? Goals::Failed(std::move(row)) : std::nullopt;
+}
+
+/// The reference agent says what it is ("DU;agent/1.1.0") and cannot fetch the manifest of a top-level update.
+bool needs_whole_manifest(const twin::Twin& twin) {
+  const twin::ReportedAgent agent = twin::read_reported(twin.reported.values);
+  return agent.identity && agent.identity->agent_version.starts_with("DU;");
+}
+
+void begin_try(Row& row, WallTime now, const Deadlines& deadlines) {
+  row.state = DeviceState::in_progress;
+  row.heard.reset();
+  row.result_json.clear();
+  row.began = now;
+  row.give_up = judge(now, now, now, deadlines).look_again;
 }
 
 /// The subgroup's deployment fails with a reason; trouble of the store goes on.
@@ -35,9 +60,33 @@ Result<void> refuse(store::Records& records, store::SubgroupDeployment subgroup,
   if (!is_of_the_goal(error.code)) return tl::unexpected<Error>{error};
   subgroup.state = store::SubgroupDeploymentState::failed;
   subgroup.sweep = store::Sweep::none;
-  subgroup.error_code = "CannotOfferUpdate";
+  subgroup.error_code = kCannotOfferUpdate;
   subgroup.error_message = error.message;
   return records.rollout().save_subgroup(subgroup);
+}
+
+/// $lastUpdated of a member of a section's metadata; 1970 when it is not there.
+WallTime last_updated(const json::Object& metadata, std::initializer_list<std::string_view> path) {
+  const json::Object* at = &metadata;
+  for (const std::string_view name : path) {
+    at = json::object_or_null(*at, name);
+    if (at == nullptr) return {};
+  }
+  const auto text = json::text_or_nothing(*at, "$lastUpdated");
+  return text ? parse_time(*text).value_or(WallTime{}) : WallTime{};
+}
+
+/// When the device last told about its work: the agent's state, its workflow, or how far it is. That it connects or
+/// reports other things does not count.
+WallTime last_word_of_work(const twin::Section& reported) {
+  return std::max({last_updated(reported.metadata, {"deviceUpdate", "agent", "state"}),
+                   last_updated(reported.metadata, {"deviceUpdate", "agent", "workflow"}),
+                   last_updated(reported.metadata, {"godwit", "progress"})});
+}
+
+Result<void> mirror_by_id(store::Records& records, const Row& row) {
+  GODWIT_TRY(auto device, records.fleet().find_device(row.device));
+  return device ? mirror(records, *device, row) : Result<void>{};
 }
 
 }  // namespace
@@ -49,11 +98,10 @@ Result<void> mirror(store::Records& records, store::FleetDevice& device, const s
   return records.fleet().save_device(device);
 }
 
-Result<Goals::Situation> Goals::gather(store::Records& records, const store::FleetDevice& device,
-                                       bool is_retry_asked) const {
+Result<Goals::Situation> Goals::gather(store::Records& records, const store::FleetDevice& device, Ask ask) const {
   store::RolloutRecords& rollout = records.rollout();
   Situation situation{.facts = {.is_healthy = device.class_id.has_value(),
-                                .is_retry_asked = is_retry_asked,
+                                .ask = ask,
                                 .now = clock_.now(),
                                 .url_lifetime = urls_.lifetime()}};
   DeviceFacts& facts = situation.facts;
@@ -96,13 +144,33 @@ Result<const PreparedOffer*> Goals::prepare(store::Records& records, std::int64_
   return &cache.emplace(key, std::move(prepared)).first->second;
 }
 
+Result<void> Goals::check_offer(store::Records& records, const UpdateId& update, const DeviceClassId& class_id) const {
+  GODWIT_TRY(const auto device_class, records.fleet().find_class(class_id));
+  if (!device_class) return fail(Code::incompatible, "device class " + class_id.str() + " is gone");
+  const ContractModel contract = device_class->value.contract;
+  const auto offer = catalog_.offer_for(records, update, contract);
+  if (!offer && is_of_the_goal(offer.error().code)) return fail(Code::incompatible, offer.error().message);
+  if (!offer) return tl::unexpected<Error>{offer.error()};
+  if (!offer->is_detached || contract == ContractModel::v3) return {};
+  return fail(Code::incompatible, "the manifest of update " + update.str() +
+                                      " is too large for a twin, and the agents of device class " + class_id.str() +
+                                      " (" + contract_model_id(contract) +
+                                      ") cannot fetch it as a file: make the update smaller or split it");
+}
+
 Result<void> Goals::send(store::Records& records, Row& row, const PreparedOffer& prepared) const {
   const WallTime now = clock_.now();
   row.updated = now;
   row.urls_expire_at = now + urls_.lifetime();
   GODWIT_TRY(const auto twin, records.devices().find_twin(row.device));
   if (!twin) {
-    end_as_failed(row, "the hub has no such device");
+    end_without_goal(row, "the hub has no such device");
+    return records.rollout().save_device(row);
+  }
+  if (prepared.offer.is_detached && needs_whole_manifest(twin->twin)) {
+    end_as_failed(row, erc::manifest_too_large,
+                  "the update's manifest does not fit into a twin and the device's agent cannot fetch it as a file: "
+                  "split the update, or use an agent that can");
     return records.rollout().save_device(row);
   }
   twin::DesiredUpdate goal{.workflow_id = row.workflow_id,
@@ -118,7 +186,7 @@ Result<void> Goals::send(store::Records& records, Row& row, const PreparedOffer&
   if (!written) {
     if (!is_of_the_goal(written.error().code))
       return with_context("goal of device '" + row.device.str() + "'", written.error());
-    end_as_failed(row, written.error().message);
+    end_without_goal(row, written.error().message);
   }
   return records.rollout().save_device(row);
 }
@@ -134,11 +202,14 @@ Result<void> Goals::retire(store::Records& records, const store::FleetDevice& de
   return records.rollout().save_device(*old);
 }
 
-Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, const Situation& situation,
-                          OfferCache& cache) const {
+Result<Goals::Failed> Goals::offer(store::Records& records, store::FleetDevice& device, const Situation& situation,
+                                   OfferCache& cache) const {
   const store::SubgroupDeployment& wanted = *situation.wanted;
   const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
-  if (!prepared) return refuse(records, wanted, prepared.error());
+  if (!prepared) {
+    GODWIT_TRY_VOID(refuse(records, wanted, prepared.error()));
+    return Failed{};
+  }
   GODWIT_TRY_VOID(retire(records, device, wanted.deployment));
   Row row = situation.facts.own ? *situation.facts.own
                                 : Row{.deployment = wanted.deployment,
@@ -148,33 +219,34 @@ Result<void> Goals::offer(store::Records& records, store::FleetDevice& device, c
                                       .created = clock_.now()};
   row.class_id = wanted.class_id;
   row.workflow_id = random_guid();
-  row.state = DeviceState::in_progress;
   row.retry_timestamp.clear();
   row.moved_on = false;
-  row.heard.reset();
-  row.result_json.clear();
+  begin_try(row, clock_.now(), deadlines_);
   GODWIT_TRY_VOID(send(records, row, **prepared));
   device.attempted = (*prepared)->deployment.update;
   device.deployment = row.deployment;
   device.last_deployment_id = (*prepared)->deployment.id.str();
   device.state = row.state;
   device.updated = row.updated;
-  return records.fleet().save_device(device);
+  GODWIT_TRY_VOID(records.fleet().save_device(device));
+  return failed_only(std::move(row));
 }
 
-Result<void> Goals::retry(store::Records& records, store::FleetDevice& device, const Situation& situation,
-                          OfferCache& cache) const {
+Result<Goals::Failed> Goals::retry(store::Records& records, store::FleetDevice& device, const Situation& situation,
+                                   const std::string& stamp, OfferCache& cache) const {
   const store::SubgroupDeployment& wanted = *situation.wanted;
   const auto prepared = prepare(records, wanted.deployment, wanted.class_id, cache);
-  if (!prepared) return refuse(records, wanted, prepared.error());
+  if (!prepared) {
+    GODWIT_TRY_VOID(refuse(records, wanted, prepared.error()));
+    return Failed{};
+  }
   Row row = *situation.facts.own;
-  row.state = DeviceState::in_progress;
-  row.retry_timestamp = wanted.retry_timestamp;
+  row.retry_timestamp = stamp;
   ++row.retry_count;
-  row.heard.reset();
-  row.result_json.clear();
+  begin_try(row, clock_.now(), deadlines_);
   GODWIT_TRY_VOID(send(records, row, **prepared));
-  return mirror(records, device, row);
+  GODWIT_TRY_VOID(mirror(records, device, row));
+  return failed_only(std::move(row));
 }
 
 Result<void> Goals::cancel(store::Records& records, store::FleetDevice& device, Row row) const {
@@ -191,39 +263,64 @@ Result<void> Goals::cancel(store::Records& records, store::FleetDevice& device, 
     if (!written && !is_of_the_goal(written.error().code))
       return with_context("goal of device '" + row.device.str() + "'", written.error());
   }
+  if (row.state != DeviceState::in_progress) return {};  // it has ended already; only its goal is gone
   row.state = DeviceState::canceled;
   row.updated = clock_.now();
   GODWIT_TRY_VOID(records.rollout().save_device(row));
   return mirror(records, device, row);
 }
 
-Result<void> Goals::refresh_urls(store::Records& records, const Row& old, OfferCache& cache) const {
+Result<Goals::Failed> Goals::refresh_urls(store::Records& records, const Row& old, OfferCache& cache) const {
   Row row = old;
   const auto prepared = prepare(records, row.deployment, row.class_id, cache);
   if (prepared) {
     GODWIT_TRY_VOID(send(records, row, **prepared));
   } else {
     if (!is_of_the_goal(prepared.error().code)) return tl::unexpected<Error>{prepared.error()};
-    end_as_failed(row, prepared.error().message);
+    end_without_goal(row, prepared.error().message);
     row.updated = clock_.now();
     GODWIT_TRY_VOID(records.rollout().save_device(row));
   }
-  if (row.state == old.state) return {};
-  GODWIT_TRY(auto device, records.fleet().find_device(row.device));
-  return device ? mirror(records, *device, row) : Result<void>{};
+  if (row.state == old.state) return Failed{};
+  GODWIT_TRY_VOID(mirror_by_id(records, row));
+  return failed_only(std::move(row));
 }
 
-Result<void> Goals::plan(store::Records& records, store::FleetDevice& device, bool is_retry_asked,
-                         OfferCache& cache) const {
-  GODWIT_TRY(const Situation situation, gather(records, device, is_retry_asked));
+Result<Goals::Failed> Goals::look_at_deadline(store::Records& records, const Row& old) const {
+  Row row = old;
+  GODWIT_TRY(const auto twin, records.devices().find_reported(row.device));
+  const WallTime last_word = twin ? last_word_of_work(twin->twin.reported) : WallTime{};
+  const Judgement judgement = judge(row.began, last_word, clock_.now(), deadlines_);
+  row.give_up = judgement.look_again;
+  switch (judgement.patience) {
+    case Patience::wait: GODWIT_TRY_VOID(records.rollout().save_device(row)); return Failed{};
+    case Patience::silent:
+      end_as_failed(row, erc::deadline_silent,
+                    "the device has said nothing about this update since " +
+                        management_time(std::max(row.began, last_word)) + "; it may still finish when it is back");
+      break;
+    case Patience::too_long:
+      end_as_failed(row, erc::deadline_total,
+                    "the device has not finished since the update was sent at " + management_time(row.began));
+      break;
+  }
+  row.updated = clock_.now();
+  GODWIT_TRY_VOID(records.rollout().save_device(row));
+  GODWIT_TRY_VOID(mirror_by_id(records, row));
+  return failed_only(std::move(row));
+}
+
+Result<Goals::Failed> Goals::plan(store::Records& records, store::FleetDevice& device, const Request& request,
+                                  OfferCache& cache) const {
+  GODWIT_TRY(const Situation situation, gather(records, device, request.ask));
   switch (decide(situation.facts)) {
-    case Do::nothing: return {};
+    case Do::nothing: return Failed{};
     case Do::offer: return offer(records, device, situation, cache);
-    case Do::retry: return retry(records, device, situation, cache);
-    case Do::cancel: return cancel(records, device, situation.facts.current->row);
+    case Do::retry: return retry(records, device, situation, request.stamp, cache);
+    case Do::cancel: GODWIT_TRY_VOID(cancel(records, device, situation.facts.current->row)); return Failed{};
     case Do::refresh_urls: return refresh_urls(records, situation.facts.current->row, cache);
   }
-  return {};
+  return Failed{};
 }
 
 }  // namespace godwit::service

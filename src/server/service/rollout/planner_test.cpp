@@ -73,8 +73,11 @@ TEST(Planner, only_failed_devices_are_retried_and_only_when_asked) {
   for (const DeviceState state :
        {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled}) {
     auto asked = on_it(state);
-    asked.is_retry_asked = true;
+    asked.ask = Ask::retry_failed;
     EXPECT_EQ(decide(asked), state == DeviceState::failed ? Do::retry : Do::nothing) << device_state_name(state);
+    asked.ask = Ask::retry;
+    const bool is_retried = state == DeviceState::failed || state == DeviceState::canceled;
+    EXPECT_EQ(decide(asked), is_retried ? Do::retry : Do::nothing) << device_state_name(state) << " by its name";
   }
 }
 
@@ -84,6 +87,45 @@ TEST(Planner, a_cancel_reaches_only_devices_in_progress) {
     EXPECT_EQ(decide(on_other(state, State::canceled, std::nullopt)),
               state == DeviceState::in_progress ? Do::cancel : Do::nothing)
         << device_state_name(state);
+}
+
+TEST(Planner, a_device_is_cancelled_by_name_only_while_it_works) {
+  for (const DeviceState state :
+       {DeviceState::succeeded, DeviceState::in_progress, DeviceState::failed, DeviceState::canceled}) {
+    auto asked = on_it(state);
+    asked.ask = Ask::cancel;
+    EXPECT_EQ(decide(asked), state == DeviceState::in_progress ? Do::cancel : Do::nothing) << device_state_name(state);
+  }
+}
+
+TEST(Planner, the_cancel_of_a_deployment_withdraws_failed_goals_too_because_agents_start_again_on_them) {
+  for (const DeviceState state : {DeviceState::succeeded, DeviceState::failed, DeviceState::canceled}) {
+    auto asked = on_other(state, State::canceled, std::nullopt);
+    asked.ask = Ask::withdraw;
+    EXPECT_EQ(decide(asked), state == DeviceState::failed ? Do::cancel : Do::nothing) << device_state_name(state);
+  }
+  auto of_active = on_other(DeviceState::failed, State::active, std::nullopt);
+  of_active.ask = Ask::withdraw;
+  EXPECT_EQ(decide(of_active), Do::nothing);
+}
+
+TEST(Planner, patience_ends_with_silence_and_in_any_case_after_the_whole_time) {
+  const Deadlines deadlines{.silence = Duration(100), .total = Duration(1'000)};
+  const auto at = [](std::int64_t ms) { return from_unix_ms(ms); };
+  struct Case {
+    std::int64_t last_word, now;
+    Patience patience;
+    std::int64_t look_again;
+  };
+  for (const Case& c : {Case{0, 5'099, Patience::wait, 5'100}, Case{0, 5'100, Patience::silent, 0},
+                        Case{5'050, 5'149, Patience::wait, 5'150}, Case{5'050, 5'150, Patience::silent, 0},
+                        Case{5'950, 5'999, Patience::wait, 6'000}, Case{5'950, 6'000, Patience::too_long, 0},
+                        Case{5'999, 9'000, Patience::too_long, 0}}) {
+    const Judgement judgement = judge(at(5'000), at(c.last_word), at(c.now), deadlines);
+    EXPECT_EQ(judgement.patience, c.patience) << c.last_word << " " << c.now;
+    if (c.patience != Patience::wait) continue;
+    EXPECT_EQ(judgement.look_again, at(c.look_again)) << c.now;
+  }
 }
 
 TEST(Planner, a_device_that_left_its_subgroup_finishes_what_it_began) {

@@ -12,6 +12,7 @@ namespace godwit::service {
 namespace {
 
 constexpr std::size_t kStartsPerChunk = 16;
+constexpr std::size_t kModulesPerSync = 100;  // more than a device may have
 
 constexpr std::array<std::string_view, 4> kReportKeys{"state", "workflow", "installedUpdateId", "lastInstallResult"};
 constexpr std::array<std::string_view, 2> kIdentityKeys{"deviceProperties", "compatPropertyNames"};
@@ -40,6 +41,15 @@ Relevance relevance_of(const json::Object& patch) {
   return relevance;
 }
 
+/// Most modules have nothing to do with updates; one is an agent when it says so, and stays one.
+Result<bool> is_update_agent(store::Records& records, const IdentityId& id, const twin::Twin& twin,
+                             const std::optional<std::string>& model_id) {
+  if (json::find(twin.reported.values, "deviceUpdate") != nullptr) return true;
+  if (model_id && model_id->starts_with("dtmi:azure:iot:deviceUpdate")) return true;
+  GODWIT_TRY(const auto known, records.fleet().find_device(id));
+  return known.has_value();
+}
+
 std::string report_json(const twin::AgentReport& report) {
   json::Object object;
   object["state"] = static_cast<std::int32_t>(report.state);
@@ -59,41 +69,45 @@ Rollout::Rollout(store::Store& store, Clock& clock, Log& log, const Catalog& cat
       log_(log),
       inventory_(inventory),
       options_(options),
-      goals_(clock, catalog, urls, std::move(set_desired), options.root_key_package_version),
+      goals_(clock, catalog, urls, std::move(set_desired), options.root_key_package_version, options.deadlines),
       lifecycle_(clock, log, goals_, options.limits) {}
 
 Rollout::~Rollout() { stop(); }
 
-Result<void> Rollout::on_device_created(store::Records& records, const DeviceId& id) {
+Result<void> Rollout::on_device_created(store::Records& records, const IdentityId& id) {
   return observe(records, id, twin::Twin{}, std::nullopt, std::nullopt);
 }
 
-Result<void> Rollout::on_device_removed(store::Records& records, const DeviceId& id) {
+Result<void> Rollout::on_device_removed(store::Records& records, const IdentityId& id) {
   GODWIT_TRY_VOID(records.rollout().remove_device(id));
   GODWIT_TRY([[maybe_unused]] const bool was_there, records.fleet().remove_device(id));
   return {};
 }
 
-Result<void> Rollout::on_twin_changed(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+Result<void> Rollout::on_twin_changed(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                                       const json::Object& reported_patch) {
   const Relevance relevance = relevance_of(reported_patch);
   if (!relevance.is_any) return {};
   return observe(records, id, twin, std::nullopt, relevance.has_report ? std::optional(Reading::report) : std::nullopt);
 }
 
-Result<void> Rollout::on_tags(store::Records& records, const DeviceId& id, const twin::Twin& twin) {
+Result<void> Rollout::on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin) {
   return observe(records, id, twin, std::nullopt, std::nullopt);
 }
 
-Result<void> Rollout::on_connected(store::Records& records, const DeviceId& id, const std::string& model_id) {
+Result<void> Rollout::on_connected(store::Records& records, const IdentityId& id, const std::string& model_id) {
   GODWIT_TRY(const auto known, records.fleet().find_device(id));
   if (known && known->model_id == model_id) return {};
   GODWIT_TRY(const auto twin, records.devices().find_twin(id));
   return twin ? observe(records, id, twin->twin, model_id, std::nullopt) : Result<void>{};
 }
 
-Result<void> Rollout::observe(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+Result<void> Rollout::observe(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                               const std::optional<std::string>& model_id, std::optional<Reading> reading) {
+  if (id.is_module()) {
+    GODWIT_TRY(const bool is_agent, is_update_agent(records, id, twin, model_id));
+    if (!is_agent) return {};
+  }
   const twin::ReportedAgent agent = twin::read_reported(twin.reported.values);
   GODWIT_TRY(auto refreshed, inventory_.refresh(records, id, twin, agent, model_id));
   store::FleetDevice& device = refreshed.device;
@@ -104,7 +118,8 @@ Result<void> Rollout::observe(store::Records& records, const DeviceId& id, const
   if (reading && agent.report && !agent.report->workflow_id.empty())
     GODWIT_TRY_VOID(take_report(records, device, *agent.report, *reading));
   OfferCache cache;
-  return goals_.plan(records, device, false, cache);
+  GODWIT_TRY([[maybe_unused]] const bool has_rolled_back, lifecycle_.plan(records, device, {}, cache));
+  return {};
 }
 
 Result<void> Rollout::take_report(store::Records& records, store::FleetDevice& device, const twin::AgentReport& report,
@@ -130,7 +145,7 @@ Result<void> Rollout::take_report(store::Records& records, store::FleetDevice& d
   GODWIT_TRY_VOID(rollout.save_device(*reduction.row));
   GODWIT_TRY_VOID(mirror(records, device, *reduction.row));
   if (!reduction.has_ended || reduction.row->state != DeviceState::failed) return {};
-  GODWIT_TRY_VOID(lifecycle_.consider_rollback(records, *reduction.row));
+  GODWIT_TRY([[maybe_unused]] const bool has_rolled_back, lifecycle_.consider_rollback(records, *reduction.row));
   // A rollback may have taken this device in already.
   GODWIT_TRY(auto present, records.fleet().find_device(device.id));
   if (present) device = *std::move(present);
@@ -144,8 +159,8 @@ Result<bool> Rollout::has_work(store::Records& records) const {
   if (!due.empty()) return true;
   GODWIT_TRY(const auto sweeping, records.rollout().list_sweeping(1));
   if (!sweeping.empty()) return true;
-  GODWIT_TRY(const auto expiring, records.rollout().list_expiring(now + goals_.url_lifetime() / 4, 1));
-  if (!expiring.empty()) return true;
+  GODWIT_TRY(const bool has_to_tend, lifecycle_.has_to_tend(records));
+  if (has_to_tend) return true;
   GODWIT_TRY(const auto syncs, records.fleet().list_operations(true, 1));
   return !syncs.empty();
 }
@@ -156,29 +171,29 @@ Result<void> Rollout::do_chunk(store::Records& records) {
   for (const store::SubgroupDeployment& subgroup : due) GODWIT_TRY_VOID(lifecycle_.activate(records, subgroup));
   GODWIT_TRY(const auto sweeping, records.rollout().list_sweeping(1));
   if (!sweeping.empty()) return lifecycle_.sweep(records, sweeping.front());
-  GODWIT_TRY(const auto expiring,
-             records.rollout().list_expiring(now + goals_.url_lifetime() / 4, options_.limits.chunk));
-  OfferCache cache;
-  for (const store::DeploymentDevice& row : expiring) GODWIT_TRY_VOID(goals_.refresh_urls(records, row, cache));
-  if (!expiring.empty()) return {};
+  GODWIT_TRY(const bool has_tended, lifecycle_.tend(records));
+  if (has_tended) return {};
   GODWIT_TRY(const auto syncs, records.fleet().list_operations(true, 1));
   return syncs.empty() ? Result<void>{} : sync_chunk(records, syncs.front());
 }
 
+Result<void> Rollout::sync_one(store::Records& records, const IdentityId& id) {
+  GODWIT_TRY(const auto twin, records.devices().find_twin(id));
+  GODWIT_TRY(const auto session, records.devices().find_session(id));
+  const auto model_id = session && !session->model_id.empty() ? std::optional(session->model_id) : std::nullopt;
+  return twin ? observe(records, id, twin->twin, model_id, Reading::again) : Result<void>{};
+}
+
 Result<void> Rollout::sync_chunk(store::Records& records, store::FleetOperation operation) {
-  // Deployments go to devices, not to modules: a sync of modules has nothing to read.
-  const std::size_t chunk = operation.kind == "Modules" ? 0 : options_.limits.chunk;
-  std::vector<store::DeviceIdentity> identities;
-  if (chunk > 0) {
-    GODWIT_TRY(identities, records.devices().list_identities(operation.after, chunk));
-  }
+  const std::size_t chunk = options_.limits.chunk;
+  GODWIT_TRY(const auto identities, records.devices().list_identities(operation.after, chunk));
   for (const store::DeviceIdentity& identity : identities) {
-    GODWIT_TRY(const auto twin, records.devices().find_twin(identity.id));
-    GODWIT_TRY(const auto session, records.devices().find_session(identity.id));
-    const auto model_id = session && !session->model_id.empty() ? std::optional(session->model_id) : std::nullopt;
-    if (twin) GODWIT_TRY_VOID(observe(records, identity.id.device(), twin->twin, model_id, Reading::again));
+    if (operation.kind != "Modules") GODWIT_TRY_VOID(sync_one(records, identity.id));
+    if (operation.kind == "Devices") continue;
+    GODWIT_TRY(const auto modules, records.devices().list_modules(identity.id.device(), kModulesPerSync));
+    for (const store::DeviceIdentity& module : modules) GODWIT_TRY_VOID(sync_one(records, module.id));
   }
-  const bool is_done = identities.size() < chunk || chunk == 0;
+  const bool is_done = identities.size() < chunk;
   operation.status = is_done ? store::OperationStatus::succeeded : store::OperationStatus::running;
   if (!identities.empty()) operation.after = identities.back().id.str();
   ++operation.etag;

@@ -22,6 +22,7 @@ struct RolloutOptions {
   Duration tick_interval = std::chrono::seconds(1);  // how often the planner looks at the clock; events wake it at once
   std::int64_t root_key_package_version = 1;         // of the package that devices are pointed to
   Lifecycle::Limits limits{};
+  Deadlines deadlines{};
 };
 
 /// What an operator asks for with a PUT.
@@ -49,14 +50,14 @@ class Rollout {
   /// thread.
   [[nodiscard]] Result<void> tick();
 
-  // ---- inside the hub's transaction (writer thread)
-  [[nodiscard]] Result<void> on_device_created(store::Records& records, const DeviceId& id);
-  [[nodiscard]] Result<void> on_device_removed(store::Records& records, const DeviceId& id);
+  // ---- inside the hub's transaction (writer thread). A module counts as a device once it announces an update agent.
+  [[nodiscard]] Result<void> on_device_created(store::Records& records, const IdentityId& id);
+  [[nodiscard]] Result<void> on_device_removed(store::Records& records, const IdentityId& id);
   /// Cheap when the patch tells nothing about updates (progress, other components).
-  [[nodiscard]] Result<void> on_twin_changed(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+  [[nodiscard]] Result<void> on_twin_changed(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                                              const json::Object& reported_patch);
-  [[nodiscard]] Result<void> on_tags(store::Records& records, const DeviceId& id, const twin::Twin& twin);
-  [[nodiscard]] Result<void> on_connected(store::Records& records, const DeviceId& id, const std::string& model_id);
+  [[nodiscard]] Result<void> on_tags(store::Records& records, const IdentityId& id, const twin::Twin& twin);
+  [[nodiscard]] Result<void> on_connected(store::Records& records, const IdentityId& id, const std::string& model_id);
   /// For Catalog::set_in_use.
   [[nodiscard]] static Result<bool> is_update_in_use(store::Records& records, const UpdateId& id) {
     return records.rollout().is_update_in_use(id);
@@ -73,9 +74,19 @@ class Rollout {
   /// Failed devices of an active deployment try again. Errors: not_found, conflict.
   [[nodiscard]] Result<json::Object> retry(const GroupId& group, const DeploymentId& id,
                                            const std::optional<DeviceClassId>& class_id, const std::string& actor);
+  /// Of one device or module of a deployment: its goal is withdrawn, the others go on. Gives its state as
+  /// device_states() does. Errors: not_found, conflict (it has ended, or moved on to a newer deployment).
+  [[nodiscard]] Result<json::Object> cancel_device(const GroupId& group, const DeploymentId& id,
+                                                   const IdentityId& device, const std::string& actor);
+  /// One that failed, or was cancelled alone, tries again. Errors: not_found, conflict.
+  [[nodiscard]] Result<json::Object> retry_device(const GroupId& group, const DeploymentId& id,
+                                                  const IdentityId& device, const std::string& actor);
   /// Errors: not_found, conflict while it is live or its cancel is still being delivered.
   [[nodiscard]] Result<void> remove(const GroupId& group, const DeploymentId& id,
                                     const std::optional<DeviceClassId>& class_id, const std::string& actor);
+
+  /// {"counters": {...}}: what the instance holds and may hold.
+  [[nodiscard]] Result<json::Object> limits() const;
 
   // ---- views; `class_id` narrows to one subgroup
   [[nodiscard]] Result<json::Object> describe(const GroupId& group, const DeploymentId& id,
@@ -92,15 +103,19 @@ class Rollout {
 
  private:
   enum class Reading : std::uint8_t { report, again };  // again: a twin read once more, its report may be old news
-  [[nodiscard]] Result<void> observe(store::Records& records, const DeviceId& id, const twin::Twin& twin,
+  [[nodiscard]] Result<void> observe(store::Records& records, const IdentityId& id, const twin::Twin& twin,
                                      const std::optional<std::string>& model_id, std::optional<Reading> reading);
   [[nodiscard]] Result<void> take_report(store::Records& records, store::FleetDevice& device,
                                          const twin::AgentReport& report, Reading reading);
   [[nodiscard]] Result<bool> has_work(store::Records& records) const;
   [[nodiscard]] Result<void> do_chunk(store::Records& records);
   [[nodiscard]] Result<void> sync_chunk(store::Records& records, store::FleetOperation operation);
+  [[nodiscard]] Result<void> sync_one(store::Records& records, const IdentityId& id);
+  [[nodiscard]] Result<json::Object> device_state(const GroupId& group, const DeploymentId& id,
+                                                  const IdentityId& device) const;
   [[nodiscard]] Result<void> audit(store::Records& records, const std::string& actor, std::string action,
-                                   const GroupId& group, const DeploymentId& id) const;
+                                   const GroupId& group, const DeploymentId& id,
+                                   const std::optional<IdentityId>& device = std::nullopt) const;
   void run();
 
   store::Store& store_;

@@ -26,18 +26,18 @@ inline DeviceClassId toaster_class(std::string_view model = "Toaster") {
 }
 
 struct RolloutBench : store::TestStore {
-  explicit RolloutBench(std::size_t chunk = 200)
+  explicit RolloutBench(std::size_t chunk = 200, Deadlines deadlines = {})
       : catalog(*store, clock),
         inventory(*store, clock),
         urls("https://host:8443", Secret(std::string(32, 'k')), std::chrono::hours(4)),
         rollout(*store, clock, log, catalog, inventory, urls,
-                [this](store::Records& records, const DeviceId& id, const json::Object& patch) {
+                [this](store::Records& records, const IdentityId& id, const json::Object& patch) {
                   return set_desired(records, id, patch);
                 },
-                {.limits = {.chunk = chunk}}) {}
+                {.limits = {.chunk = chunk}, .deadlines = deadlines}) {}
 
   /// What hub::Registry does with the desired section.
-  Result<void> set_desired(store::Records& records, const DeviceId& id, const json::Object& patch) {
+  Result<void> set_desired(store::Records& records, const IdentityId& id, const json::Object& patch) {
     if (refusal && refusal->first == id.str()) return fail(refusal->second, "the hub says no");
     GODWIT_TRY(auto record, records.devices().find_twin(id));
     if (!record) return fail(Code::not_found, "no device");
@@ -46,9 +46,12 @@ struct RolloutBench : store::TestStore {
     return records.devices().save_twin(id, *record);
   }
 
-  void import(const UpdateId& id, std::string_view model = "Toaster", bool is_deployable = true) {
-    const store::OfferRecord offer{.whole_manifest = "{}",
-                                   .manifest = "manifest of " + id.str(),
+  enum class Manifest : std::uint8_t { whole, detached };
+  void import(const UpdateId& id, std::string_view model = "Toaster", bool is_deployable = true,
+              Manifest manifest = Manifest::whole) {
+    const std::string text = "manifest of " + id.str();
+    const store::OfferRecord offer{.whole_manifest = manifest == Manifest::whole ? text : "the whole " + text,
+                                   .manifest = text,
                                    .signature = "s",
                                    .files = {{"f1", {sha256("payload"), "app.bin"}}}};
     store::UpdateRecord update;
@@ -65,7 +68,7 @@ struct RolloutBench : store::TestStore {
 
   static void expect(const Result<void>& done) { ASSERT_TRUE(done.has_value()) << done.error().message; }
 
-  void add_identity(const DeviceId& id) {
+  void add_identity(const IdentityId& id) {
     expect(store->write([&](store::Records& records) -> Result<void> {
       store::DeviceIdentity identity{.id = id,
                                      .primary_key = Secret(std::string(32, 'a')),
@@ -89,14 +92,29 @@ struct RolloutBench : store::TestStore {
     return id;
   }
 
-  void identify(const DeviceId& id, std::string_view model) {
+  /// The update agent of a device that runs as a module of it.
+  IdentityId add_module(const DeviceId& device, std::string_view name, std::string_view group = "") {
+    const IdentityId id(device, ModuleId::parse(name).value());
+    add_identity(id);
+    if (!group.empty()) tag(id, group);
+    expect(store->write([&](store::Records& records) {
+      return rollout.on_connected(records, id, "dtmi:azure:iot:deviceUpdateModel;3");
+    }));
+    identify(id, "Toaster");
+    return id;
+  }
+
+  void identify(const IdentityId& id, std::string_view model, ContractModel contract = ContractModel::v3,
+                std::string_view agent = "") {
     twin::AgentIdentity identity;
+    identity.contract = contract;
+    identity.agent_version = agent;
     identity.properties = {{"manufacturer", "Contoso"}, {"model", std::string(model)}};
     identity.compat_property_names = {"manufacturer", "model"};
     patch(id, twin::identity_patch(identity));
   }
 
-  void tag(const DeviceId& id, std::string_view group) {
+  void tag(const IdentityId& id, std::string_view group) {
     expect(store->write([&](store::Records& records) -> Result<void> {
       GODWIT_TRY(auto record, records.devices().find_twin(id));
       record->twin.tags["ADUGroup"] = group.empty() ? json::Value(nullptr) : json::Value(std::string(group));
@@ -106,7 +124,7 @@ struct RolloutBench : store::TestStore {
   }
 
   /// A reported patch as the hub takes it.
-  void patch(const DeviceId& id, const json::Object& reported) {
+  void patch(const IdentityId& id, const json::Object& reported) {
     expect(store->write([&](store::Records& records) -> Result<void> {
       GODWIT_TRY(auto record, records.devices().find_twin(id));
       if (auto merged = twin::merge(record->twin.reported, reported, clock.now(), {}); !merged) return merged;
@@ -115,7 +133,7 @@ struct RolloutBench : store::TestStore {
     }));
   }
 
-  void remove_device(const DeviceId& id) {
+  void remove_device(const IdentityId& id) {
     expect(store->write([&](store::Records& records) -> Result<void> {
       if (auto removed = rollout.on_device_removed(records, id); !removed) return removed;
       GODWIT_TRY([[maybe_unused]] const bool was_there, records.devices().remove_identity(id));
@@ -124,7 +142,7 @@ struct RolloutBench : store::TestStore {
   }
 
   // ---- the device's side
-  twin::DesiredUpdate goal(const DeviceId& id) {
+  twin::DesiredUpdate goal(const IdentityId& id) {
     twin::DesiredUpdate found;
     expect(store->read([&](store::Records& records) -> Result<void> {
       GODWIT_TRY(const auto record, records.devices().find_twin(id));
@@ -134,7 +152,7 @@ struct RolloutBench : store::TestStore {
     }));
     return found;
   }
-  twin::AgentReport report_on_goal(const DeviceId& id, AgentState state, std::int32_t code) {
+  twin::AgentReport report_on_goal(const IdentityId& id, AgentState state, std::int32_t code) {
     const twin::DesiredUpdate present = goal(id);
     twin::AgentReport report;
     report.state = state;
@@ -144,15 +162,15 @@ struct RolloutBench : store::TestStore {
     report.result->result_code = code;
     return report;
   }
-  void begin(const DeviceId& id) {
+  void begin(const IdentityId& id) {
     patch(id, twin::report_patch(report_on_goal(id, AgentState::in_progress, result::success)));
   }
-  void succeed(const DeviceId& id, const UpdateId& update) {
+  void succeed(const IdentityId& id, const UpdateId& update) {
     auto report = report_on_goal(id, AgentState::idle, result::apply_ok);
     report.installed_update = update;
     patch(id, twin::report_patch(report));
   }
-  void break_down(const DeviceId& id, ExtendedCode code = erc::hash_mismatch) {
+  void break_down(const IdentityId& id, ExtendedCode code = erc::hash_mismatch) {
     auto report = report_on_goal(id, AgentState::failed, result::failure);
     report.result->extended_codes = {code};
     report.result->details = "it broke";
@@ -160,7 +178,7 @@ struct RolloutBench : store::TestStore {
                             {.result_code = result::failure, .extended_code = code, .details = "step broke"}};
     patch(id, twin::report_patch(report));
   }
-  void give_up(const DeviceId& id) {
+  void give_up(const IdentityId& id) {
     patch(id, twin::report_patch(report_on_goal(id, AgentState::idle, result::cancelled)));
   }
 
@@ -174,12 +192,12 @@ struct RolloutBench : store::TestStore {
                            .rollback = std::move(rollback)},
                           "ann");
   }
-  std::string state_of(const DeviceId& id, std::string_view deployment, std::string_view group = "plant") {
+  std::string state_of(const IdentityId& id, std::string_view deployment, std::string_view group = "plant") {
     const auto page = rollout.device_states(group_id(group), deployment_id(deployment), {.device = id}, "");
     if (!page) return page.error().message;
     return page->values.empty() ? "none" : std::string(page->values.front().at("deviceState").as_string());
   }
-  json::Object row_of(const DeviceId& id, std::string_view deployment, std::string_view group = "plant") {
+  json::Object row_of(const IdentityId& id, std::string_view deployment, std::string_view group = "plant") {
     const auto page = rollout.device_states(group_id(group), deployment_id(deployment), {.device = id}, "");
     return page && !page->values.empty() ? page->values.front().as_object() : json::Object{};
   }

@@ -299,7 +299,7 @@ TEST(Rollout, a_big_group_is_swept_in_chunks_that_a_restart_continues) {
             Code::conflict)
       << "not before the sweep has ended";
   Rollout restarted(*bench.store, bench.clock, bench.log, bench.catalog, bench.inventory, bench.urls,
-                    [&](store::Records& records, const DeviceId& id, const json::Object& patch) {
+                    [&](store::Records& records, const IdentityId& id, const json::Object& patch) {
                       return bench.set_desired(records, id, patch);
                     },
                     {.limits = {.chunk = 3}});

@@ -30,6 +30,34 @@ Result<std::vector<store::SubgroupDeployment>> chosen(store::Records& records,
   return std::vector<store::SubgroupDeployment>{std::move(one)};
 }
 
+/// The agent takes any other text as another try, so it must differ from every one before: two retries may fall into
+/// one millisecond.
+std::string new_stamp(WallTime now, std::initializer_list<std::string> earlier) {
+  for (;; now += Duration(1)) {
+    std::string stamp = format_time_7(now);
+    if (std::none_of(earlier.begin(), earlier.end(), [&](const std::string& old) { return old >= stamp; }))
+      return stamp;
+  }
+}
+
+struct DeviceInIt {
+  store::FleetDevice device;
+  store::DeploymentDevice row;
+};
+/// A device that the deployment has reached and that has not moved on since.
+Result<DeviceInIt> need_device(store::Records& records, const store::DeploymentRecord& deployment,
+                               const IdentityId& id) {
+  GODWIT_TRY(auto device, records.fleet().find_device(id));
+  GODWIT_TRY(auto row, records.rollout().find_device(deployment.number, id));
+  if (!device || !row)
+    return fail(Code::not_found,
+                "deployment '" + deployment.id.str() + "' has not been sent to a device '" + id.str() + "'");
+  if (row->moved_on || device->deployment != deployment.number)
+    return fail(Code::conflict, "device '" + id.str() + "' has moved on from deployment '" + deployment.id.str() +
+                                    "' to '" + device->last_deployment_id + "'");
+  return DeviceInIt{.device = *std::move(device), .row = *std::move(row)};
+}
+
 /// Devices keep the number of their newest deployment; none may wait for a deployment that is gone.
 Result<void> release_devices(store::Records& records, std::int64_t number, const std::optional<DeviceClassId>& class_id,
                              WallTime now) {
@@ -70,9 +98,12 @@ Result<store::SubgroupDeployment> need_subgroup_deployment(store::Records& recor
 }
 
 Result<void> Rollout::audit(store::Records& records, const std::string& actor, std::string action, const GroupId& group,
-                            const DeploymentId& id) const {
+                            const DeploymentId& id, const std::optional<IdentityId>& device) const {
   return records.access().append_audit(
-      {.at = clock_.now(), .actor = actor, .action = std::move(action), .subject = group.str() + "/" + id.str()});
+      {.at = clock_.now(),
+       .actor = actor,
+       .action = std::move(action),
+       .subject = group.str() + "/" + id.str() + (device ? "/" + device->str() : std::string{})});
 }
 
 Result<json::Object> Rollout::create(const DeploymentWish& wish, const std::string& actor) {
@@ -138,10 +169,7 @@ Result<json::Object> Rollout::retry(const GroupId& group, const DeploymentId& id
       if (subgroup.sweep != Sweep::none)
         return fail(Code::conflict,
                     "deployment '" + id.str() + "' is still being sent to its devices; try again in a moment");
-      // The agent takes any other text as another try, so two retries within a millisecond must differ.
-      WallTime stamp = clock_.now();
-      while (format_time_7(stamp) == subgroup.retry_timestamp) stamp += Duration(1);
-      subgroup.retry_timestamp = format_time_7(stamp);
+      subgroup.retry_timestamp = new_stamp(clock_.now(), {subgroup.retry_timestamp});
       subgroup.is_retried = true;
       subgroup.sweep = Sweep::retry;
       subgroup.sweep_after.clear();
@@ -157,6 +185,52 @@ Result<json::Object> Rollout::retry(const GroupId& group, const DeploymentId& id
   };
   GODWIT_TRY_VOID(store_.write(job));
   return describe(group, id, class_id);
+}
+
+Result<json::Object> Rollout::cancel_device(const GroupId& group, const DeploymentId& id, const IdentityId& device,
+                                            const std::string& actor) {
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(DeviceInIt found, need_device(records, deployment, device));
+    if (found.row.state == DeviceState::canceled) return {};
+    if (found.row.state != DeviceState::in_progress)
+      return fail(Code::conflict, "deployment '" + id.str() + "' has ended on device '" + device.str() +
+                                      "' already: " + std::string(device_state_name(found.row.state)));
+    OfferCache cache;
+    GODWIT_TRY([[maybe_unused]] const bool has_rolled_back,
+               lifecycle_.plan(records, found.device, {.ask = Ask::cancel}, cache));
+    return audit(records, actor, "deployment.device_canceled", group, id, device);
+  };
+  GODWIT_TRY_VOID(store_.write(job));
+  return device_state(group, id, device);
+}
+
+Result<json::Object> Rollout::retry_device(const GroupId& group, const DeploymentId& id, const IdentityId& device,
+                                           const std::string& actor) {
+  const auto job = [&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(DeviceInIt found, need_device(records, deployment, device));
+    if (found.row.state != DeviceState::failed && found.row.state != DeviceState::canceled)
+      return fail(Code::conflict, "device '" + device.str() + "' is " +
+                                      std::string(device_state_name(found.row.state)) +
+                                      ": only one that is Failed or Canceled can be retried");
+    std::optional<store::SubgroupDeployment> active;
+    if (found.device.class_id) {
+      GODWIT_TRY(active, records.rollout().find_active(found.device.group, *found.device.class_id));
+    }
+    if (!active || active->deployment != deployment.number)
+      return fail(Code::conflict, "deployment '" + id.str() + "' is not active for device '" + device.str() +
+                                      "': it was cancelled, a newer one has taken its place, or the device has left");
+    active->is_retried = true;
+    GODWIT_TRY_VOID(records.rollout().save_subgroup(*active));
+    const std::string stamp = new_stamp(clock_.now(), {found.row.retry_timestamp, active->retry_timestamp});
+    OfferCache cache;
+    GODWIT_TRY([[maybe_unused]] const bool has_rolled_back,
+               lifecycle_.plan(records, found.device, {.ask = Ask::retry, .stamp = stamp}, cache));
+    return audit(records, actor, "deployment.device_retried", group, id, device);
+  };
+  GODWIT_TRY_VOID(store_.write(job));
+  return device_state(group, id, device);
 }
 
 Result<void> Rollout::remove(const GroupId& group, const DeploymentId& id, const std::optional<DeviceClassId>& class_id,

@@ -105,7 +105,7 @@ Result<json::Object> device_state_json(store::Records& records, const store::Dep
   own["rounds"] = row.rounds;
   own["lastChange"] = management_time(row.updated);
   json::Object object;
-  object["deviceId"] = row.device.str();
+  put_identity(object, row.device);
   object["retryCount"] = row.retry_count;
   object["movedOnToNewDeployment"] = row.moved_on;
   object["deviceState"] = std::string(device_state_name(row.state));
@@ -190,6 +190,39 @@ Result<json::Object> Rollout::subgroup_status(const GroupId& group, const Deploy
     GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
     GODWIT_TRY(const auto subgroup, need_subgroup_deployment(records, deployment, class_id));
     return subgroup_status_json(records, subgroup);
+  });
+}
+
+Result<json::Object> Rollout::device_state(const GroupId& group, const DeploymentId& id,
+                                           const IdentityId& device) const {
+  return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(const auto row, records.rollout().find_device(deployment.number, device));
+    if (!row) return fail(Code::not_found, "device '" + device.str() + "' has just left");
+    return device_state_json(records, *row);
+  });
+}
+
+Result<json::Object> Rollout::limits() const {
+  return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
+    json::Object counters;
+    const auto put = [&counters](std::string_view name, std::uint64_t usage, std::uint64_t quota) {
+      json::Object counter{{"usage", usage}};
+      if (quota > 0) counter["quota"] = quota;
+      counters[name] = std::move(counter);
+    };
+    const FleetQuotas& quotas = inventory_.quotas();
+    GODWIT_TRY(const std::uint64_t devices, records.fleet().count_healthy());
+    GODWIT_TRY(const std::uint64_t classes, records.fleet().count_classes());
+    GODWIT_TRY(const std::uint64_t groups, records.fleet().count_groups());
+    GODWIT_TRY(const std::uint64_t live, records.rollout().count_live());
+    GODWIT_TRY(const std::uint64_t all, records.rollout().count_deployments());
+    put("deviceCount", devices, quotas.devices);
+    put("deviceClassCount", classes, quotas.classes);
+    put("deviceGroupCount", groups, quotas.groups);
+    put("activeDeploymentCount", live, options_.limits.live);
+    put("deploymentCount", all, options_.limits.total);
+    return json::Object{{"counters", std::move(counters)}};
   });
 }
 

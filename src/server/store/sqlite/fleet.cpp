@@ -1,5 +1,8 @@
 #include "server/store/sqlite/fleet.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "server/store/sqlite/fleet_columns.hpp"
 #include "server/store/sqlite/rows.hpp"
 
@@ -11,7 +14,7 @@ constexpr std::string_view kDeviceColumns =
     "last_deployment_id, state, result_json, created, updated";
 
 Result<FleetDevice> read_device(Statement& row) {
-  GODWIT_TRY(auto id, stored_id<DeviceId>(row.text_view(0), "device id"));
+  GODWIT_TRY(auto id, stored_id<IdentityId>(row.text_view(0), "device id"));
   GODWIT_TRY(auto group, stored_id<GroupId>(row.text_view(1), "group id"));
   GODWIT_TRY(auto class_id, stored_id_or_nothing<DeviceClassId>(row.text_view(2), "device class id"));
   GODWIT_TRY(auto installed, stored_update_or_nothing(row.text_view(6)));
@@ -65,6 +68,16 @@ Result<std::optional<UpdateId>> stored_update_or_nothing(std::string_view text) 
   return std::optional<UpdateId>{std::move(id)};
 }
 
+std::vector<TextRange> identity_ranges(const std::optional<IdentityId>& wanted, const std::string& after) {
+  const std::string start = after.empty() ? after : after + '\x01';
+  if (!wanted) return {{start, "\x7F"}};
+  const std::string& id = wanted->str();
+  std::vector<TextRange> ranges{{std::max(start, id), id + '\x01'}};
+  if (!wanted->is_module()) ranges.push_back({std::max(start, id + '/'), id + static_cast<char>('/' + 1)});
+  std::erase_if(ranges, [](const TextRange& range) { return range.from >= range.to; });
+  return ranges;
+}
+
 Result<DeviceState> stored_state(std::int64_t number) {
   if (number < 0 || number > static_cast<std::int64_t>(DeviceState::failed))
     return fail(Code::database_failed, "stored device state " + std::to_string(number) + " is unknown");
@@ -77,7 +90,7 @@ Result<std::optional<DeviceState>> stored_state_or_nothing(std::int64_t number) 
   return std::optional<DeviceState>{state};
 }
 
-Result<std::optional<FleetDevice>> SqliteFleet::find_device(const DeviceId& id) {
+Result<std::optional<FleetDevice>> SqliteFleet::find_device(const IdentityId& id) {
   GODWIT_TRY(auto row,
              connection_.prepare("SELECT " + std::string(kDeviceColumns) + " FROM fleet_devices WHERE id = ?"));
   row.bind(id.str());
@@ -100,27 +113,32 @@ Result<void> SqliteFleet::save_device(const FleetDevice& device) {
       column(device.state), device.result_json, device.created, device.updated);
 }
 
-Result<bool> SqliteFleet::remove_device(const DeviceId& id) {
+Result<bool> SqliteFleet::remove_device(const IdentityId& id) {
   GODWIT_TRY_VOID(connection_.run("DELETE FROM fleet_devices WHERE id = ?", id.str()));
   return connection_.changes() > 0;
 }
 
 Result<std::vector<FleetDevice>> SqliteFleet::list_devices(const FleetFilter& filter, const std::string& after,
                                                            std::size_t limit) {
-  std::string sql = "SELECT " + std::string(kDeviceColumns) + " FROM fleet_devices WHERE id > ?";
+  std::string sql = "SELECT " + std::string(kDeviceColumns) + " FROM fleet_devices WHERE id >= ? AND id < ?";
   if (filter.group) sql += " AND group_id = ?";
   if (filter.class_id) sql += " AND class_id = ?";
   if (filter.state) sql += " AND state = ?";
   if (filter.is_never_deployed) sql += " AND state = -1";
   if (filter.is_healthy) sql += *filter.is_healthy ? " AND class_id <> ''" : " AND class_id = ''";
   sql += " ORDER BY id LIMIT ?";
-  GODWIT_TRY(auto rows, connection_.prepare(sql));
-  rows.bind(after);
-  if (filter.group) rows.bind(filter.group->str());
-  if (filter.class_id) rows.bind(filter.class_id->str());
-  if (filter.state) rows.bind(column(*filter.state));
-  rows.bind(limit);
-  return all(rows, read_device);
+  std::vector<FleetDevice> devices;
+  for (const TextRange& range : identity_ranges(filter.device, after)) {
+    GODWIT_TRY(auto rows, connection_.prepare(sql));
+    rows.bind(range.from, range.to);
+    if (filter.group) rows.bind(filter.group->str());
+    if (filter.class_id) rows.bind(filter.class_id->str());
+    if (filter.state) rows.bind(column(*filter.state));
+    rows.bind(limit - devices.size());
+    GODWIT_TRY(auto found, all(rows, read_device));
+    std::move(found.begin(), found.end(), std::back_inserter(devices));
+  }
+  return devices;
 }
 
 Result<std::vector<FleetCount>> SqliteFleet::counts(const std::optional<GroupId>& group,
@@ -132,6 +150,10 @@ Result<std::vector<FleetCount>> SqliteFleet::counts(const std::optional<GroupId>
   if (group) rows.bind(group->str());
   if (class_id) rows.bind(class_id->str());
   return all(rows, read_count);
+}
+
+Result<std::uint64_t> SqliteFleet::count_healthy() {
+  return count(connection_, "SELECT coalesce(sum(devices), 0) FROM fleet_counts WHERE class_id <> ''");
 }
 
 Result<std::vector<FleetCount>> SqliteFleet::recount() {

@@ -10,24 +10,27 @@ class SqliteFleet final : public FleetRecords {
  public:
   explicit SqliteFleet(Connection& connection) : connection_(connection) {}
 
-  Result<std::optional<FleetDevice>> find_device(const DeviceId& id) override;
+  Result<std::optional<FleetDevice>> find_device(const IdentityId& id) override;
   Result<void> save_device(const FleetDevice& device) override;
-  Result<bool> remove_device(const DeviceId& id) override;
+  Result<bool> remove_device(const IdentityId& id) override;
   Result<std::vector<FleetDevice>> list_devices(const FleetFilter& filter, const std::string& after,
                                                 std::size_t limit) override;
   Result<std::vector<FleetCount>> counts(const std::optional<GroupId>& group,
                                          const std::optional<DeviceClassId>& class_id) override;
+  Result<std::uint64_t> count_healthy() override;
   Result<std::vector<FleetCount>> recount() override;
 
   Result<std::optional<FleetClass>> find_class(const DeviceClassId& id) override;
   Result<void> save_class(const FleetClass& value) override;
   Result<bool> remove_class(const DeviceClassId& id) override;
+  Result<std::uint64_t> count_classes() override;
   Result<std::vector<FleetClass>> list_classes(const std::optional<std::string>& friendly_name,
                                                const std::string& after, std::size_t limit) override;
 
   Result<std::optional<FleetGroup>> find_group(const GroupId& id) override;
   Result<void> save_group(const FleetGroup& group) override;
   Result<bool> remove_group(const GroupId& id) override;
+  Result<std::uint64_t> count_groups() override;
   Result<std::vector<FleetGroup>> list_groups() override;
 
   Result<std::optional<FleetSubgroup>> find_subgroup(const GroupId& group, const DeviceClassId& class_id) override;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/model/ids.hpp"
 #include "core/model/outcome.hpp"
@@ -42,6 +43,14 @@ template <class IdType>
 [[nodiscard]] inline std::int64_t column(const std::optional<DeviceState>& state) {
   return state ? column(*state) : -1;
 }
+/// Half-open ranges of identity texts, in order, that hold what a list wants after `after`: all, or a device and its
+/// modules ("dev", then "dev/..."), or one module. No id has a character below '!' or above '~'.
+struct TextRange {
+  std::string from;
+  std::string to;
+};
+[[nodiscard]] std::vector<TextRange> identity_ranges(const std::optional<IdentityId>& wanted, const std::string& after);
+
 [[nodiscard]] Result<DeviceState> stored_state(std::int64_t number);
 [[nodiscard]] Result<std::optional<DeviceState>> stored_state_or_nothing(std::int64_t number);
 

@@ -70,6 +70,8 @@ Result<bool> SqliteFleet::remove_class(const DeviceClassId& id) {
   return connection_.changes() > 0;
 }
 
+Result<std::uint64_t> SqliteFleet::count_classes() { return count(connection_, "SELECT count(*) FROM fleet_classes"); }
+
 Result<std::vector<FleetClass>> SqliteFleet::list_classes(const std::optional<std::string>& friendly_name,
                                                           const std::string& after, std::size_t limit) {
   std::string sql = "SELECT id, compatibility, contract, friendly_name, created FROM fleet_classes WHERE id > ?";
@@ -96,6 +98,8 @@ Result<bool> SqliteFleet::remove_group(const GroupId& id) {
   GODWIT_TRY_VOID(connection_.run("DELETE FROM fleet_groups WHERE id = ?", id.str()));
   return connection_.changes() > 0;
 }
+
+Result<std::uint64_t> SqliteFleet::count_groups() { return count(connection_, "SELECT count(*) FROM fleet_groups"); }
 
 Result<std::vector<FleetGroup>> SqliteFleet::list_groups() {
   GODWIT_TRY(auto rows, connection_.prepare("SELECT id, created FROM fleet_groups ORDER BY id"));

@@ -6,9 +6,9 @@
 namespace godwit::store::sqlite {
 
 std::span<const Migration> all_migrations() {
-  static const std::array kAll{migration_0001(), migration_0002(), migration_0003(), migration_0004(),
-                               migration_0005(), migration_0006(), migration_0007(), migration_0008(),
-                               migration_0009(), migration_0010(), migration_0011(), migration_0012()};
+  static const std::array kAll{migration_0001(), migration_0002(), migration_0003(), migration_0004(), migration_0005(),
+                               migration_0006(), migration_0007(), migration_0008(), migration_0009(), migration_0010(),
+                               migration_0011(), migration_0012(), migration_0013()};
   return kAll;
 }
 

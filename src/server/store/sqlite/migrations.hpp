@@ -31,6 +31,7 @@ struct Migration {
 [[nodiscard]] Migration migration_0010();
 [[nodiscard]] Migration migration_0011();
 [[nodiscard]] Migration migration_0012();
+[[nodiscard]] Migration migration_0013();
 
 /// All of them, version 1 upwards without gaps.
 [[nodiscard]] std::span<const Migration> all_migrations();

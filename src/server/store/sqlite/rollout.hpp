@@ -3,6 +3,7 @@
 #pragma once
 
 #include "server/store/rollout_records.hpp"
+#include "server/store/sqlite/fleet_columns.hpp"
 #include "server/store/sqlite/statement.hpp"
 
 namespace godwit::store::sqlite {
@@ -34,21 +35,29 @@ class SqliteRollout final : public RolloutRecords {
   Result<std::vector<SubgroupDeployment>> list_sweeping(std::size_t limit) override;
 
   Result<void> save_device(const DeploymentDevice& row) override;
-  Result<std::optional<DeploymentDevice>> find_device(std::int64_t deployment, const DeviceId& device) override;
-  Result<std::optional<DeploymentDevice>> find_by_workflow(const DeviceId& device,
+  Result<std::optional<DeploymentDevice>> find_device(std::int64_t deployment, const IdentityId& device) override;
+  Result<std::optional<DeploymentDevice>> find_by_workflow(const IdentityId& device,
                                                            const std::string& workflow_id) override;
   Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment, const DeploymentDeviceFilter& filter,
                                                      const std::string& after, std::size_t limit) override;
   Result<std::vector<DeploymentDevice>> list_expiring(WallTime time, std::size_t limit) override;
-  Result<void> remove_device(const DeviceId& device) override;
+  Result<std::vector<DeploymentDevice>> list_overdue(WallTime now, std::size_t limit) override;
+  Result<void> remove_device(const IdentityId& device) override;
   Result<std::vector<DeploymentCount>> counts(std::int64_t deployment) override;
   Result<std::vector<DeploymentCount>> recount() override;
   Result<std::vector<DeploymentCount>> all_counts() override;
 
   Result<void> append_report(const ReportRecord& report, std::size_t keep) override;
-  Result<std::vector<ReportRecord>> list_reports(const DeviceId& device, std::size_t limit) override;
+  Result<std::vector<ReportRecord>> list_reports(const IdentityId& device, std::size_t limit) override;
 
  private:
+  struct Part {
+    std::string class_id;
+    std::int64_t state = 0;
+  };
+  [[nodiscard]] Result<std::vector<DeploymentDevice>> list_range(std::int64_t deployment, const Part* part,
+                                                                 const TextRange& range, std::size_t limit);
+
   Connection& connection_;
 };
 

@@ -15,13 +15,13 @@ Result<void> SqliteRollout::append_report(const ReportRecord& report, std::size_
       report.device.str(), report.device.str(), keep);
 }
 
-Result<std::vector<ReportRecord>> SqliteRollout::list_reports(const DeviceId& device, std::size_t limit) {
+Result<std::vector<ReportRecord>> SqliteRollout::list_reports(const IdentityId& device, std::size_t limit) {
   GODWIT_TRY(auto rows, connection_.prepare(
                             "SELECT device_id, time, workflow_id, deployment, verdict, report_json FROM device_reports "
                             "WHERE device_id = ? ORDER BY sequence DESC LIMIT ?"));
   rows.bind(device.str(), limit);
   return all(rows, [](Statement& row) -> Result<ReportRecord> {
-    GODWIT_TRY(auto id, stored_id<DeviceId>(row.text_view(0), "device id"));
+    GODWIT_TRY(auto id, stored_id<IdentityId>(row.text_view(0), "device id"));
     return ReportRecord{.device = std::move(id),
                         .time = row.time(1),
                         .workflow_id = row.text(2),

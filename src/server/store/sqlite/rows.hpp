@@ -29,4 +29,11 @@ auto all(Statement& rows, Read read) -> Result<std::vector<typename decltype(rea
   }
 }
 
+/// The one number that a query gives.
+inline Result<std::uint64_t> count(Connection& connection, std::string_view sql) {
+  GODWIT_TRY(auto rows, connection.prepare(sql));
+  GODWIT_TRY(const bool is_there, rows.next());
+  return is_there ? static_cast<std::uint64_t>(rows.integer(0)) : std::uint64_t{0};
+}
+
 }  // namespace godwit::store::sqlite
