@@ -100,14 +100,30 @@ ROUTE_FILES = [("Device Update data plane", "deviceupdate/*.cpp"), ("Hub registr
                ("Godwit's own", "godwit/*.cpp"), ("Files and health", "surface.cpp")]
 
 
+ROUTE = re.compile(r'(?:\{|add_stream\()\s*(?:Method::)?(get|head|put|post|patch|delete_),\s*((?:"[^"]*"|[A-Z_]+|\s)+),\s*(?:Permission::)?(\w+)')
+
+
+def routes_of(code):
+    """(METHOD, path, permission) of the rows in a source file; paths and permissions may be names that the file defines."""
+    texts = {}
+    for name, words in re.findall(r"#define ([A-Z_]+) (.*)", code):
+        texts[name] = words
+
+    def path_of(words):
+        return "".join(part[1:-1] if part.startswith('"') else path_of(texts.get(part, "")) for part in re.findall(r'"[^"]*"|[A-Z_]+', words))
+
+    permissions = dict(re.findall(r"constexpr Permission (\w+) = Permission::(\w+)", code))
+    for method, words, permission in ROUTE.findall(code):
+        yield method.rstrip("_").upper(), path_of(words), permissions.get(permission, permission).replace("_", "/")
+
+
 def routes():
     text = ""
     for title, pattern in ROUTE_FILES:
         rows = []
         for path in sorted((ROOT / "src/server/api").glob(pattern)):
-            for method, route, permission in re.findall(
-                    r'(?:\{|add_stream\()\s*Method::(\w+),\s*"([^"]*)",\s*Permission::(\w+)', path.read_text()):
-                rows.append((method.rstrip("_").upper(), f"`{route}`", permission.replace("_", "/")))
+            if not path.name.endswith("_test.cpp"):
+                rows += [(method, f"`{route}`", permission) for method, route, permission in routes_of(path.read_text())]
         if rows:
             text += f"### {title}\n\n" + table(["method", "path", "permission"], rows) + "\n"
     return text

@@ -30,6 +30,15 @@ def test_administrators_may_do_everything_and_readers_only_read():
     assert rows["`reader`"].count("yes") == 4
 
 
+def test_routes_are_read_with_the_names_their_file_gives_and_not_from_tests():
+    code = '#define ROOT "/a/{x}"\n#define DEEP ROOT "/b"\nconstexpr Permission kRead = Permission::updates_read;\n{get, ROOT, kRead, f},\n{delete_, DEEP "/{y}:z",\n kRead, f},'
+    assert list(generate_docs.routes_of(code)) == [("GET", "/a/{x}", "updates/read"), ("DELETE", "/a/{x}/b/{y}:z", "updates/read")]
+    assert list(generate_docs.routes_of('{Method::post, "/c", Permission::none, f}')) == [("POST", "/c", "none")]
+    page = generate_docs.routes()
+    assert "| GET | `/deviceUpdate/{instanceId}/management/groups/{groupId}/bestUpdates` | management/read |" in page
+    assert "/private`" not in page
+
+
 def test_subcommands_are_read_from_a_help_page():
     text = "Usage: x\n\nOptions:\n  -h,--help  Print\n\nSubcommands:\n  list    List\n  show    Show\n                          more words\n"
     assert generate_docs.subcommands(text) == ["list", "show"]
