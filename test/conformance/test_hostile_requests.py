@@ -7,23 +7,15 @@ import ssl
 
 import pytest
 
-from operators import API, import_item, manifest_of
+from generate_docs import routes_of
+from operators import API, ROOT, import_item, manifest_of
 
 UPDATES, MANAGEMENT = "/deviceUpdate/default/updates", "/deviceUpdate/default/management"
-VERSION, GROUP = UPDATES + "/providers/{p}/names/{n}/versions/{v}", MANAGEMENT + "/groups/{g}"
-SUBGROUP, ITS = GROUP + "/deviceClassSubgroups/{c}", GROUP + "/deviceClassSubgroups/{c}/deployments/{d}"
-CLASS_ID = "0123456789abcdef0123456789abcdef01234567"
-VALUES = {"p": "Conformance", "n": "hostile", "v": "1.0", "f": "f0123456789abcdef", "o": "1b671a64-40d5-491e-99b0-da01ff1f3341", "g": "hostile", "c": CLASS_ID, "d": "hostile", "e": "device",
-          "m": "module"}
-ROUTES = [*(("GET", path) for path in (
-    UPDATES, VERSION, UPDATES + "/providers", UPDATES + "/providers/{p}/names", UPDATES + "/providers/{p}/names/{n}/versions", VERSION + "/files", VERSION + "/files/{f}",
-    UPDATES + "/operations", UPDATES + "/operations/{o}", MANAGEMENT + "/deviceClasses", MANAGEMENT + "/deviceClasses/{c}", MANAGEMENT + "/deviceClasses/{c}/installableUpdates",
-    MANAGEMENT + "/devices", MANAGEMENT + "/devices/{e}", MANAGEMENT + "/devices/{e}/modules/{m}", MANAGEMENT + "/updateCompliance", MANAGEMENT + "/groups", GROUP,
-    GROUP + "/updateCompliance", GROUP + "/bestUpdates", GROUP + "/deployments", GROUP + "/deployments/{d}", GROUP + "/deployments/{d}/status", GROUP + "/deviceClassSubgroups", SUBGROUP,
-    SUBGROUP + "/updateCompliance", SUBGROUP + "/bestUpdates", SUBGROUP + "/deployments", ITS, ITS + "/status", ITS + "/devicestates", MANAGEMENT + "/operations",
-    MANAGEMENT + "/operations/{o}", MANAGEMENT + "/deviceDiagnostics/deviceHealth")),
-    ("POST", UPDATES + ":import"), ("POST", MANAGEMENT + "/devices:import"), ("POST", ITS + ":cancel"), ("POST", ITS + ":retry"), ("PUT", GROUP + "/deployments/{d}"),
-    ("PATCH", MANAGEMENT + "/deviceClasses/{c}"), *(("DELETE", path) for path in (VERSION, MANAGEMENT + "/deviceClasses/{c}", GROUP, GROUP + "/deployments/{d}", SUBGROUP, ITS))]
+DEPLOY = MANAGEMENT + "/groups/hostile/deployments/hostile"
+# What stands in a path of the route table; a parameter that is not here becomes "x".
+VALUES = {"instanceId": "default", "provider": "Conformance", "name": "hostile", "version": "1.0", "fileId": "f0123456789abcdef", "operationId": "1b671a64-40d5-491e-99b0-da01ff1f3341",
+          "groupId": "hostile", "deviceClassId": "0123456789abcdef0123456789abcdef01234567", "deploymentId": "hostile", "deviceId": "device", "moduleId": "module"}
+ROUTES = [(method, path) for source in sorted((ROOT / "src" / "server" / "api" / "deviceupdate").glob("*_routes.cpp")) for method, path, _ in routes_of(source.read_text())]
 DEPLOYMENT = {"deploymentId": "hostile", "groupId": "hostile", "startDateTime": "2026-01-01T00:00:00Z", "update": {"updateId": {"provider": "Conformance", "name": "hostile", "version": "1.0"}},
               "rollbackPolicy": {"update": {"updateId": {"provider": "Conformance", "name": "hostile", "version": "0.9"}}, "failure": {"devicesFailedPercentage": 10, "devicesFailedCount": 1}}}
 WITH_BODY = [route for route in ROUTES if route[0] in ("PUT", "PATCH") or route[1].endswith(":import")]
@@ -93,14 +85,24 @@ def raw(bench):
 
 
 def target_of(path: str, query: str = API, **values) -> str:
-    return path.format(**{**VALUES, **values}) + (f"?{query}" if query else "")
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], VALUES.get(found[1], "x")), path) + (f"?{query}" if query else "")
 
 
 def ids_of(path: str) -> list[str]:
-    return [letter for letter in VALUES if f"{{{letter}}}" in path]
+    return [name for name in re.findall(r"\{(\w+)\}", path) if name != "instanceId"]
 
 
-@pytest.mark.parametrize("method, path", ROUTES, ids=[f"{method} {path.removeprefix('/deviceUpdate/default')}" for method, path in ROUTES])
+def foreign_method(path: str) -> str:
+    """One that no row has at this path."""
+    shape = re.sub(r"\{\w+\}", "{}", path)
+    return next(method for method in ("PUT", "POST", "PATCH", "DELETE", "GET") if not any(row == method and re.sub(r"\{\w+\}", "{}", at) == shape for row, at in ROUTES))
+
+
+def test_the_table_of_routes_was_read(raw):
+    assert len(ROUTES) >= 46 and ("PUT", "/deviceUpdate/{instanceId}/management/groups/{groupId}/deployments/{deploymentId}") in ROUTES and len(WITH_BODY) >= 4
+
+
+@pytest.mark.parametrize("method, path", ROUTES, ids=[f"{method} {path.removeprefix('/deviceUpdate/{instanceId}')}" for method, path in ROUTES])
 def test_each_route_refuses_what_is_wrong_with_the_request_line(raw, method, path):
     body = b"{}" if (method, path) in WITH_BODY else None
     for what, query in (("no version", ""), ("empty version", "api-version="), ("unknown version", "api-version=2021-06-01-preview"), ("version twice", f"{API}&{API}"),
@@ -112,16 +114,16 @@ def test_each_route_refuses_what_is_wrong_with_the_request_line(raw, method, pat
     raw.refused("no token", 401, method=method, target=target_of(path), body=body, Authorization="")
     raw.refused("another scheme", 401, method=method, target=target_of(path), body=body, Authorization="Basic YTpi")
     raw.refused("another instance", 404, method=method, target=target_of(path).replace("/default/", "/another/"), body=b"[]" if body else None)
-    raw.refused("another method", 405, method="PUT" if method != "PUT" and not path.endswith("/deployments/{d}") or path == ITS else "POST", target=target_of(path))
+    raw.refused("another method", 405, method=foreign_method(path), target=target_of(path))
     raw.refused("no such method", 501, method="BREW", target=target_of(path))
 
 
 @pytest.mark.parametrize("method, path", [route for route in ROUTES if ids_of(route[1])])
 def test_each_id_in_a_path_is_checked(raw, method, path):
     body = {"PUT": json.dumps(DEPLOYMENT).encode(), "PATCH": b'{"friendlyName":"x"}'}.get(method)
-    for letter in ids_of(path):
+    for name in ids_of(path):
         for wrong in ("x" * 300, "%20", "a%2Fb", "%C3%BC%C3%BC", "'%20or%20'1'%3D'1", "%F0%9F%98%80", "-1", "..%2F..%2Fetc%2Fpasswd", "%25zz"):
-            raw.refused(f"{letter}={wrong}", 400, 404, method=method, target=target_of(path, **{letter: wrong}), body=body)
+            raw.refused(f"{name}={wrong}", 400, 404, method=method, target=target_of(path, **{name: wrong}), body=body)
 
 
 @pytest.mark.parametrize("path, name", [*((path, "filter") for path in (
@@ -186,16 +188,16 @@ def test_each_field_of_a_deployment_is_checked(raw, where):
     for value in WRONG:
         if where and where[-1] in ("devicesFailedPercentage", "devicesFailedCount") and value in (0, True):
             continue  # 0 is of the right type; its range is told apart below
-        raw.refused(f"{where} = {value!r}"[:60], 400, method="PUT", target=target_of(GROUP + "/deployments/{d}"), body=json.dumps(with_value(DEPLOYMENT, where, value)).encode())
+        raw.refused(f"{where} = {value!r}"[:60], 400, method="PUT", target=target_of(DEPLOY), body=json.dumps(with_value(DEPLOYMENT, where, value)).encode())
     if where and where not in OPTIONAL:
-        error = raw.refused(f"without {where}", 400, method="PUT", target=target_of(GROUP + "/deployments/{d}"), body=json.dumps(without(DEPLOYMENT, where)).encode())
+        error = raw.refused(f"without {where}", 400, method="PUT", target=target_of(DEPLOY), body=json.dumps(without(DEPLOYMENT, where)).encode())
         assert where[-1] in error["message"], error
 
 
 @pytest.mark.parametrize("field, value", [("devicesFailedPercentage", 0), ("devicesFailedPercentage", 101), ("devicesFailedCount", 0), ("devicesFailedPercentage", True)])
 def test_thresholds_of_a_rollback_have_a_range(raw, field, value):
     body = with_value(DEPLOYMENT, ("rollbackPolicy", "failure", field), value)
-    error = raw.refused(field, 400, method="PUT", target=target_of(GROUP + "/deployments/{d}"), body=json.dumps(body).encode())
+    error = raw.refused(field, 400, method="PUT", target=target_of(DEPLOY), body=json.dumps(body).encode())
     assert field in error["message"]
 
 
@@ -220,7 +222,7 @@ def test_each_field_of_an_import_is_checked(bench, raw):
 @pytest.mark.parametrize("value", [0, True, None, [], {}, "", "x" * 101, "a b", "ü", "a/b", "\u0001", {"a": 1}])
 def test_the_name_of_a_class_is_checked(bench, raw, value):
     class_id = bench.class_of(bench.device("hostile-class", "hostile-class"))
-    raw.refused(value, 400, method="PATCH", target=target_of(MANAGEMENT + "/deviceClasses/{c}", c=class_id), body=json.dumps({"friendlyName": value}).encode(), Content_Type="application/merge-patch+json")
+    raw.refused(value, 400, method="PATCH", target=target_of(f"{MANAGEMENT}/deviceClasses/{class_id}"), body=json.dumps({"friendlyName": value}).encode(), Content_Type="application/merge-patch+json")
 
 
 @pytest.mark.parametrize("value", [0, True, None, [], {}, "", "devices", "x" * 5000, ["Devices"], {"importType": "Devices"}])
