@@ -118,6 +118,7 @@ constexpr std::string_view kSchemas = R"json({
   "quarantined":{"type":"array","items":{"type":"object","properties":{"sha256":{"type":"string"},"sizeInBytes":{"type":"integer","format":"int64"},"quarantinedDateTime":{"type":"string","format":"date-time"},"isNeeded":{"type":"boolean"}}}},
   "check":{"type":"object","properties":{"isRunning":{"type":"boolean"},"checkedBlobCount":{"type":"integer","format":"int64"},"checkedBytes":{"type":"integer","format":"int64"},"damagedBlobCount":{"type":"integer","format":"int64"},"finishedDateTime":{"type":"string","format":"date-time"}}}}},
 "PartialUpload":{"type":"object","properties":{"sha256":{"type":"string"},"sizeInBytes":{"type":"integer","format":"int64"},"receivedBytes":{"type":"integer","format":"int64"},"lastActionDateTime":{"type":"string","format":"date-time"}}},
+"Limits":{"type":"object","description":"For each counter usage and quota.","properties":{"counters":{"type":"object"}},"additionalProperties":true},
 "Status":{"type":"object","properties":{"version":{"type":"string"},"instanceId":{"type":"string"},"hubName":{"type":"string"},"time":{"type":"string","format":"date-time"},"apiVersions":{"type":"array","items":{"type":"string"}},
   "deviceCount":{"type":"integer"},"deployableUpdateCount":{"type":"integer"}}},
 "AuditEvent":{"type":"object","properties":{"id":{"type":"integer","format":"int64"},"time":{"type":"string","format":"date-time"},"actor":{"type":"string"},"action":{"type":"string"},"subject":{"type":"string"},"details":{"type":"object"}}},
