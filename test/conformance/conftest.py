@@ -1,17 +1,12 @@
 """What the tests by service-api checks share: one service that may fetch from loopback, the genuine Python client, devices, Node."""
 import itertools
-import json
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from operators import Shelf, client_for, import_item, import_quickly, manifest_of
+from operators import NODE, Shelf, client_for, import_item, import_quickly, manifest_of, run_node
 from hub_device import HubDevice, wait_listed
 from scene import Scene
-
-NODE = Path(__file__).parent / "node"
 
 
 def pytest_configure(config):
@@ -47,16 +42,6 @@ class Bench:
 
     def node(self, script: str, **wish) -> dict:
         return run_node(self.scene, script, **wish)
-
-
-def run_node(scene: Scene, script: str, **wish) -> dict:
-    """Runs a script of node/ against the service; the result of each check by its name."""
-    wish = {"endpoint": f"https://localhost:{scene.service.ports['api']}", "token": scene.service.token_file.read_text().strip(), **wish}
-    done = subprocess.run(["node", NODE / script, json.dumps(wish)], cwd=NODE, capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "NODE_EXTRA_CA_CERTS": str(scene.service.ca)})
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return {line["check"]: line for line in lines}
 
 
 @pytest.fixture(scope="session")

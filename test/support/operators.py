@@ -6,6 +6,8 @@ import hashlib
 import http.server
 import itertools
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +18,7 @@ from scene import Scene
 from stack import StackError, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+NODE = ROOT / "test" / "conformance" / "node"
 sys.path.insert(0, str(ROOT / "build" / "tools" / "python-azure"))
 
 from azure.core.credentials import AccessToken  # noqa: E402
@@ -131,5 +134,15 @@ def code_of(refusal) -> tuple:
     return (error.code if error is not None else None, inner.get("code") if isinstance(inner, dict) else inner)
 
 
-__all__ = ["API", "DeviceUpdateClient", "Shelf", "StackError", "Token", "client_for", "code_of", "deployment_body", "import_item", "import_quickly", "manifest_of",
-           "sha256_base64"]
+def run_node(scene: Scene, script: str, **wish) -> dict:
+    """Runs a script of node/ against the service; the result of each check by its name."""
+    wish = {"endpoint": f"https://localhost:{scene.service.ports['api']}", "token": scene.service.token_file.read_text().strip(), **wish}
+    done = subprocess.run(["node", NODE / script, json.dumps(wish)], cwd=NODE, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "NODE_EXTRA_CA_CERTS": str(scene.service.ca)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["check"]: line for line in lines}
+
+
+__all__ = ["API", "DeviceUpdateClient", "NODE", "ROOT", "Shelf", "StackError", "Token", "client_for", "code_of", "deployment_body", "import_item", "import_quickly", "manifest_of",
+           "run_node", "sha256_base64"]

@@ -100,7 +100,7 @@ ROUTE_FILES = [("Device Update data plane", "deviceupdate/*.cpp"), ("Hub registr
                ("Godwit's own", "godwit/*.cpp"), ("Files and health", "surface.cpp")]
 
 
-ROUTE = re.compile(r'(?:\{|add_stream\()\s*(?:Method::)?(get|head|put|post|patch|delete_),\s*((?:"[^"]*"|[A-Z_]+|\s)+),\s*(?:Permission::)?(\w+)')
+ROUTE = re.compile(r'(?:\{|add_stream\()\s*(?:Method::)?(get|head|put|post|patch|delete_),\s*((?:"[^"]*"|[A-Z_]+|\s)+),\s*((?:\w+ \? Permission::\w+ : )?(?:Permission::)?\w+)')
 
 
 def routes_of(code):
@@ -114,7 +114,8 @@ def routes_of(code):
 
     permissions = dict(re.findall(r"constexpr Permission (\w+) = Permission::(\w+)", code))
     for method, words, permission in ROUTE.findall(code):
-        yield method.rstrip("_").upper(), path_of(words), permissions.get(permission, permission).replace("_", "/")
+        names = re.findall(r"Permission::(\w+)", permission) or [permissions.get(permission, permission)]  # two where the configuration decides
+        yield method.rstrip("_").upper(), path_of(words), " or ".join(names).replace("_", "/")
 
 
 def routes():

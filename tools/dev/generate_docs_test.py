@@ -34,6 +34,7 @@ def test_routes_are_read_with_the_names_their_file_gives_and_not_from_tests():
     code = '#define ROOT "/a/{x}"\n#define DEEP ROOT "/b"\nconstexpr Permission kRead = Permission::updates_read;\n{get, ROOT, kRead, f},\n{delete_, DEEP "/{y}:z",\n kRead, f},'
     assert list(generate_docs.routes_of(code)) == [("GET", "/a/{x}", "updates/read"), ("DELETE", "/a/{x}/b/{y}:z", "updates/read")]
     assert list(generate_docs.routes_of('{Method::post, "/c", Permission::none, f}')) == [("POST", "/c", "none")]
+    assert list(generate_docs.routes_of('{Method::get, "/d", is_open ? Permission::none : Permission::hub_read, f}')) == [("GET", "/d", "none or hub/read")]
     page = generate_docs.routes()
     assert "| GET | `/deviceUpdate/{instanceId}/management/groups/{groupId}/bestUpdates` | management/read |" in page
     assert "/private`" not in page

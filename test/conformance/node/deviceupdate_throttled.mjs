@@ -2,8 +2,10 @@
 import { check, client, root } from './deviceupdate.mjs';
 
 await check('throttled', async () => {
-  const statuses = [];
-  client.pipeline.addPolicy({ name: 'count', sendRequest: async (request, next) => { const answer = await next(request); statuses.push(answer.status); return answer; } }, { afterPhase: 'Retry' });
-  const answer = await client.pathUnchecked(`${root}/updates`).get();
-  return { status: Number(answer.status), first: statuses[0], requests: statuses.length };
+  const seen = new Set();
+  const ends = new Set();
+  const began = Date.now();
+  client.pipeline.addPolicy({ name: 'note', sendRequest: async (request, next) => { const answer = await next(request); seen.add(answer.status); return answer; } }, { afterPhase: 'Retry' });
+  for (let asked = 0; asked < 62; asked += 1) ends.add(Number((await client.pathUnchecked(`${root}/updates/providers`).get()).status));
+  return { ends: [...ends], seen: [...seen], seconds: (Date.now() - began) / 1000 };
 });
