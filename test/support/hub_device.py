@@ -114,9 +114,12 @@ class Wire:
         self._requests += 1
         self._send(0x30, self._text(f"$iothub/twin/GET/?$rid=get{self._requests}"))
 
-    def report(self, patch: dict) -> None:
+    def report(self, patch: dict) -> str:
+        """Gives the request's id, which the hub's answer will have."""
         self._requests += 1
-        self._send(0x30, self._text(f"$iothub/twin/PATCH/properties/reported/?$rid=report{self._requests}") + json.dumps(patch).encode())
+        request = f"report{self._requests}"
+        self._send(0x30, self._text(f"$iothub/twin/PATCH/properties/reported/?$rid={request}") + json.dumps(patch).encode())
+        return request
 
     def close(self) -> None:
         try:
@@ -140,12 +143,15 @@ class HubDevice:
         self._last = None
         self._busy = False
         register(scene, [device_id], {device_id: group} if group else None)
-        self.wire = Wire(scene, device_id)
-        self.wire.subscribe("$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#")
-        self.wire.report(identity_report(self.properties, contract))
-        self.wire.get_twin()
+        self._connect()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def _connect(self) -> None:
+        self.wire = Wire(self.scene, self.id)
+        self.wire.subscribe("$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#")
+        self.wire.report(identity_report(self.properties, self.contract))
+        self.wire.get_twin()
 
     def _run(self) -> None:
         try:
@@ -204,12 +210,12 @@ class HubDevice:
     def _extended(self, code: int) -> dict:
         return {"extendedResultCodes": f"{code:08X}"} if self.contract == 3 else {"extendedResultCode": code}
 
-    def _report(self, state: int, workflow: dict, result: dict, installed: dict | None = None) -> None:
+    def _report(self, state: int, workflow: dict, result: dict, installed: dict | None = None) -> str:
         echoed = {name: workflow[name] for name in ("action", "id", "retryTimestamp") if workflow.get(name)}
         agent = {"state": state, "workflow": echoed, "lastInstallResult": result}
         if installed:
             agent["installedUpdateId"] = json.dumps({name: installed[name] for name in ("provider", "name", "version")}, separators=(",", ":"))
-        self.wire.report({"deviceUpdate": {"__t": "c", "agent": agent}})
+        return self.wire.report({"deviceUpdate": {"__t": "c", "agent": agent}})
 
     def close(self) -> None:
         self.wire.close()
