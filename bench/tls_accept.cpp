@@ -1,5 +1,5 @@
 // The bare limits of TLS: OpenSSL on the descriptor, a fixed CONNACK for a CONNECT (session present, so that a device
-// subscribes to nothing) and fixed bytes for a twin GET. No credentials, no topics, no limits, no store: what a hub
+// need not subscribe) and fixed bytes for a twin GET. No credentials, no topics, no limits, no store: what a hub
 // cannot go below. Prints its port. Usage: bench_tls_accept CERTIFICATE KEY [PORT]
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -85,9 +85,16 @@ void accept_all(int listener, int epoll, SSL_CTX* context) {
 
 /// One answer for each packet that came whole. A virtual device sends nothing else.
 std::string answers(std::string_view bytes) {
-  static const std::string kTwin(300, ' ');
+  static const std::string kTwin =
+      R"({"desired":{"$version":1},"reported":{"filler":")" + std::string(230, 'x') + R"(","$version":1}})";
   std::string all;
   if (bytes.starts_with('\x10')) return std::string("\x20\x02\x01\x00", 4);
+  if (bytes.starts_with('\x82') && bytes.size() > 4) {  // SUBSCRIBE: each filter gets QoS 0
+    std::string codes;
+    for (std::size_t at = 4; at + 2 < bytes.size(); codes.push_back('\0'))
+      at += 3 + static_cast<std::size_t>(static_cast<unsigned char>(bytes[at + 1]));
+    return std::string{'\x90', static_cast<char>(2 + codes.size()), bytes[2], bytes[3]} + codes;
+  }
   for (;;) {
     const std::size_t found = bytes.find("$rid=");
     if (found == std::string_view::npos) return all;
