@@ -7,9 +7,10 @@
 
 namespace godwit::daemon {
 
-class RolloutObserver final : public hub::TwinObserver {
+/// The service deploys to devices and to modules that are update agents, and collects logs of both.
+class ServiceObserver final : public hub::TwinObserver {
  public:
-  /// Before the hub starts; the rollout needs the hub's registry, so it cannot be there at construction.
+  /// Both before the hub starts; they need the hub's registry, so they cannot be there at construction.
   void set_rollout(service::Rollout& rollout) { rollout_ = &rollout; }
   void set_logs(service::LogCollections& logs) { logs_ = &logs; }
 

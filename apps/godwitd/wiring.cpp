@@ -169,13 +169,6 @@ struct Files {
   };
 }
 
-[[nodiscard]] service::SetAgentDesired set_agent_desired_through(hub::Hub& hub) {
-  return [&hub](store::Records& records, const IdentityId& id, const json::Object& patch) -> Result<void> {
-    GODWIT_TRY_VOID(hub.registry().change_twin(records, id, hub::TwinChange{.desired = patch}));
-    return {};
-  };
-}
-
 [[nodiscard]] api::ServerLimits server_limits_of(const Config& config) {
   api::ServerLimits limits;
   limits.throttle = {
@@ -296,7 +289,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   GODWIT_TRY(Telemetry telemetry, make_telemetry(config, clock, log));
 
   // The hub tells the rollout what devices are; the rollout tells the hub's registry what they should be.
-  RolloutObserver observer;
+  ServiceObserver observer;
   hub_options.telemetry = telemetry.feed.get();
   hub::Hub hub(hub_options, *store, observer, files.device_tls, clock, log);
 
@@ -315,7 +308,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   inventory.set_wake([&rollout] { rollout.wake(); });
 
   GODWIT_TRY(auto log_files, service::LogFiles::open(layout.device_logs()));
-  service::LogCollections logs(*store, clock, log, std::move(log_files), upload_urls, set_agent_desired_through(hub),
+  service::LogCollections logs(*store, clock, log, std::move(log_files), upload_urls, set_desired_through(hub),
                                log_options_of(config));
   observer.set_logs(logs);
   GODWIT_TRY_VOID(logs.sweep());

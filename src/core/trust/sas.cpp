@@ -1,13 +1,12 @@
 #include "core/trust/sas.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <algorithm>
 #include <optional>
 
 #include "core/base/bytes.hpp"
 #include "core/base/text.hpp"
+#include "core/trust/hmac.hpp"
 
 namespace godwit::trust {
 namespace {
@@ -17,15 +16,6 @@ constexpr std::string_view kPrefix = "SharedAccessSignature ";
 
 tl::unexpected<Error> refuse(std::string_view why) {
   return fail(Code::unauthorized, fmt::format("shared access signature {}", why));
-}
-
-Bytes hmac_sha256(std::string_view key, std::string_view data) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  const auto* result = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-                            reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest, &size);
-  GODWIT_CHECK(result != nullptr);
-  return Bytes(reinterpret_cast<const char*>(digest), size);
 }
 
 std::string string_to_sign(std::string_view scope_raw, std::int64_t expiry) {

@@ -6,6 +6,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/text.hpp"
+#include "core/twin/component.hpp"
 
 namespace godwit::twin {
 namespace {
@@ -14,20 +15,6 @@ constexpr std::string_view kComponent = "diagnosticInformation";
 constexpr std::size_t kOperationIdLimit = 256;
 constexpr std::size_t kUrlLimit = 4096;
 constexpr std::size_t kDetailsLimit = 1024;
-
-json::Object in_component(std::string_view property, json::Object value) {
-  json::Object component;
-  component["__t"] = "c";
-  component[property] = std::move(value);
-  json::Object patch;
-  patch[kComponent] = std::move(component);
-  return patch;
-}
-
-const json::Object* property_of(const json::Object& section, std::string_view property) {
-  const json::Object* component = json::object_or_null(section, kComponent);
-  return component != nullptr ? json::object_or_null(*component, property) : nullptr;
-}
 
 Result<std::string> text_or_empty(const json::Object& object, std::string_view key) {
   const json::Value* value = json::find(object, key);
@@ -66,11 +53,11 @@ json::Object log_request_patch(const LogRequest& request) {
   json::Object service;
   service["operationId"] = request.operation_id;
   service["storageSasUrl"] = request.upload_url;
-  return in_component("service", std::move(service));
+  return in_component(kComponent, "service", std::move(service));
 }
 
 Result<std::optional<LogRequest>> read_log_request(const json::Object& desired) {
-  const json::Object* service = property_of(desired, "service");
+  const json::Object* service = property_of(desired, kComponent, "service");
   if (service == nullptr) return std::optional<LogRequest>{};
   LogRequest request;
   GODWIT_TRY(request.operation_id, text_or_empty(*service, "operationId"));
@@ -89,11 +76,11 @@ json::Object log_outcome_patch(const LogOutcome& outcome) {
   agent["resultCode"] = outcome.result_code;
   agent["operationId"] = outcome.operation_id;
   agent["resultDetails"] = outcome.details.empty() ? json::Value(nullptr) : json::Value(outcome.details);
-  return in_component("agent", std::move(agent));
+  return in_component(kComponent, "agent", std::move(agent));
 }
 
 std::optional<LogOutcome> read_log_outcome(const json::Object& reported) {
-  const json::Object* agent = property_of(reported, "agent");
+  const json::Object* agent = property_of(reported, kComponent, "agent");
   if (agent == nullptr) return std::nullopt;
   const auto id = json::text_or_nothing(*agent, "operationId");
   if (!id || id->size() > kOperationIdLimit) return std::nullopt;
@@ -111,12 +98,7 @@ json::Object log_ack_patch(const LogRequest& request, int status, std::string_vi
   json::Object value;
   value["operationId"] = request.operation_id;
   value["storageSasUrl"] = nullptr;
-  json::Object service;
-  service["value"] = std::move(value);
-  service["ac"] = status;
-  service["ad"] = description;
-  service["av"] = desired_version;
-  return in_component("service", std::move(service));
+  return in_component(kComponent, "service", acknowledged(std::move(value), status, description, desired_version));
 }
 
 }  // namespace godwit::twin

@@ -3,29 +3,21 @@
 #include <array>
 
 #include "core/model/text.hpp"
+#include "core/twin/component.hpp"
 #include "core/twin/dialect.hpp"
 
 namespace godwit::twin {
 namespace {
 
 constexpr std::size_t kWorkflowIdLimit = 128;
+constexpr std::string_view kComponent = "deviceUpdate";
 constexpr std::string_view kService = "deviceUpdate.service";
 constexpr std::string_view kWorkflow = "deviceUpdate.service.workflow";
-
-json::Object in_component(std::string_view property, json::Object value) {
-  json::Object component;
-  component["__t"] = "c";  // the marker of a component; nobody adds it for us
-  component[property] = std::move(value);
-  json::Object patch;
-  patch["deviceUpdate"] = std::move(component);
-  return patch;
-}
 
 /// `deviceUpdate.service` of a desired section, or an empty object.
 const json::Object& present_service(const json::Object& desired) {
   static const json::Object kNone;
-  const json::Object* component = json::object_or_null(desired, "deviceUpdate");
-  const json::Object* service = component != nullptr ? json::object_or_null(*component, "service") : nullptr;
+  const json::Object* service = property_of(desired, kComponent, "service");
   return service != nullptr ? *service : kNone;
 }
 
@@ -120,14 +112,14 @@ json::Object desired_patch(const DesiredUpdate& goal, ContractModel model, const
   if (is_small) remove_foreign_keys(workflow, present_workflow, {"action", "id", "retryTimestamp"});
   json::Object service;
   service["workflow"] = std::move(workflow);
-  if (goal.action == Action::cancel) return in_component("service", std::move(service));
+  if (goal.action == Action::cancel) return in_component(kComponent, "service", std::move(service));
   if (!is_small) service["rootKeyPackageUrl"] = goal.root_key_package_url;
   service["updateManifest"] = goal.manifest;
   service["updateManifestSignature"] = goal.manifest_signature;
   service["fileUrls"] = file_urls_patch(goal, member_or_empty(present, "fileUrls"));
   if (is_small)
     remove_foreign_keys(service, present, {"workflow", "updateManifest", "updateManifestSignature", "fileUrls"});
-  return in_component("service", std::move(service));
+  return in_component(kComponent, "service", std::move(service));
 }
 
 Result<std::optional<DesiredUpdate>> read_desired(const json::Object& desired) {
@@ -166,12 +158,7 @@ json::Object ack_patch(const DesiredUpdate& goal, int status, std::string_view d
   value["updateManifest"] = text_or_null(goal.manifest);
   value["updateManifestSignature"] = nullptr;  // room in the twin is short
   value["fileUrls"] = nullptr;
-  json::Object service;
-  service["value"] = std::move(value);
-  service["ac"] = status;
-  service["ad"] = description;
-  service["av"] = desired_version;
-  return in_component("service", std::move(service));
+  return in_component(kComponent, "service", acknowledged(std::move(value), status, description, desired_version));
 }
 
 }  // namespace godwit::twin

@@ -5,6 +5,7 @@
 
 #include "core/base/text.hpp"
 #include "core/model/text.hpp"
+#include "core/twin/component.hpp"
 #include "core/twin/dialect.hpp"
 
 namespace godwit::twin {
@@ -16,14 +17,7 @@ constexpr std::size_t kCompatNames = 5;
 constexpr std::size_t kCompatNameLimit = 32;
 constexpr std::size_t kCompatValueLimit = 64;
 
-json::Object in_agent(json::Object agent) {
-  json::Object component;
-  component["__t"] = "c";
-  component["agent"] = std::move(agent);
-  json::Object patch;
-  patch["deviceUpdate"] = std::move(component);
-  return patch;
-}
+json::Object in_agent(json::Object agent) { return in_component("deviceUpdate", "agent", std::move(agent)); }
 
 // ---- writing -----------------------------------------------------------------------------------------------------
 

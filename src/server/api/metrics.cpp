@@ -173,7 +173,7 @@ void write_hub(MetricText& text, const hub::Counters& counters) {
   one(text, "godwit_hub_takeovers_total", Type::counter, "Connections that replaced another of the same device.",
       counters.takeovers);
   one(text, "godwit_hub_disconnects_total", Type::counter, "Connections of devices that ended.", counters.disconnects);
-  one(text, "godwit_hub_twin_writes_total", Type::counter, "Reported patches that were stored.",
+  one(text, "godwit_hub_twin_writes_total", Type::counter, "Reported patches that devices sent.",
       counters.reported_patches);
   one(text, "godwit_hub_twin_reads_total", Type::counter, "Twins that devices asked for.", counters.twin_gets);
   one(text, "godwit_hub_desired_pushes_total", Type::counter, "Desired patches pushed to devices.",

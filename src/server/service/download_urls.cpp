@@ -1,10 +1,9 @@
 #include "server/service/download_urls.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "core/base/text.hpp"
+#include "core/trust/hmac.hpp"
 
 namespace godwit::service {
 namespace {
@@ -12,13 +11,7 @@ namespace {
 constexpr std::size_t kDigestHexSize = 64;
 
 Bytes sign(const Secret& key, std::string_view sha256_hex, std::int64_t expiry) {
-  const std::string text = fmt::format("{}\n{}", sha256_hex, expiry);
-  unsigned char mac[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  const auto* made = HMAC(EVP_sha256(), key.reveal().data(), static_cast<int>(key.reveal().size()),
-                          reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac, &size);
-  GODWIT_CHECK(made != nullptr && size == 32);
-  return {reinterpret_cast<const char*>(mac), size};
+  return trust::hmac_sha256(key.reveal(), fmt::format("{}\n{}", sha256_hex, expiry));
 }
 
 std::int64_t unix_seconds(WallTime time) {

@@ -1,10 +1,8 @@
 #include "tools/fleet/keys.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
-#include <array>
+#include "core/trust/sas.hpp"
 
 namespace godwit::fleet {
 namespace {
@@ -65,14 +63,8 @@ Result<std::vector<Identity>> derive_keys(std::string_view group_key_base64, std
   identities.reserve(count);
   for (std::size_t number = first; number < first + count; ++number) {
     GODWIT_TRY(auto id, DeviceId::parse(fmt::format("{}{}", prefix, number)));
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned int size = 0;
-    const std::string& text = id.str();
-    GODWIT_CHECK(HMAC(EVP_sha256(), group_key.reveal().data(), static_cast<int>(group_key.reveal().size()),
-                      reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
-                      &size) != nullptr);
-    identities.push_back(
-        Identity{.id = std::move(id), .key = Secret(std::string(reinterpret_cast<const char*>(digest.data()), size))});
+    Secret key(trust::derive_device_key(group_key.reveal(), id.str()));
+    identities.push_back(Identity{.id = std::move(id), .key = std::move(key)});
   }
   return identities;
 }

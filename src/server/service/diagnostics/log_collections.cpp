@@ -38,7 +38,7 @@ constexpr std::size_t kChunk = 100;  // of what one transaction of tick() does
 }  // namespace
 
 LogCollections::LogCollections(store::Store& store, Clock& clock, Log& log, LogFiles files, UploadUrls urls,
-                               SetAgentDesired set_desired, LogOptions options)
+                               SetDesired set_desired, LogOptions options)
     : store_(store),
       clock_(clock),
       log_(log),

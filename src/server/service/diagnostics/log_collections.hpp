@@ -19,13 +19,10 @@
 #include "server/service/diagnostics/log_files.hpp"
 #include "server/service/diagnostics/log_life.hpp"
 #include "server/service/diagnostics/upload_urls.hpp"
+#include "server/service/ports.hpp"
 #include "server/store/store.hpp"
 
 namespace godwit::service {
-
-/// Writes a merge patch into an agent's desired section, inside the caller's transaction.
-using SetAgentDesired =
-    std::function<Result<void>(store::Records& records, const IdentityId& id, const json::Object& patch)>;
 
 struct LogOptions {
   std::string instance_id = "default";                 // in the locations that views name
@@ -58,8 +55,8 @@ struct OpenedLog {
 
 class LogCollections {
  public:
-  LogCollections(store::Store& store, Clock& clock, Log& log, LogFiles files, UploadUrls urls,
-                 SetAgentDesired set_desired, LogOptions options);
+  LogCollections(store::Store& store, Clock& clock, Log& log, LogFiles files, UploadUrls urls, SetDesired set_desired,
+                 LogOptions options);
   ~LogCollections();
   LogCollections(const LogCollections&) = delete;
   LogCollections& operator=(const LogCollections&) = delete;
@@ -115,7 +112,7 @@ class LogCollections {
   Log& log_;
   LogFiles files_;
   UploadUrls urls_;
-  SetAgentDesired set_desired_;
+  SetDesired set_desired_;
   LogOptions options_;
 
   std::mutex mutex_;  // guards is_stopping_

@@ -1,10 +1,9 @@
 #include "server/service/diagnostics/upload_urls.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "core/base/bytes.hpp"
+#include "core/trust/hmac.hpp"
 
 namespace godwit::service {
 namespace {
@@ -14,13 +13,7 @@ constexpr std::size_t kLongestExpiry = 64;
 constexpr std::size_t kLongestSignature = 128;
 
 [[nodiscard]] Bytes sign(const Secret& key, std::string_view container, std::string_view expires) {
-  const std::string text = fmt::format("device-logs\n{}\n{}", container, expires);
-  unsigned char mac[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  const auto* made = HMAC(EVP_sha256(), key.reveal().data(), static_cast<int>(key.reveal().size()),
-                          reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac, &size);
-  GODWIT_CHECK(made != nullptr && size == 32);
-  return {reinterpret_cast<const char*>(mac), size};
+  return trust::hmac_sha256(key.reveal(), fmt::format("device-logs\n{}\n{}", container, expires));
 }
 
 }  // namespace
