@@ -1,5 +1,6 @@
-"""What the tests by service-api checks share: one service that may fetch from loopback, the genuine Python client, devices, Node."""
+"""What the tests by service-api checks share: one service that may fetch from loopback, the genuine Python client, devices, the npm clients."""
 import itertools
+import shutil
 import subprocess
 
 import pytest
@@ -45,9 +46,21 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench(binaries, tmp_path_factory):
-    if not (NODE / "node_modules" / "@azure-rest").exists():
+def npm_clients():
+    """The clients of the lock file; put in place again when it has changed since."""
+    installed, wanted = NODE / "node_modules" / ".package-lock.json", NODE / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def node(npm_clients):
+    """The program that runs the scripts beside the clients."""
+    return shutil.which("node")
+
+
+@pytest.fixture(scope="session")
+def bench(binaries, tmp_path_factory, npm_clients):
     scene = Scene(tmp_path_factory.mktemp("bench"), binaries)
     scene.service.init()
     config = scene.service.data / "godwit.toml"

@@ -1,6 +1,5 @@
 """An unmodified azure-iot-device client (Node) against the hub, and mosquitto's clients as raw peers."""
 import json
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -10,13 +9,6 @@ import pytest
 from stack import wait_until
 
 NODE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if not (NODE / "node_modules" / "azure-iot-device").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
-    return shutil.which("node")
 
 
 @pytest.fixture

@@ -1,22 +1,12 @@
 """Log collection with clients that others wrote: device and storage SDK on one side, the generated operators' client on the other."""
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from stack import wait_until
 
 NODE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if not (NODE / "node_modules" / "azure-iot-device").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
-    return shutil.which("node")
 
 
 def agent(node, scene, name, outcome):

@@ -1,7 +1,6 @@
 """Methods, messages, telemetry and bulk changes between unmodified clients: azure-iot-device and azure-iothub (Node)."""
 import http.server
 import json
-import shutil
 import ssl
 import subprocess
 import threading
@@ -13,13 +12,6 @@ import pytest
 from stack import Service, wait_until
 
 NODE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if not (NODE / "node_modules" / "azure-iothub").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
-    return shutil.which("node")
 
 
 class SdkDevice:

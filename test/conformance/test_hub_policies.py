@@ -3,22 +3,12 @@ import base64
 import hashlib
 import hmac
 import json
-import shutil
 import subprocess
 import time
 import urllib.parse
 from pathlib import Path
 
-import pytest
-
 NODE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if not (NODE / "node_modules" / "azure-iothub").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
-    return shutil.which("node")
 
 
 def connection(scene, policy, *words):

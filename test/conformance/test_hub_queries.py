@@ -1,11 +1,11 @@
 """Queries and scheduled jobs with the unmodified azure-iothub clients (Node)."""
 import pytest
 
-from test_hub_messages import SdkDevice, node, steps  # noqa: F401  (node is a fixture)
+from test_hub_messages import SdkDevice, steps
 
 
 @pytest.fixture(scope="module")
-def fleet(node, scene):  # noqa: F811
+def fleet(node, scene):
     """Six devices, three of them in the group "north"."""
     ids = [f"query-{i}" for i in range(6)]
     steps(node, scene.service, {"do": "add", "devices": ids})
@@ -14,14 +14,14 @@ def fleet(node, scene):  # noqa: F811
     return ids
 
 
-def test_a_query_comes_in_pages_and_ends(node, scene, fleet):  # noqa: F811
+def test_a_query_comes_in_pages_and_ends(node, scene, fleet):
     [answer] = steps(node, scene.service, {"do": "query", "text": "SELECT * FROM devices WHERE STARTSWITH(deviceId, 'query-')", "size": 2})
     pages = answer["result"]["pages"]
     assert [len(page) for page in pages if page] == [2, 2, 2], pages
     assert [name for page in pages for name in page] == fleet, pages
 
 
-def test_conditions_projections_and_counts(node, scene, fleet):  # noqa: F811
+def test_conditions_projections_and_counts(node, scene, fleet):
     north, named, counted, grouped, broken = steps(
         node, scene.service,
         {"do": "query", "text": "SELECT * FROM devices WHERE tags.ADUGroup = 'north' AND NOT deviceId IN ['query-1']"},
@@ -48,7 +48,7 @@ def test_the_command_line_asks_in_the_same_language(scene, fleet):
     assert set(fleet) <= set(listed), listed
 
 
-def test_a_scheduled_job_changes_the_twins_of_a_condition(node, scene, fleet):  # noqa: F811
+def test_a_scheduled_job_changes_the_twins_of_a_condition(node, scene, fleet):
     begun, ended, listed, lines = steps(
         node, scene.service,
         {"do": "twinJob", "job": "job-tags", "where": "tags.ADUGroup = 'north'", "patch": {"tags": {"wave": 7}}},
@@ -64,7 +64,7 @@ def test_a_scheduled_job_changes_the_twins_of_a_condition(node, scene, fleet):  
     assert waves == [7, 7, 7, None, None, None]
 
 
-def test_a_method_job_calls_each_device_once_and_a_later_job_can_be_cancelled(node, scene):  # noqa: F811
+def test_a_method_job_calls_each_device_once_and_a_later_job_can_be_cancelled(node, scene):
     device = SdkDevice(node, scene.service, scene.folder, "job-device")
     try:
         begun, ended, later, cancelled = steps(

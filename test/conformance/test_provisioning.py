@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,13 +12,6 @@ import pytest
 from certificates import Authority
 
 NODE = Path(__file__).parent / "node"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if not (NODE / "node_modules" / "azure-iot-provisioning-device").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
-    return shutil.which("node")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from stack import wait_until
-from test_device_sdk import NODE, SdkClient, desired, identity, node, sas  # noqa: F401 (fixtures)
+from test_device_sdk import NODE, SdkClient, desired, identity, sas  # noqa: F401 (identity is a fixture)
 
 
 def test_the_device_sdk_over_websocket_gets_and_patches_its_twin_and_receives_a_desired_patch(scene, node, identity):  # noqa: F811

@@ -6,7 +6,7 @@ import pytest
 
 from certificates import Authority
 from stack import wait_until
-from test_device_sdk import NODE, node  # noqa: F401 (node is a fixture)
+from test_device_sdk import NODE
 
 
 @pytest.fixture

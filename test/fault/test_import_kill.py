@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 
-from imports import Gate, Web, blob_path, make_update, set_config, start_import
+from gate import Gate
+from imports import Web, blob_path, make_update, set_config, start_import
 from scene import SANITIZER_ENV
 from stack import Service, wait_until
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from gate import Gate
 from stack import wait_until
 
 SEED = int(os.environ.get("GODWIT_SEED", "20261122"))
@@ -161,42 +162,7 @@ def test_a_full_disk_at_download_fails_with_its_code(scene, tmp_path):
 
 def test_a_download_cut_by_the_network_is_resumed(scene):
     # A TCP gate between device and payload server closes each connection after 1 MiB; faults: 23, 24.
-    import socket
-
-    gate = socket.create_server(("127.0.0.1", 0))
-    stop, cuts = threading.Event(), []
-
-    def pump(source, sink, limit):
-        moved = 0
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-                moved += len(data)
-                if limit and moved > limit:
-                    cuts.append(moved)
-                    break
-        except OSError:
-            pass
-        for one in (source, sink):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def serve():
-        gate.settimeout(0.5)
-        while not stop.is_set():
-            try:
-                client, _ = gate.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", scene.service.ports["api"]))
-            threading.Thread(target=pump, args=(client, server, 0), daemon=True).start()
-            threading.Thread(target=pump, args=(server, client, 1024 * 1024), daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
+    gate = Gate(scene.service.ports["api"], limit=1024 * 1024, counts_answers=True)
     try:
         device = scene.device()
         scene.import_update(scene.make_update(device, "1.0.0", payload=PAYLOAD[:4 * 1024 * 1024]))
@@ -204,12 +170,11 @@ def test_a_download_cut_by_the_network_is_resumed(scene):
         deployment = scene.deploy(device, "1.0.0")
         wait_until("the offer is written", lambda: "deviceUpdate" in scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"], 30)
         urls = scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"]["deviceUpdate"]["service"]["fileUrls"]
-        bent = {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.getsockname()[1]}/") for k, u in urls.items()}
+        bent = {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()}
         scene.service.cli("hub", "device-twin", "update", "-d", device.id, "--desired", json.dumps({"deviceUpdate": {"service": {"fileUrls": bent}}}))
         device.agent.start()
         scene.wait_state(device, deployment, "Succeeded", timeout=180)
-        assert len(cuts) >= 3, "the gate never cut"
+        assert gate.cuts >= 3, "the gate never cut"
         assert scene.history(device) == ["installed 1.0.0", "applied 1.0.0"]
     finally:
-        stop.set()
         gate.close()

@@ -1,11 +1,10 @@
-"""What the tests of imports share: a clamd with a signature of our own, a web server, a gate that cuts, keys of a configuration."""
+"""What the tests of imports share: a clamd with a signature of our own, a web server, keys of a configuration."""
 from __future__ import annotations
 
 import hashlib
 import http.server
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -104,52 +103,6 @@ class Web:
 def base64_sha256(data: bytes) -> str:
     import base64
     return base64.b64encode(hashlib.sha256(data).digest()).decode()
-
-
-class Gate:
-    """Passes bytes on to a port, counts those that go to the service, and cuts each connection after `limit` of them."""
-
-    def __init__(self, port: int, limit: int = 0):
-        self.to, self.limit, self.sent, self.cuts = port, limit, 0, 0
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.port = self._door.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._door.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(("127.0.0.1", self.to))
-            except OSError:
-                client.close()
-                continue
-            threading.Thread(target=self._pump, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, False), daemon=True).start()
-
-    def _pump(self, source, sink, counts: bool) -> None:
-        moved = 0
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-                moved += len(data)
-                if counts:
-                    self.sent += len(data)
-                if counts and self.limit and moved > self.limit:
-                    self.cuts += 1
-                    break
-        except OSError:
-            pass
-        for one in (source, sink):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self) -> None:
-        self._door.close()
 
 
 def make_update(service: Service, folder: Path, name: str, version: str, files: dict[str, bytes]) -> Path:
