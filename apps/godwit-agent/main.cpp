@@ -59,7 +59,21 @@ std::uint64_t seed() {
   return value;
 }
 
-Result<void> run(const Flags& flags) {
+/// The program as it lies on the disk now: an update may have brought another one.
+Result<void> start_anew(char** argv) {
+  std::error_code problem;
+  Path program = std::filesystem::read_symlink("/proc/self/exe", problem);
+  constexpr std::string_view kReplaced = " (deleted)";
+  std::string name = program.string();
+  if (name.ends_with(kReplaced)) name.resize(name.size() - kReplaced.size());
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execv(name.c_str(), argv);
+  return tl::unexpected<Error>{godwit::error_from_errno("start " + name + " anew", errno)};
+}
+
+Result<void> run(const Flags& flags, char** argv) {
   GODWIT_TRY(const AgentConfig config, godwit::agent::load_agent_config(flags.config));
   GODWIT_TRY(const auto level, godwit::parse_log_level(config.log_level));
   ::mallopt(M_ARENA_MAX, 1);  // three threads that mostly sleep need no heap of their own
@@ -69,7 +83,9 @@ Result<void> run(const Flags& flags) {
   godwit::agent::OwnLog log(standard_error, config.own_log_folder(), config.log_keep.value, level, format);
   const godwit::SystemClock clock;
   godwit::SeededRandom random(seed());
-  return godwit::agent::run_agent(config, end_fd.get(), clock, random, log);
+  GODWIT_TRY(const auto end, godwit::agent::run_agent(config, end_fd.get(), clock, random, log));
+  if (end == godwit::agent::AgentEnd::restart) return start_anew(argv);
+  return {};
 }
 
 /// Reads the files of an agent that may be running; changes nothing.
@@ -164,5 +180,5 @@ int main(int argc, char** argv) {
   if (flags.print_config) return report(print_config(flags, config_flag->count() > 0));
   if (show->parsed()) return report(status(flags));
   if (extension->parsed()) return report(extensions(flags, *list, *remove));
-  return report(run(flags));
+  return report(run(flags, argv));
 }

@@ -24,6 +24,15 @@ inline constexpr std::int32_t cancelled = -1, failure = 0, success = 1, idle = 2
                               install_restart_agent = 607, apply_reboot = 705, apply_restart_agent = 707;
 }  // namespace result
 
+/// What a successful act wants before its step counts as done.
+enum class RestartWish : std::uint8_t { none, agent, device };
+struct RestartRequest {
+  RestartWish wish = RestartWish::none;
+  bool is_immediate = false;  // else once all steps of the update are done
+};
+/// 605..608, 705..708 and 1105..1108; anything else wants nothing.
+[[nodiscard]] RestartRequest restart_request(std::int32_t result_code);
+
 using ExtendedCode = std::uint32_t;
 [[nodiscard]] constexpr ExtendedCode make_extended_code(std::uint32_t facility, std::uint32_t component,
                                                         std::uint32_t value) {
@@ -46,7 +55,8 @@ inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_has
                               signing_key_disabled = 0xA0000005, root_package_download = 0xA0100001,
                               root_package_invalid = 0x80500001, root_package_rollback = 0x80500101,
                               root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006,
-                              installer_unreachable = 0x20000101, unexpected_state = 0x20000001, internal = 0x20000FFF,
+                              installer_unreachable = 0x20000101, reboot_failed = 0x20000102,
+                              not_in_place_after_restart = 0x20000103, consent_refused = 0x20000104, unexpected_state = 0x20000001, internal = 0x20000FFF,
                               deadline_silent = 0xE0000001, deadline_total = 0xE0000002, goal_not_written = 0xE0000003,
                               manifest_too_large = 0xE0000004;
 }  // namespace erc

@@ -24,6 +24,9 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(0x20000002, "install_in_wrong_state", "The agent was asked to install before the download was complete. Retry the deployment"),
     one(0x20000003, "restore_failed", "The step failed and putting back the earlier version failed too: the device needs a look by hand"),
     one(erc::installer_unreachable, "installer_unreachable", "The agent cannot reach its installer. Check that the godwit-installer service runs on the device"),
+    one(erc::reboot_failed, "reboot_failed", "A step wanted the device restarted, and it was not: the restart command failed or had no effect in its time. Try the command of restart.command in installer.toml by hand, then retry"),
+    one(erc::not_in_place_after_restart, "not_in_place_after_restart", "What a step had installed was not in place after the restart that it had asked for; the step was restored. Look into the device log of both starts, e.g. for a fall back of the boot loader"),
+    one(erc::consent_refused, "consent_refused", "The device's consent command said no; the details hold its reason. Retry once it may be changed"),
     one(erc::internal, "internal", "The agent met a state that should not exist. Retry the deployment and send the agent's log"),
     one(erc::handler_missing, "handler_missing", "No step handler is registered on the device for the handler of this step. Register the extension, then retry"),
     one(erc::handler_crashed, "handler_crashed", "The step handler's process ended by itself. Look into the device log for its last lines, repair the extension, then retry"),
@@ -146,6 +149,24 @@ std::string_view result_code_text(std::int32_t code) {
   const auto row =
       std::find_if(kResults.begin(), kResults.end(), [&](const ResultCodeRow& r) { return r.code == code; });
   return row == kResults.end() ? std::string_view{} : row->text;
+}
+
+RestartRequest restart_request(std::int32_t result_code) {
+  switch (result_code) {
+    case 605:
+    case 705:
+    case 1105: return {RestartWish::device, true};
+    case 606:
+    case 706:
+    case 1106: return {RestartWish::device, false};
+    case 607:
+    case 707:
+    case 1107: return {RestartWish::agent, true};
+    case 608:
+    case 708:
+    case 1108: return {RestartWish::agent, false};
+    default: return {};
+  }
 }
 
 }  // namespace godwit

@@ -57,6 +57,7 @@ struct Progress {         // Godwit's own addition beside the contract's members
   std::int64_t steps = 0;
   std::int64_t done_bytes = 0;
   std::int64_t total_bytes = 0;
+  std::string waiting_for{};  // why nothing moves: the reason that a consent command or a pause gave; "" else
 };
 
 struct AgentReport {

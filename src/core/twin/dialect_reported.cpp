@@ -170,7 +170,8 @@ std::optional<Progress> read_progress(const json::Object& reported) {
                   .step = count("step"),
                   .steps = count("steps"),
                   .done_bytes = count("doneBytes"),
-                  .total_bytes = count("totalBytes")};
+                  .total_bytes = count("totalBytes"),
+                  .waiting_for = cut_details(json::text_or_nothing(*progress, "waitingFor").value_or(""), 256)};
 }
 
 std::optional<AgentReport> read_report(const json::Object& agent, const json::Object& reported) {
@@ -257,6 +258,7 @@ json::Object progress_to_json(const Progress& progress) {
   object["steps"] = progress.steps;
   object["doneBytes"] = progress.done_bytes;
   object["totalBytes"] = progress.total_bytes;
+  object["waitingFor"] = progress.waiting_for.empty() ? json::Value(nullptr) : json::Value(progress.waiting_for);
   return object;
 }
 

@@ -21,6 +21,7 @@
 #include "device/agent/log_uploader.hpp"
 #include "device/agent/outbox.hpp"
 #include "device/agent/reporter.hpp"
+#include "device/extension/leftovers.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -83,7 +84,7 @@ LogUploadSettings log_settings(const AgentConfig& config) {
 }
 
 /// The deciding thread's loop: inputs and timers, one after the other.
-Result<void> turn(Executor& executor, LogDesk& logs, Inbox& inbox, int end_fd, const Clock& clock) {
+Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Inbox& inbox, int end_fd, const Clock& clock) {
   std::optional<Duration> trim_at = clock.monotonic() + kTrimAfter;
   for (;;) {
     const Duration now = clock.monotonic();
@@ -93,7 +94,7 @@ Result<void> turn(Executor& executor, LogDesk& logs, Inbox& inbox, int end_fd, c
     std::array<pollfd, 2> watched{{{end_fd, POLLIN, 0}, {inbox.fd(), POLLIN, 0}}};
     const int ready = ::poll(watched.data(), watched.size(), timeout);
     if (ready < 0 && errno != EINTR) return tl::unexpected<Error>{error_from_errno("wait for events", errno)};
-    if (ready > 0 && watched[0].revents != 0) return {};
+    if (ready > 0 && watched[0].revents != 0) return AgentEnd::asked;
     if (ready > 0 && watched[1].revents != 0) {
       for (const auto& input : inbox.take()) {
         executor.handle(input);
@@ -102,6 +103,7 @@ Result<void> turn(Executor& executor, LogDesk& logs, Inbox& inbox, int end_fd, c
       trim_at = clock.monotonic() + kTrimAfter;
     }
     executor.tick();
+    if (executor.wants_restart()) return AgentEnd::restart;
     if (trim_at && clock.monotonic() >= *trim_at) {
       release_idle_memory();
       trim_at.reset();
@@ -141,7 +143,7 @@ json::Object downloader_options(const AgentConfig& config) {
   return options;
 }
 
-Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random, Log& log) {
+Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random, Log& log) {
   GODWIT_TRY(const auto lock, lock_folder(config.data));
   GODWIT_TRY_VOID(make_folders(config.downloads_folder(), 0755));
   SharedRandom shared_random(random);
@@ -160,8 +162,17 @@ Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock
   ExtensionDownloader downloader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
   Payloads payloads({.give_up_after = config.download_give_up_after, .reserve = config.download_reserve.value},
                     downloader, clock, shared_random, pauses, log);
+  DeviceConsent consent({.pause_file = config.pause_file(),
+                         .command = config.consent_command,
+                         .command_time = config.consent_time_limit},
+                        clock, pauses, log);
   DeviceEffects effects(effect_settings(config),
-                        {.installer = installer, .payloads = payloads, .clock = clock, .log = log});
+                        {.installer = installer,
+                         .payloads = payloads,
+                         .consent = consent,
+                         .pauses = pauses,
+                         .clock = clock,
+                         .log = log});
   Worker worker(effects, {.ended =
                               [&inbox](std::uint64_t epoch, EffectResult result) {
                                 inbox.push(EffectEnded{epoch, std::move(result)});
@@ -175,7 +186,12 @@ Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock
   };
   Link link(link_settings(config), to_inbox, clock, shared_random, log);
   Reporter reporter(outbox, link, clock, shared_random, log);
-  Executor executor({.journal = journal, .effects = worker, .reporter = reporter, .clock = clock, .log = log});
+  Executor executor({.journal = journal,
+                     .effects = worker,
+                     .reporter = reporter,
+                     .clock = clock,
+                     .log = log,
+                     .boot = extension::boot_id()});
 
   ExtensionUploader uploader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
   LogUploader log_uploader(

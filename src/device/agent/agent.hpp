@@ -12,10 +12,15 @@
 
 namespace godwit::agent {
 
+enum class AgentEnd : std::uint8_t {
+  asked,    // by end_fd
+  restart,  // an update goes on once the process has been started anew
+};
+
 /// Runs until `end_fd` becomes readable (a signalfd in main). Ending at any time is safe: the journal takes the work up
 /// again. Errors: conflict (another agent uses the data folder), io_failed, what the first read of the files says.
-[[nodiscard]] Result<void> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random,
-                                     Log& log);
+[[nodiscard]] Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random,
+                                         Log& log);
 
 /// How the parts are set up from the configuration; also for tests.
 [[nodiscard]] LinkSettings link_settings(const AgentConfig& config);

@@ -131,6 +131,18 @@ void AgentConfig::add_local_keys(config::Schema& keys) {
             .maximum = 7 * kDay});
 }
 
+void AgentConfig::add_consent_keys(config::Schema& keys) {
+  keys.add({.name = "consent.command",
+            .target = &consent_command,
+            .help = "Program and arguments that are asked before the device is changed or restarted; it reads JSON and "
+                    "answers now, later SECONDS or no. Empty: nobody is asked."});
+  keys.add({.name = "consent.time_limit",
+            .target = &consent_time_limit,
+            .help = "Longest time for the consent command to answer.",
+            .minimum = kSecond,
+            .maximum = kHour});
+}
+
 void AgentConfig::add_download_keys(config::Schema& keys) {
   keys.add({.name = "download.ca_file",
             .target = &download_ca_file,
@@ -207,6 +219,7 @@ config::Schema AgentConfig::schema() {
   add_hub_keys(keys);
   add_device_keys(keys);
   add_local_keys(keys);
+  add_consent_keys(keys);
   add_download_keys(keys);
   add_logs_keys(keys);
   add_extension_and_log_keys(keys);
@@ -236,6 +249,8 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
   GODWIT_TRY_VOID(need(!config.model.empty(), "device.model", "updates are chosen by it"));
   GODWIT_TRY_VOID(check_properties(config));
   GODWIT_TRY_VOID(check_logs(config));
+  if (!config.consent_command.empty() && !Path(config.consent_command.front()).is_absolute())
+    return fail(Code::invalid_argument, "consent.command must begin with the absolute path of a program");
   if (config.hub_name.empty()) config.hub_name = config.hub_host;
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;

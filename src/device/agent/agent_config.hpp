@@ -44,6 +44,10 @@ struct AgentConfig {
   Duration installer_patience = std::chrono::minutes(2);
   Duration act_time_limit = std::chrono::hours(9);
 
+  // consent
+  std::vector<std::string> consent_command{};  // empty: nobody is asked
+  Duration consent_time_limit = std::chrono::minutes(1);
+
   // download
   Path download_ca_file;  // "": ca_file
   std::string download_proxy;
@@ -77,6 +81,7 @@ struct AgentConfig {
   [[nodiscard]] Path own_log_folder() const { return data / "log"; }
   [[nodiscard]] Path log_copies_folder() const { return data / "logs"; }
   [[nodiscard]] Path log_state_file() const { return data / "logs.json"; }
+  [[nodiscard]] Path pause_file() const { return data / "pause.json"; }
   [[nodiscard]] Path journal_file() const { return data / "journal.json"; }
   [[nodiscard]] Path extensions_file() const { return data / "extensions.json"; }
   [[nodiscard]] Path root_keys_file() const { return data / "rootkeys.json"; }
@@ -85,6 +90,7 @@ struct AgentConfig {
   void add_hub_keys(config::Schema& keys);
   void add_device_keys(config::Schema& keys);
   void add_local_keys(config::Schema& keys);
+  void add_consent_keys(config::Schema& keys);
   void add_download_keys(config::Schema& keys);
   void add_logs_keys(config::Schema& keys);
   void add_extension_and_log_keys(config::Schema& keys);

@@ -49,24 +49,20 @@ EffectResult refused(const std::string& where, const ActOutcome& outcome) {
 }
 
 std::string note_of(const ActOutcome& outcome) {
-  switch (outcome.result_code) {
-    case result::install_reboot:
-    case 606:
-    case result::apply_reboot:
-    case 706: return "the handler asks for a reboot of the device";
-    case result::install_restart_agent:
-    case 608:
-    case result::apply_restart_agent:
-    case 708: return "the handler asks for a restart of the agent";
-    default: return outcome.details;
+  if (!outcome.details.empty()) return outcome.details;
+  switch (restart_request(outcome.result_code).wish) {
+    case RestartWish::device: return "the handler asked for a restart of the device";
+    case RestartWish::agent: return "the handler asked for a restart of the agent";
+    case RestartWish::none: break;
   }
+  return "";
 }
 
 Result<std::vector<PlannedStep>> steps_of(const installer::Plan& plan) {
   std::vector<PlannedStep> steps;
   std::size_t count = 0;
   for (const auto& planned : plan.steps) {
-    PlannedStep step{.path = planned.path, .handler = planned.handler};
+    PlannedStep step{.path = planned.path, .handler = planned.handler, .restores_update = planned.restores_update};
     for (const auto& file : planned.files) {
       GODWIT_TRY(auto digest, hex_decode(file.sha256));
       if (digest.size() != 32 || !is_plain_file_name(file.id))
@@ -92,9 +88,14 @@ EffectResult DeviceEffects::run(const EffectRequest& request, std::stop_token st
     case Effect::download: return download(turn);
     case Effect::check_step: return check_step(turn);
     case Effect::back_up: return back_up(turn);
-    case Effect::install: return plain_act(turn, Verb::install, Event::passed);
+    case Effect::ask_consent: return ask_consent(turn, ConsentFor::install);
+    case Effect::install: return install(turn);
     case Effect::apply: return apply(turn);
-    case Effect::restore: return plain_act(turn, Verb::restore, Event::passed);
+    case Effect::ask_reboot: return ask_consent(turn, ConsentFor::reboot);
+    case Effect::reboot: return reboot(turn);
+    case Effect::restart_agent: break;  // the executor ends the process
+    case Effect::confirm: return confirm(turn);
+    case Effect::restore: return restore(turn);
     case Effect::stop: return stop(turn);
     case Effect::report: return tidy(turn);
   }
@@ -199,7 +200,8 @@ EffectResult DeviceEffects::download(const Turn& turn) {
     const auto reply = act(turn, static_cast<std::uint32_t>(i), Verb::is_installed);
     if (!reply) return lost_or_failed(turn, step_name(turn.record, i, "is it installed?"), reply.error());
     if (reply->result_code <= 0) return refused(step_name(turn.record, i, "is it installed?"), *reply);
-    const bool is_in_place = reply->result_code == result::is_installed;
+    // What this run did itself before a cut is gone through again: it may want a restart, or to be restored.
+    const bool is_in_place = reply->result_code == result::is_installed && reply->own_work == 0;
     steps[i].result = is_in_place ? std::optional(StepResult{result::install_skipped, 0, ""}) : std::nullopt;
     if (!is_in_place) missing.push_back(i);
   }
@@ -260,10 +262,16 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
 
 EffectResult DeviceEffects::step_ended(const Turn& turn, const ActOutcome& outcome, std::int32_t code) const {
   const bool is_last = turn.record.step + 1 >= turn.record.steps.size();
-  return {.event = is_last ? Event::all_done : Event::step_done,
-          .result_code = code,
-          .extended_codes = outcome.extended_codes,
-          .details = code == result::install_skipped ? "" : note_of(outcome)};
+  EffectResult ended{.event = is_last ? Event::all_done : Event::step_done,
+                     .result_code = code,
+                     .extended_codes = outcome.extended_codes,
+                     .details = code == result::install_skipped ? "" : note_of(outcome)};
+  const auto [wish, is_immediate] = restart_request(code);
+  RestartWish due = is_immediate ? wish : RestartWish::none;
+  if (is_last && !is_immediate) due = std::max(wish, turn.record.restart_at_end);
+  if (due == RestartWish::device) ended.event = Event::reboot_due;
+  if (due == RestartWish::agent) ended.event = Event::restart_due;
+  return ended;
 }
 
 EffectResult DeviceEffects::check_step(const Turn& turn) {
@@ -271,8 +279,32 @@ EffectResult DeviceEffects::check_step(const Turn& turn) {
   const std::string where = step_name(turn.record, turn.record.step, "is it installed?");
   if (!reply) return lost_or_failed(turn, where, reply.error());
   if (reply->result_code <= 0) return refused(where, *reply);
-  if (reply->result_code == result::is_installed) return step_ended(turn, *reply, result::install_skipped);
-  return {.event = Event::not_in_place, .result_code = reply->result_code, .extended_codes = {}, .details = ""};
+  // In place by this run's own work, whose result was lost with the power: what it asked for still counts.
+  if (reply->result_code == result::is_installed)
+    return step_ended(turn, *reply, reply->own_work > 0 ? reply->own_work : result::install_skipped);
+  const bool must_ask =
+      turn.record.state == State::checking && !turn.record.has_consent && ports_.consent.is_needed();
+  return {.event = must_ask ? Event::consent_needed : Event::not_in_place,
+          .result_code = reply->result_code,
+          .extended_codes = {},
+          .details = ""};
+}
+
+/// Nothing on the device is touched while somebody thinks it over.
+EffectResult DeviceEffects::ask_consent(const Turn& turn, ConsentFor what) {
+  const auto waiting = [&turn](const std::string& reason) {
+    turn.progress({.phase = std::string(state_name(turn.record.state)),
+                   .step = turn.record.step,
+                   .steps = std::ssize(turn.record.steps),
+                   .waiting_for = reason});
+  };
+  const auto answer = ports_.consent.wait(what, turn.record, turn.stop, waiting);
+  if (turn.stop.stop_requested()) return failed(Trouble{result::cancelled, 0, "stopped while waiting for leave"});
+  if (answer.kind == ConsentAnswer::Kind::now) return {.event = Event::passed, .result_code = result::success};
+  return failed(erc::consent_refused,
+                fmt::format("the consent command said no to {}{}",
+                            what == ConsentFor::install ? "the update" : "the restart of the device",
+                            answer.reason.empty() ? "" : ": " + answer.reason));
 }
 
 /// The files are made sure of here once more: an earlier step, or a hand, may have undone what was in place before the
@@ -293,12 +325,70 @@ EffectResult DeviceEffects::plain_act(const Turn& turn, Verb verb, Event on_succ
           .details = note_of(*reply)};
 }
 
+/// What is wanted at the end is noted by the record; the step goes on to its apply.
+EffectResult DeviceEffects::install(const Turn& turn) {
+  EffectResult ended = plain_act(turn, Verb::install, Event::passed);
+  const auto [wish, is_immediate] = restart_request(ended.result_code);
+  if (ended.event == Event::passed && is_immediate)
+    ended.event = wish == RestartWish::device ? Event::reboot_due : Event::restart_due;
+  return ended;
+}
+
 EffectResult DeviceEffects::apply(const Turn& turn) {
   const auto reply = act(turn, turn.record.step, Verb::apply);
   const std::string where = step_name(turn.record, turn.record.step, "apply");
   if (!reply) return lost_or_failed(turn, where, reply.error());
   if (reply->result_code <= 0) return refused(where, *reply);
   return step_ended(turn, *reply, reply->result_code);
+}
+
+EffectResult DeviceEffects::restore(const Turn& turn) {
+  EffectResult ended = plain_act(turn, Verb::restore, Event::passed);
+  if (ended.event != Event::passed) return ended;
+  const bool wants_reboot = restart_request(ended.result_code).wish == RestartWish::device;
+  if (wants_reboot && !turn.record.was_rebooted) {
+    ended.event = Event::reboot_due;
+    return ended;
+  }
+  if (step_to_restore(turn.record)) ended.event = Event::step_restored;
+  return ended;
+}
+
+/// Ends with the device, or with a failure.
+EffectResult DeviceEffects::reboot(const Turn& turn) {
+  constexpr std::string_view kWhere = "restart the device";
+  const auto reply =
+      ask(turn, installer::RestartDeviceRequest{turn.record.goal->workflow_id, turn.record.attempt});
+  if (!reply && reply.error().code == Code::unavailable) {
+    // The installer may have been the first to fall.
+    if (ports_.pauses.wait(settings_.reboot_patience, turn.stop))
+      return lost_or_failed(turn, std::string(kWhere), reply.error());
+    return failed(Trouble{result::cancelled, 0, std::string(kWhere) + ": stopped"});
+  }
+  if (!reply) return failed(erc::reboot_failed, std::string(kWhere) + ": " + reply.error().message);
+  if (reply->result_code <= 0) return refused(std::string(kWhere), *reply);
+  if (!ports_.pauses.wait(settings_.reboot_patience, turn.stop))
+    return failed(Trouble{result::cancelled, 0, std::string(kWhere) + ": stopped"});
+  return failed(erc::reboot_failed,
+                fmt::format("the restart command ended well, but the device still runs after {} s",
+                            std::chrono::duration_cast<std::chrono::seconds>(settings_.reboot_patience).count()));
+}
+
+/// After a restart nothing is believed: each step that this run did is asked again.
+EffectResult DeviceEffects::confirm(const Turn& turn) {
+  for (std::uint32_t i = 0; i <= turn.record.step; ++i) {
+    const auto reply = act(turn, i, Verb::is_installed);
+    const std::string where = step_name(turn.record, i, "is it installed after the restart?");
+    if (!reply) return lost_or_failed(turn, where, reply.error());
+    if (reply->result_code <= 0) return refused(where, *reply);
+    if (reply->result_code == result::is_installed) continue;
+    if (i == turn.record.step && turn.record.is_before_apply)
+      return {.event = Event::not_in_place, .result_code = reply->result_code, .extended_codes = {}, .details = ""};
+    return failed(erc::not_in_place_after_restart,
+                  step_name(turn.record, i, "") + "was not in place after the restart" +
+                      (reply->details.empty() ? "" : ": " + reply->details));
+  }
+  return step_ended(turn, {.result_code = result::apply_ok, .extended_codes = {}, .details = ""}, result::apply_ok);
 }
 
 /// After a start of the process an act of the installer may still run: it is cancelled, and the note waits until it has

@@ -9,6 +9,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/base/log.hpp"
+#include "device/agent/consent.hpp"
 #include "device/agent/installer_client.hpp"
 #include "device/agent/payloads.hpp"
 #include "device/agent/verify.hpp"
@@ -20,6 +21,7 @@ struct EffectSettings {
   Path downloads;  // one sandbox per workflow
   VerifySettings verify;
   Duration installer_patience = std::chrono::minutes(2);
+  Duration reboot_patience = std::chrono::minutes(10);  // from the accepted request to the end of the world
 };
 
 class DeviceEffects final : public EffectRunner {
@@ -27,6 +29,8 @@ class DeviceEffects final : public EffectRunner {
   struct Ports {
     Installer& installer;
     Payloads& payloads;
+    Consent& consent;
+    Pauses& pauses;
     const Clock& clock;
     Log& log;
   };
@@ -47,7 +51,12 @@ class DeviceEffects final : public EffectRunner {
   [[nodiscard]] EffectResult check_step(const Turn& turn);
   [[nodiscard]] EffectResult back_up(const Turn& turn);
   [[nodiscard]] EffectResult plain_act(const Turn& turn, installer::Verb verb, Event on_success);
+  [[nodiscard]] EffectResult install(const Turn& turn);
   [[nodiscard]] EffectResult apply(const Turn& turn);
+  [[nodiscard]] EffectResult restore(const Turn& turn);
+  [[nodiscard]] EffectResult ask_consent(const Turn& turn, ConsentFor what);
+  [[nodiscard]] EffectResult reboot(const Turn& turn);
+  [[nodiscard]] EffectResult confirm(const Turn& turn);
   [[nodiscard]] EffectResult stop(const Turn& turn);
   [[nodiscard]] EffectResult tidy(const Turn& turn);
 

@@ -34,8 +34,9 @@ EffectResult worn_out(const Record& record, std::string details) {
 
 void Executor::start(Record record) {
   record_ = std::move(record);
-  Incident incident{.event = Event::woke_up};
-  if (is_working(record_.state) && record_.wakes >= kWakeLimit) {
+  Incident incident{.event = wake_event(record_, ports_.boot)};
+  const bool can_fail = next(record_.state, Event::failed).has_value();
+  if (is_working(record_.state) && can_fail && incident.event == Event::woke_up && record_.wakes >= kWakeLimit) {
     incident.event = Event::failed;
     incident.result =
         worn_out(record_, "the agent was started " + std::to_string(record_.wakes + 1) +
@@ -130,7 +131,10 @@ void Executor::work_off() {
 }
 
 /// False: the journal could not be written; the incident waits, nothing was done.
-bool Executor::take(const Incident& incident) {
+bool Executor::take(const Incident& happened) {
+  Incident incident = happened;
+  incident.event = refine(record_, happened.event);
+  incident.boot = ports_.boot;
   const auto row = next(record_.state, incident.event);
   if (!row) {
     ports_.log.warning("workflow.no_row",
@@ -148,7 +152,8 @@ bool Executor::take(const Incident& incident) {
     record_ = std::move(changed);
   }
   const std::string details = incident.result ? incident.result->details : "";
-  const bool went_wrong = incident.event == Event::failed || incident.event == Event::installer_lost;
+  const bool went_wrong = incident.event == Event::failed || incident.event == Event::failed_later ||
+                          incident.event == Event::installer_lost;
   ports_.log.write(went_wrong ? LogLevel::warning : LogLevel::info, "workflow.moved",
                    {{"workflow", workflow_of(record_)},
                     {"from", state_name(row->from)},
@@ -169,6 +174,7 @@ void Executor::carry_out(const Row& row) {
       ports_.effects.request_stop();
       if (running_epoch_ == 0) start_effect(Effect::stop);
       return;
+    case Effect::restart_agent: wants_restart_ = true; return;
     case Effect::verify: ports_.reporter.report(record_, false); return start_effect(row.effect);
     default: return start_effect(row.effect);
   }

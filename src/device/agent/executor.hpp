@@ -25,8 +25,9 @@ class Executor {
     Reporter& reporter;
     const Clock& clock;
     Log& log;
+    std::string boot = {};  // the kernel's id of the present boot; "" if it has none: then no restart is noticed
   };
-  explicit Executor(Ports ports) : ports_(ports) {}
+  explicit Executor(Ports ports) : ports_(std::move(ports)) {}
 
   /// Takes up the record that the journal holds: the event woke_up.
   void start(Record record);
@@ -36,6 +37,8 @@ class Executor {
   /// When tick() has something to do, on the monotonic clock.
   [[nodiscard]] std::optional<Duration> deadline() const;
   [[nodiscard]] const Record& record() const { return record_; }
+  /// The update goes on once this process has been started anew.
+  [[nodiscard]] bool wants_restart() const { return wants_restart_; }
 
  private:
   void on_desired(const SessionDesired& message);
@@ -57,6 +60,7 @@ class Executor {
   std::uint64_t running_epoch_ = 0;                 // 0: no effect runs that somebody waits for
   std::uint64_t next_epoch_ = 1;
   Duration save_again_at_{};
+  bool wants_restart_ = false;
 };
 
 }  // namespace godwit::agent

@@ -46,6 +46,7 @@ json::Object step_to_json(const PlannedStep& step) {
   out["path"] = step.path;
   out["handler"] = step.handler;
   out["files"] = std::move(files);
+  if (step.restores_update) out["restores_update"] = true;
   if (step.result) out["result"] = result_to_json(*step.result);
   return out;
 }
@@ -65,6 +66,26 @@ Result<T> number_in(const json::Object& object, std::string_view key, std::int64
   GODWIT_TRY(const auto number, json::integer(object, key, kHere));
   if (number < low || number > high) return fail(Code::invalid_argument, std::string(key) + " is out of range");
   return static_cast<T>(number);
+}
+
+/// Absent is false: a build from before it wrote no such member.
+bool flag_in(const json::Object& object, std::string_view key) {
+  const auto* value = json::find(object, key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+Result<void> read_restart(const json::Object& object, Record& record) {
+  record.has_consent = flag_in(object, "has_consent");
+  record.is_before_apply = flag_in(object, "is_before_apply");
+  record.was_rebooted = flag_in(object, "was_rebooted");
+  record.boot = json::text_or_nothing(object, "boot").value_or("");
+  const auto wish = json::text_or_nothing(object, "restart_at_end").value_or("none");
+  if (wish != "none" && wish != "agent" && wish != "device")
+    return fail(Code::invalid_argument, "restart_at_end is neither none, agent nor device");
+  record.restart_at_end = wish == "agent"    ? RestartWish::agent
+                          : wish == "device" ? RestartWish::device
+                                             : RestartWish::none;
+  return {};
 }
 
 Result<twin::DesiredUpdate> read_goal(const json::Object& object) {
@@ -120,6 +141,7 @@ Result<PlannedStep> read_step(const json::Value& value) {
     GODWIT_TRY(auto file, read_planned_file(entry));
     step.files.push_back(std::move(file));
   }
+  step.restores_update = flag_in(*object, "restores_update");
   if (const auto* found = json::object_or_null(*object, "result")) {
     GODWIT_TRY(step.result, read_result(*found));
   }
@@ -174,9 +196,8 @@ Result<std::vector<PastWorkflow>> read_past(const json::Object& object) {
 Result<void> check_whole(const Record& record) {
   const State state = record.state;
   if (state != State::idle && !record.goal) return fail(Code::invalid_argument, "there is a state but no goal");
-  const bool needs_step = state == State::checking || state == State::backing_up || state == State::installing ||
-                          state == State::applying || state == State::restoring || state == State::stopping ||
-                          state == State::undoing;
+  const bool needs_step = is_working(state) && state != State::verifying && state != State::downloading &&
+                          state != State::cancelling;
   if (needs_step && record.step >= record.steps.size())
     return fail(Code::invalid_argument, "the current step is not in the plan");
   if ((state == State::failed || state == State::cancelled) && !record.outcome)
@@ -197,6 +218,12 @@ std::string print_record(const Record& record) {
   out["is_superseded"] = record.is_superseded;
   out["wakes"] = record.wakes;
   out["losses"] = record.losses;
+  if (record.has_consent) out["has_consent"] = true;
+  if (record.is_before_apply) out["is_before_apply"] = true;
+  if (record.was_rebooted) out["was_rebooted"] = true;
+  if (record.restart_at_end != RestartWish::none)
+    out["restart_at_end"] = record.restart_at_end == RestartWish::agent ? "agent" : "device";
+  if (!record.boot.empty()) out["boot"] = record.boot;
   if (record.goal) out["goal"] = goal_to_json(*record.goal);
   if (record.target) out["target"] = record.target->to_json();
   out["steps"] = std::move(steps);
@@ -234,6 +261,7 @@ Result<Record> parse_record(std::string_view text) {
     record.steps.push_back(std::move(step));
   }
   GODWIT_TRY(record.past, read_past(object));
+  GODWIT_TRY_VOID(read_restart(object, record));
   GODWIT_TRY_VOID(read_optional_parts(object, record));
   GODWIT_TRY_VOID(check_whole(record));
   return record;

@@ -36,8 +36,19 @@ void never_began(Record& record, const Incident& incident) {
 }
 
 bool is_in_a_step(State state) {
-  return state == State::checking || state == State::backing_up || state == State::installing ||
-         state == State::applying || state == State::stopping;
+  switch (state) {
+    case State::checking:
+    case State::consenting:
+    case State::backing_up:
+    case State::installing:
+    case State::applying:
+    case State::reboot_pending:
+    case State::rebooting:
+    case State::restarting:
+    case State::confirming:
+    case State::stopping: return true;
+    default: return false;
+  }
 }
 
 void mark_step(Record& record, std::int32_t code, ExtendedCode extended, std::string details) {
@@ -89,15 +100,52 @@ void end_cancelled(Record& record, State from, const Incident& incident) {
       .result_code = result::cancelled, .extended_codes = {}, .details = cut_details(std::move(details)), .steps = {}};
 }
 
+/// A restart that is due now, or wanted at the end.
+void note_restart(Record& record, State from, const Incident& incident) {
+  const EffectResult& ended = *incident.result;
+  if (ended.event == Event::failed) return;
+  if (from == State::installing || from == State::applying || from == State::checking) {
+    const auto [wish, is_immediate] = restart_request(ended.result_code);
+    if (!is_immediate) record.restart_at_end = std::max(record.restart_at_end, wish);
+  }
+  if (ended.event != Event::reboot_due && ended.event != Event::restart_due) return;
+  if (from == State::installing || from == State::applying || from == State::checking) {
+    mark_step(record, ended.result_code, first_code(ended), ended.details);
+    record.is_before_apply = from == State::installing;
+  }
+  record.boot = ended.event == Event::reboot_due ? incident.boot : "";
+}
+
+/// The restart has happened, by whomever.
+void forget_restart(Record& record, State from, Event on) {
+  if (on == Event::rebooted) record.was_rebooted = from == State::restoring || from == State::undoing;
+  const bool is_met = on == Event::rebooted || record.restart_at_end == RestartWish::agent;
+  if (is_met) record.restart_at_end = RestartWish::none;
+  record.boot.clear();
+}
+
+/// The steps that were done are restored one after the other, the newest first.
+void go_back_a_step(Record& record) {
+  const auto earlier = step_to_restore(record);
+  if (!earlier) return;
+  record.step = *earlier;
+  record.was_rebooted = false;
+  record.boot.clear();
+}
+
 /// What the end of an effect leaves behind, whatever the next state is.
 void take_result(Record& record, State from, const Incident& incident) {
   if (!incident.result) return;
   const EffectResult& ended = *incident.result;
   if (ended.target) record.target = ended.target;
   if (!ended.steps.empty()) record.steps = ended.steps;
+  note_restart(record, from, incident);
+  if (from == State::consenting && ended.event == Event::passed) record.has_consent = true;
+  if (from == State::confirming && ended.event == Event::not_in_place) record.is_before_apply = false;
   if (ended.event == Event::step_done || ended.event == Event::all_done) {
     mark_step(record, ended.result_code, first_code(ended), ended.details);
     if (ended.event == Event::step_done) ++record.step;
+    record.is_before_apply = false;
   }
   const bool is_headway = ended.event == Event::step_done ||
                           (ended.event == Event::passed && (from == State::verifying || from == State::downloading));
@@ -107,10 +155,13 @@ void take_result(Record& record, State from, const Incident& incident) {
 
 void describe_restore(Record& record, const Incident& incident) {
   if (!record.outcome || !incident.result) return;
-  record.outcome->details =
-      cut_details(record.outcome->details + (incident.result->result_code == result::restore_unsupported
-                                                 ? "; its handler cannot restore what it changed"
-                                                 : "; the step was restored"));
+  const bool is_unsupported = incident.result->result_code == result::restore_unsupported;
+  const std::string what =
+      std::ranges::any_of(record.steps, &PlannedStep::restores_update)
+          ? fmt::format("; step {} {}", record.step + 1,
+                        is_unsupported ? "cannot be restored by its handler" : "was restored")
+          : (is_unsupported ? "; its handler cannot restore what it changed" : "; the step was restored");
+  record.outcome->details = cut_details(record.outcome->details + what);
 }
 
 std::size_t top_level_index(std::string_view path) {
@@ -143,7 +194,11 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
   }
   changed.state = row.to;
   switch (incident.event) {
-    case Event::woke_up: ++changed.wakes; return changed;
+    case Event::woke_up:
+      ++changed.wakes;
+      if (from == State::restarting) forget_restart(changed, from, incident.event);
+      return changed;
+    case Event::rebooted: forget_restart(changed, from, incident.event); return changed;
     case Event::installer_lost: ++changed.losses; return changed;
     case Event::retry_asked:
     case Event::replaced: changed.is_superseded = true; return changed;
@@ -154,12 +209,48 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
     default: break;
   }
   take_result(changed, from, incident);
-  if (incident.event == Event::failed && incident.result && !is_ending(from))
-    remember_failure(changed, from, *incident.result);
-  if (from == State::restoring && incident.event == Event::passed) describe_restore(changed, incident);
+  const bool has_failed = incident.event == Event::failed || incident.event == Event::failed_later;
+  if (has_failed && incident.result && !is_ending(from)) remember_failure(changed, from, *incident.result);
+  if (from == State::restoring && (incident.event == Event::passed || incident.event == Event::step_restored))
+    describe_restore(changed, incident);
+  if (incident.event == Event::undo_due && from == State::stopping && incident.result)
+    mark_step(changed, incident.result->result_code, first_code(*incident.result), incident.result->details);
+  const bool goes_back = incident.event == Event::step_restored || incident.event == Event::failed_later ||
+                         (incident.event == Event::undo_due && from == State::cancelling);
+  if (goes_back) go_back_a_step(changed);
   if (row.to == State::succeeded) succeed(changed);
   if (row.to == State::cancelled) end_cancelled(changed, from, incident);
   return changed;
+}
+
+std::optional<std::uint32_t> step_to_restore(const Record& record) {
+  if (std::ranges::none_of(record.steps, &PlannedStep::restores_update)) return std::nullopt;
+  for (auto i = std::min<std::size_t>(record.step, record.steps.size()); i > 0; --i) {
+    const auto& result = record.steps[i - 1].result;
+    if (result && result->result_code > 0 && result->result_code != result::install_skipped)
+      return static_cast<std::uint32_t>(i - 1);
+  }
+  return std::nullopt;
+}
+
+Event refine(const Record& record, Event event) {
+  const State state = record.state;
+  const bool is_before_change =
+      state == State::checking || state == State::consenting || state == State::backing_up;
+  if (is_before_change && event == Event::failed && step_to_restore(record)) return Event::failed_later;
+  const bool has_stopped = event == Event::passed || event == Event::failed || event == Event::not_in_place ||
+                           event == Event::step_done || event == Event::consent_needed ||
+                           event == Event::reboot_due || event == Event::restart_due;
+  if (state == State::cancelling && has_stopped && step_to_restore(record)) return Event::undo_due;
+  if (state == State::stopping && event == Event::step_done &&
+      std::ranges::any_of(record.steps, &PlannedStep::restores_update))
+    return Event::undo_due;
+  return event;
+}
+
+Event wake_event(const Record& record, std::string_view boot) {
+  const bool has_rebooted = !record.boot.empty() && !boot.empty() && record.boot != boot;
+  return has_rebooted && next(record.state, Event::rebooted) ? Event::rebooted : Event::woke_up;
 }
 
 std::optional<Event> judge(const Record& record, const twin::DesiredUpdate& goal) {

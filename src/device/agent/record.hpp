@@ -31,6 +31,7 @@ struct PlannedStep {
   std::string handler;
   std::vector<PlannedFile> files{};
   std::optional<StepResult> result{};
+  bool restores_update = false;  // its manifest asks: once anything fails, every step that this run changed is restored
   friend bool operator==(const PlannedStep&, const PlannedStep&) = default;
 };
 
@@ -55,6 +56,11 @@ struct Record {
   bool is_superseded = false;                 // a newer goal waits: end without a report
   std::uint32_t wakes = 0;                    // starts of the process since the last headway
   std::uint32_t losses = 0;                   // lost installers since the last headway
+  bool has_consent = false;                   // to change the device
+  RestartWish restart_at_end = RestartWish::none;  // what steps want once all are done
+  bool is_before_apply = false;                    // the restart stands between install and apply of the current step
+  bool was_rebooted = false;                       // for the restore of the current step
+  std::string boot{};                              // the kernel's boot id when the restart became due; "" if none is
   friend bool operator==(const Record&, const Record&) = default;
 };
 
@@ -77,7 +83,18 @@ struct Incident {
   Event event = Event::woke_up;
   std::optional<EffectResult> result{};       // of the effect that ended
   std::optional<twin::DesiredUpdate> goal{};  // offered, retry_asked, cancel_asked, replaced
+  std::string boot{};                         // the kernel's id of the present boot
 };
+
+/// The event that the table knows for what happened, where the plan asks that a failure or a cancel undoes the steps
+/// before it as well.
+[[nodiscard]] Event refine(const Record& record, Event event);
+
+/// The newest step before the current one that this run changed; nullopt: none, or the plan does not ask for it.
+[[nodiscard]] std::optional<std::uint32_t> step_to_restore(const Record& record);
+
+/// After a start of the process: rebooted where a restart of the device was waited for and has happened, else woke_up.
+[[nodiscard]] Event wake_event(const Record& record, std::string_view boot);
 
 /// The record after `row` was taken because of `incident`. Does not write anything.
 [[nodiscard]] Record advance(const Record& record, const Row& row, const Incident& incident);

@@ -11,9 +11,14 @@ std::string_view in_words(State state) {
     case State::verifying: return "verifying the update";
     case State::downloading: return "downloading";
     case State::checking: return "asking whether the step is in place";
+    case State::consenting: return "waiting for leave to change the device";
     case State::backing_up: return "backing up before the step";
     case State::installing: return "installing";
     case State::applying: return "applying";
+    case State::reboot_pending: return "waiting for leave to restart the device";
+    case State::rebooting: return "restarting the device";
+    case State::restarting: return "restarting the agent";
+    case State::confirming: return "looking after the restart";
     case State::restoring: return "restoring after a failure";
     case State::cancelling: return "cancelling";
     case State::stopping: return "cancelling, waiting for the handler to end";

@@ -43,9 +43,14 @@ std::string_view state_name(State state) {
     case State::verifying: return "verifying";
     case State::downloading: return "downloading";
     case State::checking: return "checking";
+    case State::consenting: return "consenting";
     case State::backing_up: return "backing_up";
     case State::installing: return "installing";
     case State::applying: return "applying";
+    case State::reboot_pending: return "reboot_pending";
+    case State::rebooting: return "rebooting";
+    case State::restarting: return "restarting";
+    case State::confirming: return "confirming";
     case State::restoring: return "restoring";
     case State::cancelling: return "cancelling";
     case State::stopping: return "stopping";
@@ -66,10 +71,17 @@ std::string_view event_name(Event event) {
     case Event::not_in_place: return "not_in_place";
     case Event::step_done: return "step_done";
     case Event::all_done: return "all_done";
+    case Event::consent_needed: return "consent_needed";
+    case Event::reboot_due: return "reboot_due";
+    case Event::restart_due: return "restart_due";
+    case Event::step_restored: return "step_restored";
+    case Event::failed_later: return "failed_later";
+    case Event::undo_due: return "undo_due";
     case Event::cancel_asked: return "cancel_asked";
     case Event::retry_asked: return "retry_asked";
     case Event::replaced: return "replaced";
     case Event::woke_up: return "woke_up";
+    case Event::rebooted: return "rebooted";
     case Event::installer_lost: return "installer_lost";
   }
   return "unknown";
@@ -81,9 +93,14 @@ std::string_view effect_name(Effect effect) {
     case Effect::verify: return "verify";
     case Effect::download: return "download";
     case Effect::check_step: return "check_step";
+    case Effect::ask_consent: return "ask_consent";
     case Effect::back_up: return "back_up";
     case Effect::install: return "install";
     case Effect::apply: return "apply";
+    case Effect::ask_reboot: return "ask_reboot";
+    case Effect::reboot: return "reboot";
+    case Effect::restart_agent: return "restart_agent";
+    case Effect::confirm: return "confirm";
     case Effect::restore: return "restore";
     case Effect::stop: return "stop";
     case Effect::report: return "report";

@@ -86,6 +86,40 @@ const std::vector<Case> kCases{
      S::restoring,
      {{E::woke_up, S::restoring, D::restore}, {E::passed, S::failed, D::report}}},
     {"power cut after the end reports again", S::succeeded, {{E::woke_up, S::succeeded, D::report}}},
+    {"leave is given",
+     S::checking,
+     {{E::consent_needed, S::consenting, D::ask_consent}, {E::passed, S::backing_up, D::back_up}}},
+    {"leave is refused", S::consenting, {{E::failed, S::failed, D::report}}},
+    {"an apply that wants the device restarted",
+     S::applying,
+     {{E::reboot_due, S::reboot_pending, D::ask_reboot},
+      {E::passed, S::rebooting, D::reboot},
+      {E::rebooted, S::confirming, D::confirm},
+      {E::step_done, S::checking, D::check_step}}},
+    {"an install that wants the device restarted goes on with its apply",
+     S::installing,
+     {{E::reboot_due, S::reboot_pending, D::ask_reboot},
+      {E::passed, S::rebooting, D::reboot},
+      {E::rebooted, S::confirming, D::confirm},
+      {E::not_in_place, S::applying, D::apply}}},
+    {"what did not survive the restart is restored",
+     S::confirming,
+     {{E::failed, S::restoring, D::restore}, {E::passed, S::failed, D::report}}},
+    {"an agent that was replaced goes on as the new one",
+     S::applying,
+     {{E::restart_due, S::restarting, D::restart_agent},
+      {E::woke_up, S::confirming, D::confirm},
+      {E::all_done, S::succeeded, D::report}}},
+    {"a failure later on restores the steps before it, where the update asks for it",
+     S::checking,
+     {{E::failed_later, S::restoring, D::restore},
+      {E::step_restored, S::restoring, D::restore},
+      {E::passed, S::failed, D::report}}},
+    {"a cancel waits for the restart that is under way",
+     S::rebooting,
+     {{E::cancel_asked, S::stopping, D::nothing},
+      {E::rebooted, S::stopping, D::check_step},
+      {E::all_done, S::succeeded, D::report}}},
     {"the installer goes away in an apply",
      S::applying,
      {{E::installer_lost, S::checking, D::check_step}, {E::all_done, S::succeeded, D::report}}},
@@ -110,10 +144,10 @@ TEST(Workflow, a_device_is_changed_only_after_a_backup) {
       EXPECT_EQ(row.from, S::backing_up);
     }
     if (row.effect == D::apply) {
-      EXPECT_EQ(row.from, S::installing);
+      EXPECT_TRUE(row.from == S::installing || row.from == S::confirming);
     }
     if (row.effect == D::back_up) {
-      EXPECT_EQ(row.from, S::checking);
+      EXPECT_TRUE(row.from == S::checking || row.from == S::consenting);
     }
   }
 }

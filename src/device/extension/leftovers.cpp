@@ -86,4 +86,9 @@ int kill_old_session(pid_t session, std::string_view call) {
   return kill_matching(session, [&](pid_t pid) { return carries(pid, assignment); });
 }
 
+std::string boot_id() {
+  const auto text = read_file("/proc/sys/kernel/random/boot_id", 128);
+  return text ? text->substr(0, text->find('\n')) : "";
+}
+
 }  // namespace godwit::extension

@@ -19,4 +19,7 @@ int kill_session(pid_t session);
 /// only processes that also carry GODWIT_CALL=`call` in their environment are killed.
 int kill_old_session(pid_t session, std::string_view call);
 
+/// The kernel's id of this boot, "" if it cannot be read.
+[[nodiscard]] std::string boot_id();
+
 }  // namespace godwit::extension

@@ -1,10 +1,14 @@
 #include "device/installer/installer.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "core/base/bytes.hpp"
+#include "core/base/command.hpp"
+#include "device/extension/leftovers.hpp"
+#include "device/extension/worker_messages.hpp"
 #include "device/installer/payload_copy.hpp"
 #include "device/installer/plan.hpp"
 #include "device/installer/verify.hpp"
@@ -64,6 +68,7 @@ Reply Installer::handle(const Request& request, std::stop_token stop, const Emit
   if (const auto* r = std::get_if<OpenRequest>(&request)) return open(*r, std::move(stop), emit);
   if (const auto* r = std::get_if<ActRequest>(&request)) return act(*r, std::move(stop), emit);
   if (const auto* r = std::get_if<CloseRequest>(&request)) return close(*r);
+  if (const auto* r = std::get_if<RestartDeviceRequest>(&request)) return restart_device(*r, stop);
   return Refusal{Code::internal, "this request is not for the installer's worker"};
 }
 
@@ -226,7 +231,7 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
   bool has_begun = false;
   extension::Callbacks watch = callbacks(emit, step.handler);
   watch.on_started = [&](pid_t session) -> Result<void> {
-    if (is_journaled) GODWIT_TRY_VOID(journal.write_started(key, {.session = session, .boot = boot_id()}));
+    if (is_journaled) GODWIT_TRY_VOID(journal.write_started(key, {.session = session, .boot = extension::boot_id()}));
     has_begun = true;
     return {};
   };
@@ -238,6 +243,8 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
   const extension::Limits limits{.time_limit = config_.time_limit(request.verb), .cancel_grace = config_.cancel_grace};
   const auto ended = extension::run_extension(*handler, call_for(request, workflow, *folder), limits, stop, watch);
   ActOutcome outcome = ended ? outcome_of(*ended) : outcome_of(Type::step_handler, ended.error());
+  if (request.verb == Verb::is_installed)
+    outcome.own_work = journal.own_work(request.attempt, request.step, extension::boot_id());
   log_.info("act.ended",
             {{"workflow", request.workflow_id},
              {"step", request.step},
@@ -251,6 +258,23 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
     if (const auto written = journal.write_finished(key, outcome); !written)
       log_.error("journal.failed", {{"reason", written.error().message}});
   return outcome;
+}
+
+Reply Installer::restart_device(const RestartDeviceRequest& request, const std::stop_token& stop) {
+  const auto workflow = workspaces_.load(request.workflow_id);
+  if (!workflow) return Refusal{workflow.error().code, workflow.error().message};
+  auto journal = Journal::open(config_.acts_folder(), request.workflow_id, workflow->manifest_sha256);
+  if (!journal) return failure(code_of_own(journal.error().code), journal.error().message);
+  if (!journal->wants_restart(request.attempt))
+    return failure(erc::reboot_failed, "no step of this attempt asked for a restart of the device");
+  log_.warning("device.restarts", {{"workflow", request.workflow_id}, {"command", config_.restart_command.front()}});
+  ::sync();
+  const auto ended = run_command(config_.restart_command, "", {.time = config_.restart_time_limit}, stop);
+  if (!ended) return failure(erc::reboot_failed, ended.error().message);
+  if (ended->ok()) return ActOutcome{.result_code = result::success, .extended_codes = {}, .details = ""};
+  const std::string output = extension::printable(ended->output.substr(0, 512));
+  return failure(erc::reboot_failed, fmt::format("{} {}{}", config_.restart_command.front(), ended->in_words(),
+                                                 output.empty() ? "" : ": " + output));
 }
 
 Reply Installer::close(const CloseRequest& request) {

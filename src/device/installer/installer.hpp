@@ -25,7 +25,7 @@ class Installer {
  public:
   Installer(const InstallerConfig& config, Log& log) : config_(config), log_(log), workspaces_(config.work_folder()) {}
 
-  /// `request` is open, act or close. The reply is an ActOutcome or a Refusal.
+  /// `request` is open, act, close or restart_device. The reply is an ActOutcome or a Refusal.
   [[nodiscard]] Reply handle(const Request& request, std::stop_token stop, const Emit& emit);
 
   /// This process ends: an act that is stopped because of it is not written down as ended, so that it runs again.
@@ -35,6 +35,7 @@ class Installer {
   [[nodiscard]] Reply open(const OpenRequest& request, std::stop_token stop, const Emit& emit);
   [[nodiscard]] Reply act(const ActRequest& request, std::stop_token stop, const Emit& emit);
   [[nodiscard]] Reply close(const CloseRequest& request);
+  [[nodiscard]] Reply restart_device(const RestartDeviceRequest& request, const std::stop_token& stop);
 
   [[nodiscard]] Result<Plan> make_plan(const struct Verified& verified, const OpenRequest& request,
                                        std::stop_token stop, const Emit& emit, ActOutcome& failure);

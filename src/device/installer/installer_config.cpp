@@ -114,6 +114,15 @@ config::Schema InstallerConfig::schema() {
   keys.add(
       {.name = "limits.reserve", .target = &reserve, .help = "Space that copying payloads leaves free on the disk."});
 
+  keys.add({.name = "restart.command",
+            .target = &restart_command,
+            .help = "Program and arguments that restart the device when a step asks for it; an absolute path, no shell."});
+  keys.add({.name = "restart.time_limit",
+            .target = &restart_time_limit,
+            .help = "Longest time for the restart command itself.",
+            .minimum = kSecond,
+            .maximum = kHour});
+
   keys.add({.name = "log.level",
             .target = &log_level,
             .help = "Least level that is written.",
@@ -155,6 +164,8 @@ Result<void> complete_installer_config(InstallerConfig& config, const Path& fold
       return fail(
           Code::invalid_argument,
           fmt::format("device.compat_property_names names '{}', but device.properties has no such property", name));
+  if (config.restart_command.empty() || !Path(config.restart_command.front()).is_absolute())
+    return fail(Code::invalid_argument, "restart.command must begin with the absolute path of a program");
   for (Path* path : {&config.data, &config.socket, &config.trust_anchors}) {
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();

@@ -42,6 +42,10 @@ struct InstallerConfig {
   Duration idle_exit = std::chrono::seconds(3);
   config::ByteSize reserve{16ULL * 1024 * 1024};
 
+  // restart
+  std::vector<std::string> restart_command{"/usr/bin/systemctl", "reboot"};
+  Duration restart_time_limit = std::chrono::minutes(2);
+
   // log
   std::string log_level = "info";
   std::string log_format = "text";

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "core/model/outcome.hpp"
 #include "device/extension/leftovers.hpp"
 
 namespace godwit::installer {
@@ -121,6 +122,27 @@ std::optional<ActOutcome> Journal::finished(const ActKey& act) const {
   return entry == finished_.end() ? std::nullopt : std::optional(entry->second);
 }
 
+bool Journal::wants_restart(std::uint32_t attempt) const {
+  return std::any_of(finished_.begin(), finished_.end(), [attempt](const auto& act) {
+    return act.first.attempt == attempt && restart_request(act.second.result_code).wish == RestartWish::device;
+  });
+}
+
+std::int32_t Journal::own_work(std::uint32_t attempt, std::uint32_t step, std::string_view boot) const {
+  for (const Verb verb : {Verb::apply, Verb::install}) {
+    const ActKey key{.attempt = attempt, .step = step, .verb = verb};
+    const auto began = started_.find(key);
+    const auto ended = finished_.find(key);
+    if (ended != finished_.end() && ended->second.result_code > 0) {
+      const bool has_restarted = restart_request(ended->second.result_code).wish == RestartWish::device &&
+                                 began != started_.end() && began->second.boot != boot;
+      return has_restarted ? result::apply_ok : ended->second.result_code;
+    }
+    if (began != started_.end()) return result::apply_ok;
+  }
+  return 0;
+}
+
 std::map<ActKey, ActSession> Journal::unfinished() const {
   std::map<ActKey, ActSession> acts = started_;
   std::erase_if(acts, [&](const auto& entry) { return finished_.contains(entry.first); });
@@ -163,7 +185,7 @@ Result<void> Journal::write_cancelled(std::uint32_t attempt) {
 Result<void> Journal::write_emptied() { return append({{"emptied", true}}); }
 
 int end_leftovers(const Path& folder) {
-  const std::string boot = boot_id();
+  const std::string boot = extension::boot_id();
   int killed = 0;
   std::error_code problem;
   for (const auto& entry : std::filesystem::directory_iterator(folder, problem)) {
@@ -185,11 +207,6 @@ void forget_old_journals(const Path& folder, const std::string& workflow, std::s
   if (files.size() <= count) return;
   std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   for (std::size_t i = count; i < files.size(); ++i) std::filesystem::remove(files[i].second, problem);
-}
-
-std::string boot_id() {
-  const auto text = read_file("/proc/sys/kernel/random/boot_id", 128);
-  return text ? text->substr(0, text->find('\n')) : "";
 }
 
 }  // namespace godwit::installer

@@ -44,6 +44,10 @@ class Journal {
   [[nodiscard]] std::optional<ActOutcome> finished(const ActKey& act) const;
   /// Acts that began and were never written down as ended, with their sessions.
   [[nodiscard]] std::map<ActKey, ActSession> unfinished() const;
+  /// An act of this attempt ended with a result code that asks for a restart of the device.
+  [[nodiscard]] bool wants_restart(std::uint32_t attempt) const;
+  /// ActOutcome::own_work of the step; `boot` is the present one.
+  [[nodiscard]] std::int32_t own_work(std::uint32_t attempt, std::uint32_t step, std::string_view boot) const;
   [[nodiscard]] bool is_cancelled(std::uint32_t attempt) const { return cancelled_.contains(attempt); }
 
   // Each is on disk when it returns. Errors: io_failed, disk_full, too_large.
@@ -71,7 +75,5 @@ int end_leftovers(const Path& folder);
 /// Keeps the `count` journals that were written last; never that of `workflow`.
 void forget_old_journals(const Path& folder, const std::string& workflow, std::size_t count);
 
-/// The kernel's id of this boot, "" if it cannot be read.
-[[nodiscard]] std::string boot_id();
 
 }  // namespace godwit::installer

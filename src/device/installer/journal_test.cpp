@@ -1,5 +1,7 @@
 #include "device/installer/journal.hpp"
 
+#include "device/extension/leftovers.hpp"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -114,9 +116,9 @@ TEST(InstallerJournal, leftovers_of_a_dead_installer_are_ended_and_nobody_else) 
   const pid_t ours = sleeper("GODWIT_CALL=w-1/1/0/install");
   const pid_t foreign = sleeper("GODWIT_CALL=w-9/1/0/install");
   auto journal = Journal::open(folder.path(), "w-1", "aa");
-  ASSERT_TRUE(journal->write_started(kInstall, {.session = ours, .boot = boot_id()}));
+  ASSERT_TRUE(journal->write_started(kInstall, {.session = ours, .boot = extension::boot_id()}));
   ASSERT_TRUE(journal->write_started({.attempt = 1, .step = 1, .verb = Verb::install},
-                                     {.session = foreign, .boot = boot_id()}));
+                                     {.session = foreign, .boot = extension::boot_id()}));
   for (int i = 0; i < 100 && end_leftovers(folder.path()) == 0; ++i)
     ::usleep(20'000);  // until exec has set the environment
   int status = 0;

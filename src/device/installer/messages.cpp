@@ -97,6 +97,8 @@ Result<PlanStep> parse_step(const json::Value& value) {
     GODWIT_TRY(PlanFile file, parse_file(entry));
     step.files.push_back(std::move(file));
   }
+  const json::Value* restores = json::find(object, "restores_update");
+  step.restores_update = restores != nullptr && restores->is_bool() && restores->get_bool();
   if (const json::Object* properties = json::object_or_null(object, "handler_properties"))
     step.handler_properties = *properties;
   if (const json::Object* component = json::object_or_null(object, "component")) step.component = *component;
@@ -120,6 +122,8 @@ Result<Reply> parse_outcome(const json::Object& message) {
   }
   GODWIT_TRY(outcome.details, json::text(message, "details", ""));
   outcome.details = cut_details(std::move(outcome.details));
+  if (const auto own = json::integer_or_nothing(message, "own_work"); own && *own >= 0 && *own < 10'000)
+    outcome.own_work = static_cast<std::int32_t>(*own);
   const json::Value* recorded = json::find(message, "recorded");
   outcome.recorded = recorded != nullptr && recorded->is_bool() && recorded->get_bool();
   if (const json::Object* plan = json::object_or_null(message, "plan")) {
@@ -163,8 +167,13 @@ Result<Request> parse_request(const json::Object& message) {
     GODWIT_TRY(std::string id, read_workflow_id(message));
     return Request{CloseRequest{std::move(id)}};
   }
+  if (op == "restart_device") {
+    GODWIT_TRY(std::string id, read_workflow_id(message));
+    GODWIT_TRY(const std::uint32_t attempt, read_number(message, "attempt", 1, kAttemptLimit));
+    return Request{RestartDeviceRequest{std::move(id), attempt}};
+  }
   return fail(Code::unsupported,
-              fmt::format("op '{}' is not one of open, act, cancel, close, status", op.substr(0, 32)));
+              fmt::format("op '{}' is not one of open, act, cancel, close, restart_device, status", op.substr(0, 32)));
 }
 
 json::Object to_json(const Request& request) {
@@ -191,6 +200,9 @@ json::Object to_json(const Request& request) {
           [](const StatusRequest&) -> json::Object {
             return {{"op", "status"}};
           },
+          [](const RestartDeviceRequest& r) -> json::Object {
+            return {{"op", "restart_device"}, {"workflow_id", r.workflow_id}, {"attempt", r.attempt}};
+          },
       },
       request);
 }
@@ -202,6 +214,7 @@ json::Object to_json(const Plan& plan, PlanDetail detail) {
     for (const PlanFile& file : step.files) files.push_back(file_to_json(file));
     json::Object object{
         {"index", step.index}, {"path", step.path}, {"handler", step.handler}, {"files", std::move(files)}};
+    if (step.restores_update) object["restores_update"] = true;
     if (detail == PlanDetail::whole) {
       object["handler_properties"] = step.handler_properties;
       if (!step.component.empty()) object["component"] = step.component;
@@ -270,6 +283,7 @@ json::Object to_json(const Reply& reply) {
                            {"result_code", a.result_code},
                            {"extended_codes", std::move(codes)},
                            {"details", a.details}};
+            if (a.own_work != 0) o["own_work"] = a.own_work;
             if (a.recorded) o["recorded"] = true;
             if (a.plan) o["plan"] = to_json(*a.plan, PlanDetail::for_the_agent);
             if (!a.status.empty()) o["status"] = a.status;

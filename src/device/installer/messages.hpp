@@ -50,7 +50,14 @@ struct CloseRequest {
   std::string workflow_id;
 };
 struct StatusRequest {};
-using Request = std::variant<OpenRequest, ActRequest, CancelRequest, CloseRequest, StatusRequest>;
+/// Restarts the device. Taken only when an act of this attempt asked for it; answers with success once the restart
+/// command has ended well. Whoever asks then waits for the end of the world.
+struct RestartDeviceRequest {
+  std::string workflow_id;
+  std::uint32_t attempt = 1;
+};
+using Request =
+    std::variant<OpenRequest, ActRequest, CancelRequest, CloseRequest, StatusRequest, RestartDeviceRequest>;
 
 /// "" if `id` may name a workflow (and its folder): 1..64 of A-Z a-z 0-9 and '-', else a sentence fragment.
 [[nodiscard]] std::string check_workflow_id(std::string_view id);
@@ -73,6 +80,7 @@ struct PlanStep {
   std::vector<PlanFile> files{};
   json::Object handler_properties{};  // kept by the installer, not sent to the agent
   json::Object component{};           // empty: the device itself; likewise
+  bool restores_update = false;       // handlerProperties.restoreScope is "update"
   friend bool operator==(const PlanStep&, const PlanStep&) = default;
 };
 struct Plan {
@@ -98,6 +106,9 @@ struct ActOutcome {
   std::vector<ExtendedCode> extended_codes{};
   std::string details{};
   std::optional<Plan> plan{};  // open only
+  /// is_installed only: what this attempt's own install or apply of the step ended with, 700 if it began and was cut
+  /// off or if the restart that it asked for has happened; 0: this attempt did nothing to the step.
+  std::int32_t own_work = 0;
   bool recorded = false;       // act only: this is what an earlier run left in the journal, nothing ran now
   json::Object status{};       // status only
 };

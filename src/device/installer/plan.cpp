@@ -46,6 +46,15 @@ Result<std::vector<PlanFile>> read_files(const json::Object& object, std::size_t
   return files;
 }
 
+/// handlerProperties.restoreScope: "step" (the default) or "update".
+Result<bool> restores_update(const json::Object& properties, std::size_t index) {
+  const json::Value* scope = json::find(properties, "restoreScope");
+  if (scope == nullptr || scope->is_null()) return false;
+  if (scope->is_string() && scope->get_string() == "update") return true;
+  if (scope->is_string() && scope->get_string() == "step") return false;
+  return broken(index, "handlerProperties.restoreScope is neither \"step\" nor \"update\"");
+}
+
 Result<PlanStep> read_step(const json::Value& value, std::size_t index, const manifest::UpdateManifest& manifest) {
   if (!value.is_object()) return broken(index, "not an object");
   const json::Object& object = value.get_object();
@@ -61,6 +70,7 @@ Result<PlanStep> read_step(const json::Value& value, std::size_t index, const ma
       properties != nullptr && !properties->is_null()) {
     if (!properties->is_object()) return broken(index, "handlerProperties is not an object");
     step.handler_properties = properties->get_object();
+    GODWIT_TRY(step.restores_update, restores_update(step.handler_properties, index));
   }
   if (const json::Value* component = json::find(object, "component"); component != nullptr && !component->is_null()) {
     if (!component->is_object()) return broken(index, "component is not an object");

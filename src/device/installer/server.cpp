@@ -47,6 +47,7 @@ std::string_view workflow_of(const Request& request) {
   if (const auto* r = std::get_if<OpenRequest>(&request)) return r->workflow_id;
   if (const auto* r = std::get_if<ActRequest>(&request)) return r->workflow_id;
   if (const auto* r = std::get_if<CloseRequest>(&request)) return r->workflow_id;
+  if (const auto* r = std::get_if<RestartDeviceRequest>(&request)) return r->workflow_id;
   return "";
 }
 

@@ -63,11 +63,31 @@ Reply FakeDevice::act(const installer::ActRequest& request) {
   }
   ActOutcome outcome = run(request);
   if (!is_looking) finished_[key] = outcome;
+  if (!is_looking) boots_[key] = reboots_;
+  if (request.verb == Verb::is_installed) outcome.own_work = own_work(request);
   return outcome;
 }
 
+std::int32_t FakeDevice::own_work(const installer::ActRequest& request) const {
+  for (const Verb verb : {Verb::apply, Verb::install}) {
+    const Key key{request.workflow_id, request.attempt, request.step, verb};
+    const auto found = finished_.find(key);
+    if (found == finished_.end() || found->second.result_code <= 0) continue;
+    const bool has_restarted =
+        restart_request(found->second.result_code).wish == RestartWish::device && boots_.at(key) != reboots_;
+    return has_restarted ? result::apply_ok : found->second.result_code;
+  }
+  return 0;
+}
+
 ActOutcome FakeDevice::run(const installer::ActRequest& request) {
-  if (const auto found = failures_.find({request.step, request.verb}); found != failures_.end()) return found->second;
+  const auto found = failures_.find({request.step, request.verb});
+  if (found == failures_.end()) return really_run(request);
+  if (found->second.result_code > 0) (void)really_run(request);
+  return found->second;
+}
+
+ActOutcome FakeDevice::really_run(const installer::ActRequest& request) {
   switch (request.verb) {
     case Verb::is_installed:
       return ended(in_place_.contains(request.step) ? result::is_installed : result::not_installed);
@@ -130,6 +150,20 @@ bool FakeDevice::is_open(const std::string& workflow) const {
 bool FakeDevice::wait_until_holding() const {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, std::chrono::seconds(10), [this] { return is_holding_; });
+}
+
+void FakeDevice::reboot() {
+  const std::lock_guard lock(mutex_);
+  ++reboots_;
+  for (const auto step : lost_at_reboot_) {
+    in_place_.erase(step);
+    installed_.erase(step);
+  }
+}
+
+int FakeDevice::reboots() const {
+  const std::lock_guard lock(mutex_);
+  return reboots_;
 }
 
 int FakeDevice::cancels() const {

@@ -79,11 +79,27 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
                   .verify = {.trust_anchors = bench.folder.path() / "anchors.json",
                              .root_keys_file = bench.folder.path() / "rootkeys.json",
                              .device_properties = {{"manufacturer", "Contoso"}, {"model", "Toaster"}}}},
-                 {.installer = installer_, .payloads = payloads_, .clock = bench.clock, .log = log_}),
+                 {.installer = installer_,
+                  .payloads = payloads_,
+                  .consent = bench.consent,
+                  .pauses = pauses_,
+                  .clock = bench.clock,
+                  .log = log_}),
         reporter_(outbox_, *this, bench.clock, random_, log_),
-        executor_({.journal = *this, .effects = *this, .reporter = reporter_, .clock = bench.clock, .log = log_}) {
+        executor_({.journal = *this,
+                   .effects = *this,
+                   .reporter = reporter_,
+                   .clock = bench.clock,
+                   .log = log_,
+                   .boot = "boot-" + std::to_string(bench.boot)}) {
     installer_.cancels_come_too_late = bench.cancels_come_too_late;
     installer_.on_request = bench.on_request;
+    installer_.on_restart = [&bench] {
+      if (!bench.restart_command_works) return;
+      ++bench.boot;
+      bench.device.reboot();
+      throw PowerCut{};
+    };
     bench_.life_ = this;
   }
   ~Life() override { bench_.life_ = nullptr; }
@@ -93,6 +109,10 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
     executor_.handle(LinkOnline{});
     tell_goal();
     for (int turn = 0; turn < kStepLimit; ++turn) {
+      if (executor_.wants_restart()) {  // the process starts itself anew
+        if (bench_.before_restart) std::exchange(bench_.before_restart, {})();
+        throw PowerCut{};
+      }
       if (!answers_.empty()) {
         const auto token = answers_.front();
         answers_.pop_front();

@@ -23,6 +23,21 @@ namespace godwit::agent {
 
 struct PowerCut {};
 
+/// Answers as a test says.
+class FakeConsent final : public Consent {
+ public:
+  bool is_asked = false;
+  ConsentAnswer install{};
+  ConsentAnswer reboot{};
+  int questions = 0;
+
+  [[nodiscard]] bool is_needed() const override { return is_asked; }
+  [[nodiscard]] ConsentAnswer wait(ConsentFor what, const Record&, const std::stop_token&, const Waiting&) override {
+    ++questions;
+    return what == ConsentFor::install ? install : reboot;
+  }
+};
+
 /// What survives a power cut, the world outside, and the knobs of a test.
 class Workbench {
  public:
@@ -49,6 +64,10 @@ class Workbench {
   FakeClock clock;
   FakeDevice device;
   FakeDownloader downloader;
+  FakeConsent consent;
+  int boot = 1;                        // which one
+  bool restart_command_works = true;
+  std::function<void()> before_restart;  // of the agent itself
   manifest::UpdateManifest manifest;
   std::string manifest_text;
   std::string signature;
