@@ -17,9 +17,10 @@ from stack import Device, Service, wait_until
 SANITIZER_ENV = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 
 SCRIPT = """#!/bin/sh
-# Counts each action in $root/count and behaves as the properties ask: --fail-in ACTION, --wait-in ACTION (until $root/go is there).
+# Counts each action in $root/count and behaves as the properties ask: --fail-in ACTION, --wait-in ACTION (until $root/go is there),
+# --say-in ACTION --say CODE (a success with that result code), --at-boot (what is applied is in place after the next boot only).
 set -u
-action='' result='' criteria='' root='' fail_in='' wait_in='' work=''
+action='' result='' criteria='' root='' fail_in='' wait_in='' work='' say_in='' say='' target=installed
 while [ $# -gt 0 ]; do
   case "$1" in
     --action) action=$2; shift 2 ;;
@@ -29,6 +30,9 @@ while [ $# -gt 0 ]; do
     --root) root=$2; shift 2 ;;
     --fail-in) fail_in=$2; shift 2 ;;
     --wait-in) wait_in=$2; shift 2 ;;
+    --say-in) say_in=$2; shift 2 ;;
+    --say) say=$2; shift 2 ;;
+    --at-boot) target=next; shift ;;
     *) shift ;;
   esac
 done
@@ -39,11 +43,12 @@ if [ "$wait_in" = "$action" ]; then
   while [ ! -e "$root/go" ]; do sleep 0.1; done
 fi
 [ "$fail_in" = "$action" ] && answer 0 838860817 "the test asked $action to fail"
+code() { if [ "$say_in" = "$action" ]; then echo "$say"; else echo "$1"; fi; }
 case "$action" in
   is-installed) if [ "$(cat "$root/installed" 2>/dev/null)" = "$criteria" ]; then answer 900 0 ''; else answer 901 0 ''; fi ;;
   download) answer 500 0 '' ;;
-  install) echo "installed $criteria" >> "$root/history"; echo "$criteria" > "$root/staged"; answer 600 0 '' ;;
-  apply) echo "applied $criteria" >> "$root/history"; cp "$root/staged" "$root/installed"; answer 700 0 '' ;;
+  install) echo "installed $criteria" >> "$root/history"; echo "$criteria" > "$root/staged"; answer "$(code 600)" 0 '' ;;
+  apply) echo "applied $criteria" >> "$root/history"; cp "$root/staged" "$root/$target"; answer "$(code 700)" 0 '' ;;
   *) answer 0 838860818 "unknown action $action" ;;
 esac
 """
@@ -98,8 +103,8 @@ class Scene:
 
     # ---- updates ------------------------------------------------------------------------------------------------------
 
-    def make_update(self, device: Device, version: str, *, arguments: str = "", steps: int = 1, handler: str = "microsoft/script:1",
-                    payload: bytes = b"payload", model: str | None = None, name: str | None = None) -> Path:
+    def make_update(self, device: Device, version: str, *, arguments: str | list = "", steps: int = 1, handler: str = "microsoft/script:1",
+                    payload: bytes = b"payload", model: str | None = None, name: str | None = None, properties: dict | None = None) -> Path:
         """Writes script, payload and manifest of an update for the device's class; gives the manifest's path."""
         folder = self.folder / "updates" / f"{device.id}-{version}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,8 +116,10 @@ class Scene:
         for step in range(steps):
             root = device.root if steps == 1 else device.root / f"step-{step}"
             root.mkdir(exist_ok=True)
-            properties = {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version, "arguments": f"--root {root} {arguments}".strip()}
-            words += ["--step", f"handler={handler}", "properties=" + json.dumps(properties), "--file", f"path={folder / 'run.sh'}", "--file", f"path={folder / 'payload.bin'}"]
+            own = arguments if isinstance(arguments, str) else arguments[step]
+            properties_of_step = {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version, "arguments": f"--root {root} {own}".strip(),
+                                  **(properties or {})}
+            words += ["--step", f"handler={handler}", "properties=" + json.dumps(properties_of_step), "--file", f"path={folder / 'run.sh'}", "--file", f"path={folder / 'payload.bin'}"]
         self.service.cli(*words)
         return next(folder.glob("*.importmanifest.json"))
 

@@ -166,9 +166,10 @@ class Device:
     """One device: agent and installer in a folder, registered with the service."""
 
     def __init__(self, service: Service, device_id: str, folder: Path, *, group: str = "", manufacturer: str = "Contoso", model: str = "Toaster",
-                 agent_config: str = "", env: dict | None = None):
+                 agent_config: str = "", installer_config: str = "", env: dict | None = None):
         self.service, self.id, self.folder, self.group = service, device_id, Path(folder), group
         self.manufacturer, self.model, self.agent_config = manufacturer, model, agent_config
+        self.installer_config = installer_config
         self.env = env
         bin_ = service.binaries
         self.agent = Process("godwit-agent", [bin_ / "godwit-agent", "run", "--config", self.folder / "agent.toml"], self.folder / "agent.log", env)
@@ -214,7 +215,7 @@ trust_anchors = "trust-anchors.json"
 [device]
 manufacturer = "{self.manufacturer}"
 model = "{self.model}"
-""")
+{self.installer_config}""")
 
     def register_extensions(self, skip: tuple = ()) -> None:
         libraries = self.service.binaries.parent / "lib"

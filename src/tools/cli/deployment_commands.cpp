@@ -128,6 +128,7 @@ std::string progress_text(const json::Value& state) {
   if (const auto total = number_at(state, "godwit.totalBytes"); total > 0)
     text += fmt::format("  {} of {}", readable_size(static_cast<ByteCount>(number_at(state, "godwit.doneBytes"))),
                         readable_size(static_cast<ByteCount>(total)));
+  if (const auto reason = text_at(state, "godwit.waitingFor"); !reason.empty()) text += "  waits: " + printable(reason);
   return text;
 }
 
