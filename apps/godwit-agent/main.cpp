@@ -9,13 +9,11 @@
 #include <iostream>
 #include <string>
 
+#include "apps/godwit-agent/local_verbs.hpp"
 #include "core/base/bytes.hpp"
 #include "device/agent/agent.hpp"
 #include "device/agent/agent_config.hpp"
-#include "device/agent/journal.hpp"
-#include "device/agent/outbox.hpp"
 #include "device/agent/own_log.hpp"
-#include "device/agent/status.hpp"
 #include "device/agent/workflow.hpp"
 #include "device/extension/command.hpp"
 #include "device/extension/worker.hpp"
@@ -34,7 +32,7 @@ struct Flags {
   std::string config = "/etc/godwit/agent.toml";
   bool print_config = false;
   bool print_workflow = false;
-  std::string output = "text";
+  godwit::agent_app::LocalFlags local{};
   std::string library{};
   godwit::extension::RegisterRequest registration{};
 };
@@ -88,23 +86,6 @@ Result<void> run(const Flags& flags, char** argv) {
   return {};
 }
 
-/// Reads the files of an agent that may be running; changes nothing.
-Result<void> status(const Flags& flags) {
-  GODWIT_TRY(const AgentConfig config, godwit::agent::load_agent_config(flags.config));
-  godwit::agent::Record record;
-  const auto text = godwit::read_file(config.journal_file(), godwit::agent::kJournalLimit);
-  if (!text && text.error().code != godwit::Code::not_found) return tl::unexpected<Error>{text.error()};
-  if (text) {
-    auto parsed = godwit::agent::parse_record(*text);
-    if (!parsed) return godwit::with_context(config.journal_file().string(), std::move(parsed).error());
-    record = *std::move(parsed);
-  }
-  const std::size_t waiting = godwit::agent::count_reports(config.outbox_folder());
-  std::cout << (flags.output == "json" ? godwit::agent::status_json(record, waiting)
-                                       : godwit::agent::status_text(record, waiting));
-  return {};
-}
-
 Result<void> print_config(const Flags& flags, bool config_was_given) {
   AgentConfig config;
   auto keys = config.schema();
@@ -149,10 +130,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);
 
   app.add_subcommand("run", "Keep the device up to date (the default)");
-  auto* show = app.add_subcommand("status", "Say what the journal holds");
-  show->add_option("-o,--output", flags.output, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+  godwit::agent_app::add_local_verbs(app, flags.local);
 
   auto* extension = app.add_subcommand(
       "extension", "Register, list and remove content downloaders, download handlers and component enumerators");
@@ -178,7 +156,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (flags.print_config) return report(print_config(flags, config_flag->count() > 0));
-  if (show->parsed()) return report(status(flags));
+  if (const int code = godwit::agent_app::run_local_verb(app, flags.local, flags.config); code >= 0) return code;
   if (extension->parsed()) return report(extensions(flags, *list, *remove));
   return report(run(flags, argv));
 }

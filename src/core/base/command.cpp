@@ -100,7 +100,8 @@ CommandEnd::How follow(const Child& child, int output, const CommandLimits& limi
     const auto left = (until - clock.monotonic()).count();
     if (left <= 0) return CommandEnd::How::time_over;
     std::array<pollfd, 2> watched{{{output, POLLIN, 0}, {child.end_fd(), POLLIN, 0}}};
-    if (::poll(watched.data(), watched.size(), static_cast<int>(std::min<std::int64_t>(left, kPollStep))) <= 0) continue;
+    if (::poll(watched.data(), watched.size(), static_cast<int>(std::min<std::int64_t>(left, kPollStep))) <= 0)
+      continue;
     bool is_drained = true;
     if (watched[0].revents != 0) {
       const ssize_t got = ::read(output, chunk.data(), chunk.size());

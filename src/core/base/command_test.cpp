@@ -38,7 +38,8 @@ TEST(Command, ends_what_takes_too_long_and_what_it_started) {
   ASSERT_TRUE(end);
   EXPECT_EQ(end->how, How::time_over);
   const pid_t grandchild = std::stoi(end->output);
-  for (int i = 0; i < 100 && ::kill(grandchild, 0) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (int i = 0; i < 100 && ::kill(grandchild, 0) == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_NE(::kill(grandchild, 0), 0);
 }
 

@@ -56,7 +56,8 @@ inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_has
                               root_package_invalid = 0x80500001, root_package_rollback = 0x80500101,
                               root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006,
                               installer_unreachable = 0x20000101, reboot_failed = 0x20000102,
-                              not_in_place_after_restart = 0x20000103, consent_refused = 0x20000104, unexpected_state = 0x20000001, internal = 0x20000FFF,
+                              not_in_place_after_restart = 0x20000103, consent_refused = 0x20000104,
+                              cancelled_on_device = 0x20000105, unexpected_state = 0x20000001, internal = 0x20000FFF,
                               deadline_silent = 0xE0000001, deadline_total = 0xE0000002, goal_not_written = 0xE0000003,
                               manifest_too_large = 0xE0000004;
 }  // namespace erc

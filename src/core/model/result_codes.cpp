@@ -27,6 +27,7 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(erc::reboot_failed, "reboot_failed", "A step wanted the device restarted, and it was not: the restart command failed or had no effect in its time. Try the command of restart.command in installer.toml by hand, then retry"),
     one(erc::not_in_place_after_restart, "not_in_place_after_restart", "What a step had installed was not in place after the restart that it had asked for; the step was restored. Look into the device log of both starts, e.g. for a fall back of the boot loader"),
     one(erc::consent_refused, "consent_refused", "The device's consent command said no; the details hold its reason. Retry once it may be changed"),
+    one(erc::cancelled_on_device, "cancelled_on_device", "Somebody on the device ended the update (godwit-agent cancel). Ask there, then retry, here or with godwit-agent retry"),
     one(erc::internal, "internal", "The agent met a state that should not exist. Retry the deployment and send the agent's log"),
     one(erc::handler_missing, "handler_missing", "No step handler is registered on the device for the handler of this step. Register the extension, then retry"),
     one(erc::handler_crashed, "handler_crashed", "The step handler's process ended by itself. Look into the device log for its last lines, repair the extension, then retry"),

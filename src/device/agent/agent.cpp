@@ -11,8 +11,10 @@
 #include <optional>
 
 #include "core/twin/dialect.hpp"
+#include "device/agent/control.hpp"
 #include "device/agent/effects.hpp"
 #include "device/agent/executor.hpp"
+#include "device/agent/history.hpp"
 #include "device/agent/idle_memory.hpp"
 #include "device/agent/inbox.hpp"
 #include "device/agent/installer_client.hpp"
@@ -21,6 +23,7 @@
 #include "device/agent/log_uploader.hpp"
 #include "device/agent/outbox.hpp"
 #include "device/agent/reporter.hpp"
+#include "device/agent/status.hpp"
 #include "device/extension/leftovers.hpp"
 
 namespace godwit::agent {
@@ -83,25 +86,87 @@ LogUploadSettings log_settings(const AgentConfig& config) {
   return settings;
 }
 
+/// What somebody on the device may ask and tell.
+class Desk {
+ public:
+  Desk(const AgentConfig& config, Executor& executor, const Clock& clock)
+      : config_(config), executor_(executor), clock_(clock), link_({.hub = config.hub_host, .since = clock.now()}) {}
+
+  void handle(const Input& input) {
+    if (const auto* offline = std::get_if<LinkOffline>(&input)) set_link(false, offline->reason);
+    if (std::holds_alternative<LinkOnline>(input)) set_link(true, "");
+  }
+
+  [[nodiscard]] Result<json::Object> answer(const std::string& op, const json::Object& request) {
+    if (op == "status") {
+      json::Object status = status_json(situation());
+      status["text"] = status_text(situation());
+      return status;
+    }
+    if (op == "cancel") GODWIT_TRY_VOID(executor_.cancel());
+    if (op == "retry") GODWIT_TRY_VOID(executor_.retry());
+    if (op == "pause") GODWIT_TRY_VOID(pause(request));
+    if (op == "resume") GODWIT_TRY_VOID(remove_pause(config_.pause_file()));
+    if (op != "cancel" && op != "retry" && op != "pause" && op != "resume")
+      return fail(Code::unsupported, "op is none of status, cancel, retry, pause, resume");
+    return json::Object{};
+  }
+
+ private:
+  [[nodiscard]] Situation situation() const {
+    return {.record = executor_.record(),
+            .reports_waiting = count_reports(config_.outbox_folder()),
+            .waiting_for = executor_.waiting_for(),
+            .link = link_,
+            .pause = read_pause(config_.pause_file(), clock_.now())};
+  }
+  void set_link(bool is_online, std::string reason) {
+    if (is_online != link_.is_online) link_.since = clock_.now();
+    link_.is_online = is_online;
+    link_.reason = std::move(reason);
+  }
+  [[nodiscard]] Result<void> pause(const json::Object& request) {
+    constexpr std::int64_t kLongest = 366LL * 24 * 3600;
+    Pause pause{.until = std::nullopt, .reason = json::text_or_nothing(request, "reason").value_or("")};
+    if (request.contains("seconds")) {
+      GODWIT_TRY(const auto seconds, json::integer(request, "seconds", ""));
+      if (seconds < 1 || seconds > kLongest) return fail(Code::invalid_argument, "a pause has 1 second to 366 days");
+      pause.until = clock_.now() + std::chrono::seconds(seconds);
+    }
+    return write_pause(config_.pause_file(), pause);
+  }
+
+  const AgentConfig& config_;
+  Executor& executor_;
+  const Clock& clock_;
+  LinkState link_;
+};
+
 /// The deciding thread's loop: inputs and timers, one after the other.
-Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Inbox& inbox, int end_fd, const Clock& clock) {
+Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Desk& desk, ControlServer& control, Inbox& inbox, int end_fd,
+                      const Clock& clock) {
   std::optional<Duration> trim_at = clock.monotonic() + kTrimAfter;
   for (;;) {
     const Duration now = clock.monotonic();
-    auto until = executor.deadline();
-    if (trim_at) until = until ? std::min(*until, *trim_at) : trim_at;
+    std::optional<Duration> until;
+    for (const auto& due : {executor.deadline(), control.deadline(), trim_at})
+      if (due) until = until ? std::min(*until, *due) : due;
     const int timeout = until ? static_cast<int>(std::clamp<std::int64_t>((*until - now).count(), 0, 3'600'000)) : -1;
-    std::array<pollfd, 2> watched{{{end_fd, POLLIN, 0}, {inbox.fd(), POLLIN, 0}}};
+    std::vector<pollfd> watched = control.fds();
+    watched.push_back({inbox.fd(), POLLIN, 0});
+    watched.push_back({end_fd, POLLIN, 0});
     const int ready = ::poll(watched.data(), watched.size(), timeout);
     if (ready < 0 && errno != EINTR) return tl::unexpected<Error>{error_from_errno("wait for events", errno)};
-    if (ready > 0 && watched[0].revents != 0) return AgentEnd::asked;
-    if (ready > 0 && watched[1].revents != 0) {
+    if (ready > 0 && watched.back().revents != 0) return AgentEnd::asked;
+    if (ready > 0 && watched[watched.size() - 2].revents != 0) {
       for (const auto& input : inbox.take()) {
+        desk.handle(input);
         executor.handle(input);
         logs.handle(input);
       }
       trim_at = clock.monotonic() + kTrimAfter;
     }
+    if (ready >= 0) control.attend(watched);
     executor.tick();
     if (executor.wants_restart()) return AgentEnd::restart;
     if (trim_at && clock.monotonic() >= *trim_at) {
@@ -162,17 +227,12 @@ Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& c
   ExtensionDownloader downloader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
   Payloads payloads({.give_up_after = config.download_give_up_after, .reserve = config.download_reserve.value},
                     downloader, clock, shared_random, pauses, log);
-  DeviceConsent consent({.pause_file = config.pause_file(),
-                         .command = config.consent_command,
-                         .command_time = config.consent_time_limit},
-                        clock, pauses, log);
-  DeviceEffects effects(effect_settings(config),
-                        {.installer = installer,
-                         .payloads = payloads,
-                         .consent = consent,
-                         .pauses = pauses,
-                         .clock = clock,
-                         .log = log});
+  DeviceConsent consent(
+      {.pause_file = config.pause_file(), .command = config.consent_command, .command_time = config.consent_time_limit},
+      clock, pauses, log);
+  DeviceEffects effects(
+      effect_settings(config),
+      {.installer = installer, .payloads = payloads, .consent = consent, .pauses = pauses, .clock = clock, .log = log});
   Worker worker(effects, {.ended =
                               [&inbox](std::uint64_t epoch, EffectResult result) {
                                 inbox.push(EffectEnded{epoch, std::move(result)});
@@ -186,9 +246,11 @@ Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& c
   };
   Link link(link_settings(config), to_inbox, clock, shared_random, log);
   Reporter reporter(outbox, link, clock, shared_random, log);
+  FileHistory history(config.history_file(), clock, log);
   Executor executor({.journal = journal,
                      .effects = worker,
                      .reporter = reporter,
+                     .history = history,
                      .clock = clock,
                      .log = log,
                      .boot = extension::boot_id()});
@@ -201,6 +263,13 @@ Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& c
       config.log_state_file(), reporter,
       [&log_uploader](twin::LogRequest request) { log_uploader.ask(std::move(request)); }, log);
 
+  Desk desk(config, executor, clock);
+  ControlServer control(
+      [&desk](const std::string& op, const json::Object& request) { return desk.answer(op, request); }, clock, log);
+  if (const auto listens = control.listen(config.socket, config.socket_permissions()); !listens)
+    log.warning("control.off", {{"reason", listens.error().message},
+                                {"remedy", "set agent.socket to a folder that this user may write"}});
+
   log.info("agent.started", {{"version", GODWIT_VERSION},
                              {"device", config.device_id},
                              {"hub", config.hub_host},
@@ -209,7 +278,7 @@ Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& c
   executor.start(std::move(loaded.record));
   logs.start();
   GODWIT_TRY_VOID(link.start());
-  const auto ended = turn(executor, logs, inbox, end_fd, clock);
+  const auto ended = turn(executor, logs, desk, control, inbox, end_fd, clock);
   link.stop();
   log_uploader.stop();  // what was under way begins again at the next start
   installer.abandon();  // an act under way goes on; the next start of the agent asks for its outcome

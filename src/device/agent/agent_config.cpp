@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/text.hpp"
 #include "core/model/ids.hpp"
 #include "device/agent/log_files.hpp"
 
@@ -114,6 +115,13 @@ void AgentConfig::add_local_keys(config::Schema& keys) {
   keys.add({.name = "agent.data",
             .target = &data,
             .help = "Folder for journal, outbox, downloads and extensions.json; only the agent may write it."});
+  keys.add({.name = "agent.socket",
+            .target = &socket,
+            .help = "Socket for godwit-agent status, cancel, retry, pause and resume; who may open it may do these."});
+  keys.add({.name = "agent.socket_mode",
+            .target = &socket_mode,
+            .help = "Permissions of that socket, in octal.",
+            .choices = {"0600", "0660", "0666"}});
   keys.add({.name = "agent.trust_anchors",
             .target = &trust_anchors,
             .help = "Root keys that this device believes; must not be writable by the agent."});
@@ -226,6 +234,8 @@ config::Schema AgentConfig::schema() {
   return keys;
 }
 
+unsigned AgentConfig::socket_permissions() const { return to_number<unsigned>(socket_mode, 8).value_or(0660); }
+
 CompatibilitySet AgentConfig::device_properties() const {
   CompatibilitySet all{{"manufacturer", manufacturer}, {"model", model}};
   for (const auto& line : properties) {
@@ -255,7 +265,7 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;
   for (Path* path : {&config.key_file, &config.ca_file, &config.data, &config.trust_anchors, &config.installer_socket,
-                     &config.download_ca_file}) {
+                     &config.download_ca_file, &config.socket}) {
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();
   }

@@ -37,6 +37,8 @@ struct AgentConfig {
 
   // agent
   Path data = "/var/lib/godwit/agent";
+  Path socket = "/run/godwit-agent/agent.sock";
+  std::string socket_mode = "0660";
   Path trust_anchors = "/etc/godwit/trust-anchors.json";
 
   // installer
@@ -81,6 +83,8 @@ struct AgentConfig {
   [[nodiscard]] Path own_log_folder() const { return data / "log"; }
   [[nodiscard]] Path log_copies_folder() const { return data / "logs"; }
   [[nodiscard]] Path log_state_file() const { return data / "logs.json"; }
+  [[nodiscard]] Path history_file() const { return data / "history.json"; }
+  [[nodiscard]] unsigned socket_permissions() const;
   [[nodiscard]] Path pause_file() const { return data / "pause.json"; }
   [[nodiscard]] Path journal_file() const { return data / "journal.json"; }
   [[nodiscard]] Path extensions_file() const { return data / "extensions.json"; }

@@ -12,7 +12,7 @@ namespace {
 constexpr ByteCount kPauseLimit = 4096;
 constexpr std::size_t kReasonLimit = 256;
 constexpr std::int64_t kLongestWait = 86'400;
-constexpr Duration kLook = std::chrono::seconds(5);          // between two looks at the pause file
+constexpr Duration kLook = std::chrono::seconds(5);           // between two looks at the pause file
 constexpr Duration kTellAgain = std::chrono::hours(1);        // so that the service sees a device that is alive
 constexpr Duration kAfterNonsense = std::chrono::minutes(1);  // a command that fails is asked again
 
@@ -74,9 +74,8 @@ Result<ConsentAnswer> parse_consent(std::string_view output) {
     if (seconds && *seconds >= 1 && *seconds <= kLongestWait)
       return ConsentAnswer{ConsentAnswer::Kind::later, std::chrono::seconds(*seconds), cut_reason(rest)};
   }
-  return fail(Code::invalid_argument,
-              fmt::format("'{}' is none of: now, later SECONDS [reason] (1 to {}), no [reason]", line.substr(0, 80),
-                          kLongestWait));
+  return fail(Code::invalid_argument, fmt::format("'{}' is none of: now, later SECONDS [reason] (1 to {}), no [reason]",
+                                                  line.substr(0, 80), kLongestWait));
 }
 
 json::Object consent_question(ConsentFor what, const Record& record) {
@@ -98,7 +97,8 @@ bool DeviceConsent::is_needed() const {
 ConsentAnswer DeviceConsent::ask(ConsentFor what, const Record& record, const std::stop_token& stop) const {
   using Kind = ConsentAnswer::Kind;
   if (const auto pause = read_pause(settings_.pause_file, clock_.now()))
-    return {Kind::later, kLook, "updates are paused on this device" + (pause->reason.empty() ? "" : ": " + pause->reason)};
+    return {Kind::later, kLook,
+            "updates are paused on this device" + (pause->reason.empty() ? "" : ": " + pause->reason)};
   if (settings_.command.empty()) return {};
   const auto end = run_command(settings_.command, json::print(consent_question(what, record)) + "\n",
                                {.time = settings_.command_time, .output = 4096}, stop);

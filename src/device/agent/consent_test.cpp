@@ -29,7 +29,8 @@ class ConsentTest : public ::testing::Test {
     record.goal = twin::DesiredUpdate{};
     record.goal->workflow_id = "w1";
     record.attempt = 2;
-    return consent.wait(what, record, stop_.get_token(), [this](const std::string& reason) { told_.push_back(reason); });
+    return consent.wait(what, record, stop_.get_token(),
+                        [this](const std::string& reason) { told_.push_back(reason); });
   }
 
   TempFolder folder_;
@@ -47,7 +48,9 @@ TEST_F(ConsentTest, nobody_is_asked_where_nobody_is_set_up) {
 }
 
 TEST_F(ConsentTest, a_command_reads_the_question_and_says_when) {
-  answers("cat > question.json; echo $1 >> words; [ -e later ] && echo now || { touch later; echo later 1800 night only; }");
+  answers(
+      "cat > question.json; echo $1 >> words; [ -e later ] && echo now || { touch later; echo later 1800 night only; "
+      "}");
   const Duration before = clock_.monotonic();
   EXPECT_EQ(wait(ConsentFor::reboot).kind, Kind::now);
   EXPECT_EQ(clock_.monotonic() - before, std::chrono::minutes(30));
@@ -109,7 +112,8 @@ TEST(ParseConsent, takes_these_lines_only) {
   EXPECT_EQ(parse_consent("now\nmore\n")->kind, Kind::now);
   EXPECT_EQ(parse_consent("later 5")->wait, std::chrono::seconds(5));
   EXPECT_EQ(parse_consent(" no ")->kind, Kind::no);
-  for (const char* line : {"", "NOW", "now please", "later", "later 0", "later 86401", "later -1", "later soon", "nope"})
+  for (const char* line :
+       {"", "NOW", "now please", "later", "later 0", "later 86401", "later -1", "later soon", "nope"})
     EXPECT_FALSE(parse_consent(line)) << line;
 }
 

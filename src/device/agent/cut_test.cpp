@@ -235,9 +235,7 @@ std::vector<Story> stories_with_a_sequel() {
   return stories;
 }
 
-installer::ActOutcome code(std::int32_t number) {
-  return {.result_code = number, .extended_codes = {}, .details = ""};
-}
+installer::ActOutcome code(std::int32_t number) { return {.result_code = number, .extended_codes = {}, .details = ""}; }
 
 /// Handlers that want the device or the agent restarted, at once or at the end, and what may go wrong with it.
 std::vector<Story> stories_with_restarts() {
@@ -252,22 +250,23 @@ std::vector<Story> stories_with_restarts() {
       stories.back().must_succeed = true;
       const bool is_device = restart_request(wish).wish == RestartWish::device;
       if (!is_device) continue;
-      stories.push_back({fmt::format("code {} from step {}, lost in the restart", wish, step + 1), [=](Workbench& bench) {
-                           bench.device.fail(step, verb, code(wish));
-                           bench.device.lose_at_reboot(step);
-                         }});
+      stories.push_back(
+          {fmt::format("code {} from step {}, lost in the restart", wish, step + 1), [=](Workbench& bench) {
+             bench.device.fail(step, verb, code(wish));
+             bench.device.lose_at_reboot(step);
+           }});
       stories.back().must_fail = verb == Verb::apply || wish == 606;
-      stories.push_back({fmt::format("code {} from step {}, and the restart has no effect", wish, step + 1),
-                         [=](Workbench& bench) {
-                           bench.device.fail(step, verb, code(wish));
-                           bench.restart_command_works = false;
-                         }});
+      stories.push_back(
+          {fmt::format("code {} from step {}, and the restart has no effect", wish, step + 1), [=](Workbench& bench) {
+             bench.device.fail(step, verb, code(wish));
+             bench.restart_command_works = false;
+           }});
       stories.back().must_fail = true;
-      stories.push_back({fmt::format("code {} from step {}, and no leave for a restart", wish, step + 1),
-                         [=](Workbench& bench) {
-                           bench.device.fail(step, verb, code(wish));
-                           bench.consent.reboot = refused;
-                         }});
+      stories.push_back(
+          {fmt::format("code {} from step {}, and no leave for a restart", wish, step + 1), [=](Workbench& bench) {
+             bench.device.fail(step, verb, code(wish));
+             bench.consent.reboot = refused;
+           }});
       stories.back().must_fail = true;
     }
   stories.push_back({"the device at the end, the agent at once", [](Workbench& bench) {
@@ -300,11 +299,11 @@ std::vector<Story> stories_of_whole_updates() {
   const auto whole = [](Workbench& bench) { bench.device.restores_update(0); };
   std::vector<Story> stories;
   for (const Verb verb : {Verb::backup, Verb::install, Verb::apply})
-    stories.push_back({fmt::format("{} of step 2 fails, all is restored", installer::verb_name(verb)),
-                       [=](Workbench& bench) {
-                         whole(bench);
-                         bench.device.fail(1, verb, broken);
-                       }});
+    stories.push_back(
+        {fmt::format("{} of step 2 fails, all is restored", installer::verb_name(verb)), [=](Workbench& bench) {
+           whole(bench);
+           bench.device.fail(1, verb, broken);
+         }});
   stories.push_back({"the check of step 2 fails, all is restored", [=](Workbench& bench) {
                        whole(bench);
                        bench.before_effect = [&bench, broken](const EffectRequest& request) {
@@ -350,9 +349,8 @@ std::vector<Story> interrupted_restarts() {
     stories.push_back({fmt::format("change {} while leave is asked for", change),
                        [=](Workbench& bench) {
                          bench.consent.is_asked = true;
-                         bench.before_effect =
-                             change_goal_at(bench, Effect::ask_consent, 0,
-                                            {change == 1 ? bench.goal("w1", "t2") : bench.goal("w2")});
+                         bench.before_effect = change_goal_at(
+                             bench, Effect::ask_consent, 0, {change == 1 ? bench.goal("w1", "t2") : bench.goal("w2")});
                        },
                        2, true});
   for (const Effect at : {Effect::check_step, Effect::back_up, Effect::install, Effect::apply, Effect::ask_consent})

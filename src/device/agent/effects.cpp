@@ -282,8 +282,7 @@ EffectResult DeviceEffects::check_step(const Turn& turn) {
   // In place by this run's own work, whose result was lost with the power: what it asked for still counts.
   if (reply->result_code == result::is_installed)
     return step_ended(turn, *reply, reply->own_work > 0 ? reply->own_work : result::install_skipped);
-  const bool must_ask =
-      turn.record.state == State::checking && !turn.record.has_consent && ports_.consent.is_needed();
+  const bool must_ask = turn.record.state == State::checking && !turn.record.has_consent && ports_.consent.is_needed();
   return {.event = must_ask ? Event::consent_needed : Event::not_in_place,
           .result_code = reply->result_code,
           .extended_codes = {},
@@ -357,8 +356,7 @@ EffectResult DeviceEffects::restore(const Turn& turn) {
 /// Ends with the device, or with a failure.
 EffectResult DeviceEffects::reboot(const Turn& turn) {
   constexpr std::string_view kWhere = "restart the device";
-  const auto reply =
-      ask(turn, installer::RestartDeviceRequest{turn.record.goal->workflow_id, turn.record.attempt});
+  const auto reply = ask(turn, installer::RestartDeviceRequest{turn.record.goal->workflow_id, turn.record.attempt});
   if (!reply && reply.error().code == Code::unavailable) {
     // The installer may have been the first to fall.
     if (ports_.pauses.wait(settings_.reboot_patience, turn.stop))
@@ -384,9 +382,9 @@ EffectResult DeviceEffects::confirm(const Turn& turn) {
     if (reply->result_code == result::is_installed) continue;
     if (i == turn.record.step && turn.record.is_before_apply)
       return {.event = Event::not_in_place, .result_code = reply->result_code, .extended_codes = {}, .details = ""};
-    return failed(erc::not_in_place_after_restart,
-                  step_name(turn.record, i, "") + "was not in place after the restart" +
-                      (reply->details.empty() ? "" : ": " + reply->details));
+    return failed(erc::not_in_place_after_restart, step_name(turn.record, i, "") +
+                                                       "was not in place after the restart" +
+                                                       (reply->details.empty() ? "" : ": " + reply->details));
   }
   return step_ended(turn, {.result_code = result::apply_ok, .extended_codes = {}, .details = ""}, result::apply_ok);
 }

@@ -61,6 +61,27 @@ void Executor::handle(const Input& input) {
   if (const auto* progress = std::get_if<EffectProgress>(&input)) on_progress(*progress);
 }
 
+Result<void> Executor::cancel() {
+  if (!is_working(record_.state)) return fail(Code::conflict, "no update is under way");
+  if (is_ending(record_.state)) return fail(Code::conflict, "the update is being cancelled already");
+  ports_.log.info("goal.cancelled_here", {{"workflow", workflow_of(record_)}});
+  waiting_.push_back({.event = Event::cancel_asked});
+  work_off();
+  return {};
+}
+
+Result<void> Executor::retry() {
+  if (is_working(record_.state)) return fail(Code::conflict, "an update is under way; cancel it first");
+  if (record_.state != State::failed && record_.state != State::cancelled)
+    return fail(Code::conflict, "there is no failed or cancelled update to try again");
+  if (!record_.goal || record_.goal->action == twin::Action::cancel)
+    return fail(Code::conflict, "the service has cancelled this update; ask there to deploy it again");
+  ports_.log.info("goal.retried_here", {{"workflow", workflow_of(record_)}});
+  waiting_.push_back({.event = Event::retry_asked, .result = std::nullopt, .goal = record_.goal});
+  work_off();
+  return {};
+}
+
 void Executor::tick() {
   ports_.reporter.tick();
   if (!waiting_.empty() && ports_.clock.monotonic() >= save_again_at_) work_off();
@@ -104,6 +125,7 @@ void Executor::consider_goal() {
 void Executor::on_effect_ended(const EffectEnded& ended) {
   if (ended.epoch != running_epoch_ || ended.epoch == 0) return;
   running_epoch_ = 0;
+  waiting_for_.clear();
   Incident incident{.event = ended.result.event, .result = ended.result, .goal = std::nullopt};
   if (incident.event == Event::installer_lost && record_.losses >= kLossLimit) {
     incident.result = worn_out(record_, "the installer went away " + std::to_string(record_.losses + 1) +
@@ -116,7 +138,9 @@ void Executor::on_effect_ended(const EffectEnded& ended) {
 }
 
 void Executor::on_progress(const EffectProgress& progress) {
-  if (progress.epoch == running_epoch_ && progress.epoch != 0) ports_.reporter.progress(progress.progress);
+  if (progress.epoch != running_epoch_ || progress.epoch == 0) return;
+  waiting_for_ = progress.progress.waiting_for;
+  ports_.reporter.progress(progress.progress);
 }
 
 void Executor::work_off() {
@@ -187,6 +211,7 @@ void Executor::start_effect(Effect effect) {
 }
 
 void Executor::report_end() {
+  ports_.history.add(record_);
   ports_.reporter.clear_progress();
   const bool has_ended_silently = record_.is_superseded && record_.state != State::succeeded;
   if (!has_ended_silently) ports_.reporter.report(record_, true);

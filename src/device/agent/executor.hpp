@@ -9,6 +9,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/log.hpp"
+#include "device/agent/history.hpp"
 #include "device/agent/inbox.hpp"
 #include "device/agent/journal.hpp"
 #include "device/agent/record.hpp"
@@ -23,6 +24,7 @@ class Executor {
     Journal& journal;
     EffectQueue& effects;
     Reporter& reporter;
+    History& history;
     const Clock& clock;
     Log& log;
     std::string boot = {};  // the kernel's id of the present boot; "" if it has none: then no restart is noticed
@@ -32,6 +34,12 @@ class Executor {
   /// Takes up the record that the journal holds: the event woke_up.
   void start(Record record);
   void handle(const Input& input);
+  /// Somebody on the device wants the update that runs to end. Errors: conflict (none runs, or it is ending already).
+  [[nodiscard]] Result<void> cancel();
+  /// The update that failed or was cancelled is tried again. Errors: conflict (there is none, or one runs).
+  [[nodiscard]] Result<void> retry();
+  /// Why nothing moves, as the effect that runs has told; "" if it has not.
+  [[nodiscard]] const std::string& waiting_for() const { return waiting_for_; }
   /// Does what is due by the clock.
   void tick();
   /// When tick() has something to do, on the monotonic clock.
@@ -61,6 +69,7 @@ class Executor {
   std::uint64_t next_epoch_ = 1;
   Duration save_again_at_{};
   bool wants_restart_ = false;
+  std::string waiting_for_;
 };
 
 }  // namespace godwit::agent

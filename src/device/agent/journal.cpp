@@ -76,6 +76,7 @@ bool flag_in(const json::Object& object, std::string_view key) {
 
 Result<void> read_restart(const json::Object& object, Record& record) {
   record.has_consent = flag_in(object, "has_consent");
+  record.is_local_cancel = flag_in(object, "is_local_cancel");
   record.is_before_apply = flag_in(object, "is_before_apply");
   record.was_rebooted = flag_in(object, "was_rebooted");
   record.boot = json::text_or_nothing(object, "boot").value_or("");
@@ -196,8 +197,8 @@ Result<std::vector<PastWorkflow>> read_past(const json::Object& object) {
 Result<void> check_whole(const Record& record) {
   const State state = record.state;
   if (state != State::idle && !record.goal) return fail(Code::invalid_argument, "there is a state but no goal");
-  const bool needs_step = is_working(state) && state != State::verifying && state != State::downloading &&
-                          state != State::cancelling;
+  const bool needs_step =
+      is_working(state) && state != State::verifying && state != State::downloading && state != State::cancelling;
   if (needs_step && record.step >= record.steps.size())
     return fail(Code::invalid_argument, "the current step is not in the plan");
   if ((state == State::failed || state == State::cancelled) && !record.outcome)
@@ -218,6 +219,7 @@ std::string print_record(const Record& record) {
   out["is_superseded"] = record.is_superseded;
   out["wakes"] = record.wakes;
   out["losses"] = record.losses;
+  if (record.is_local_cancel) out["is_local_cancel"] = true;
   if (record.has_consent) out["has_consent"] = true;
   if (record.is_before_apply) out["is_before_apply"] = true;
   if (record.was_rebooted) out["was_rebooted"] = true;

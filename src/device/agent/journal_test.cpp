@@ -34,6 +34,13 @@ Record full_record() {
   record.is_superseded = true;
   record.wakes = 2;
   record.losses = 1;
+  record.is_local_cancel = true;
+  record.has_consent = true;
+  record.restart_at_end = RestartWish::device;
+  record.is_before_apply = true;
+  record.was_rebooted = true;
+  record.boot = "5b6e0a3c-0d3c-4f5e-8f49-9f3d8f9d6b0a";
+  record.steps[1].restores_update = true;
   return record;
 }
 

@@ -85,7 +85,7 @@ void succeed(Record& record) {
 }
 
 void end_cancelled(Record& record, State from, const Incident& incident) {
-  std::string details = "cancelled";
+  std::string details = record.is_local_cancel ? "cancelled on the device" : "cancelled";
   if (from == State::stopping) details += fmt::format(" after step {}", record.step);
   if (from == State::undoing) details += " in " + name_of_step(record);
   if (from == State::undoing) {
@@ -96,8 +96,12 @@ void end_cancelled(Record& record, State from, const Incident& incident) {
       details += "; its handler cannot restore what it changed";
     if (!is_restored && incident.result) details += "; " + incident.result->details;
   }
-  record.outcome = InstallResult{
-      .result_code = result::cancelled, .extended_codes = {}, .details = cut_details(std::move(details)), .steps = {}};
+  // The service did not ask for this end: for it, the device has failed, and may still succeed.
+  record.outcome = InstallResult{.result_code = record.is_local_cancel ? result::failure : result::cancelled,
+                                 .extended_codes = {},
+                                 .details = cut_details(std::move(details)),
+                                 .steps = {}};
+  if (record.is_local_cancel) record.outcome->extended_codes.push_back(erc::cancelled_on_device);
 }
 
 /// A restart that is due now, or wanted at the end.
@@ -204,7 +208,8 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
     case Event::replaced: changed.is_superseded = true; return changed;
     case Event::cancel_asked:
       changed.is_superseded = false;
-      if (changed.goal) changed.goal->action = twin::Action::cancel;
+      changed.is_local_cancel = !incident.goal;
+      if (incident.goal && changed.goal) changed.goal->action = twin::Action::cancel;
       return changed;
     default: break;
   }
@@ -235,12 +240,11 @@ std::optional<std::uint32_t> step_to_restore(const Record& record) {
 
 Event refine(const Record& record, Event event) {
   const State state = record.state;
-  const bool is_before_change =
-      state == State::checking || state == State::consenting || state == State::backing_up;
+  const bool is_before_change = state == State::checking || state == State::consenting || state == State::backing_up;
   if (is_before_change && event == Event::failed && step_to_restore(record)) return Event::failed_later;
   const bool has_stopped = event == Event::passed || event == Event::failed || event == Event::not_in_place ||
-                           event == Event::step_done || event == Event::consent_needed ||
-                           event == Event::reboot_due || event == Event::restart_due;
+                           event == Event::step_done || event == Event::consent_needed || event == Event::reboot_due ||
+                           event == Event::restart_due;
   if (state == State::cancelling && has_stopped && step_to_restore(record)) return Event::undo_due;
   if (state == State::stopping && event == Event::step_done &&
       std::ranges::any_of(record.steps, &PlannedStep::restores_update))
@@ -290,7 +294,8 @@ twin::AgentReport report_of_start(const Record& record) {
 }
 
 twin::AgentReport report_of_end(const Record& record) {
-  auto report = report_of(record, record.state == State::failed ? AgentState::failed : AgentState::idle);
+  const bool has_failed = record.state == State::failed || (record.state == State::cancelled && record.is_local_cancel);
+  auto report = report_of(record, has_failed ? AgentState::failed : AgentState::idle);
   report.result = record.outcome.value_or(InstallResult{});
   report.result->steps = top_level_results(record);
   if (record.state == State::succeeded) report.installed_update = record.installed;

@@ -45,18 +45,19 @@ struct PastWorkflow {
 
 struct Record {
   State state = State::idle;
-  std::optional<twin::DesiredUpdate> goal{};  // what is worked on or was last; absent only when idle
-  std::uint32_t attempt = 0;                  // 1 at first; counts retry stamps of this workflow
-  std::optional<UpdateId> target{};           // from the verified manifest
-  std::vector<PlannedStep> steps{};           // the installer's plan
-  std::uint32_t step = 0;                     // the current one
-  std::optional<InstallResult> outcome{};     // the cause, once something failed or ended
-  std::optional<UpdateId> installed{};        // the last update that this agent saw completely in place
-  std::vector<PastWorkflow> past{};           // newest last, at most kPastLimit
-  bool is_superseded = false;                 // a newer goal waits: end without a report
-  std::uint32_t wakes = 0;                    // starts of the process since the last headway
-  std::uint32_t losses = 0;                   // lost installers since the last headway
-  bool has_consent = false;                   // to change the device
+  std::optional<twin::DesiredUpdate> goal{};       // what is worked on or was last; absent only when idle
+  std::uint32_t attempt = 0;                       // 1 at first; counts retry stamps of this workflow
+  std::optional<UpdateId> target{};                // from the verified manifest
+  std::vector<PlannedStep> steps{};                // the installer's plan
+  std::uint32_t step = 0;                          // the current one
+  std::optional<InstallResult> outcome{};          // the cause, once something failed or ended
+  std::optional<UpdateId> installed{};             // the last update that this agent saw completely in place
+  std::vector<PastWorkflow> past{};                // newest last, at most kPastLimit
+  bool is_superseded = false;                      // a newer goal waits: end without a report
+  std::uint32_t wakes = 0;                         // starts of the process since the last headway
+  std::uint32_t losses = 0;                        // lost installers since the last headway
+  bool is_local_cancel = false;                    // somebody on the device asked for the end
+  bool has_consent = false;                        // to change the device
   RestartWish restart_at_end = RestartWish::none;  // what steps want once all are done
   bool is_before_apply = false;                    // the restart stands between install and apply of the current step
   bool was_rebooted = false;                       // for the restore of the current step

@@ -43,7 +43,8 @@ std::string step_text(const Record& record, std::size_t index) {
 
 }  // namespace
 
-std::string status_text(const Record& record, std::size_t reports_waiting) {
+std::string status_text(const Situation& now) {
+  const Record& record = now.record;
   std::string out = fmt::format("State:            {} ({})\n", state_name(record.state), in_words(record.state));
   out += fmt::format("Installed:        {}\n", record.installed ? record.installed->str() : "nothing by this agent");
   if (record.goal) out += fmt::format("Workflow:         {}, attempt {}\n", record.goal->workflow_id, record.attempt);
@@ -57,20 +58,28 @@ std::string status_text(const Record& record, std::size_t reports_waiting) {
     }
     if (!record.outcome->details.empty()) out += fmt::format("Details:          {}\n", record.outcome->details);
   }
-  out += fmt::format("Reports waiting:  {}\n", reports_waiting);
+  if (!now.link) out += "Agent:            not running; this is what its files say\n";
+  if (now.link)
+    out += fmt::format("Hub:              {} {} since {}{}\n", now.link->hub,
+                       now.link->is_online ? "connected" : "not connected", format_time(now.link->since),
+                       now.link->reason.empty() ? "" : ": " + now.link->reason);
+  if (!now.waiting_for.empty()) out += fmt::format("Waiting for:      {}\n", now.waiting_for);
+  if (now.pause)
+    out += fmt::format("Paused:           {}{}\n",
+                       now.pause->until ? "until " + format_time(*now.pause->until) : "until godwit-agent resume",
+                       now.pause->reason.empty() ? "" : " (" + now.pause->reason + ")");
+  out += fmt::format("Reports waiting:  {}\n", now.reports_waiting);
   if (!record.steps.empty()) out += "Steps:\n";
   for (std::size_t i = 0; i < record.steps.size(); ++i) out += step_text(record, i);
   return out;
 }
 
-std::string status_json(const Record& record, std::size_t reports_waiting) {
+json::Object run_json(const Record& record) {
   json::Object out;
   out["state"] = std::string(state_name(record.state));
   out["workflowId"] = record.goal ? json::Value(record.goal->workflow_id) : json::Value(nullptr);
   out["attempt"] = record.attempt;
-  out["update"] = record.target ? json::Value(record.target->to_json()) : json::Value(nullptr);
-  out["installedUpdate"] = record.installed ? json::Value(record.installed->to_json()) : json::Value(nullptr);
-  out["step"] = record.step;
+  out["updateId"] = record.target ? json::Value(record.target->to_json()) : json::Value(nullptr);
   json::Array steps;
   for (const auto& step : record.steps) {
     json::Object entry;
@@ -90,8 +99,62 @@ std::string status_json(const Record& record, std::size_t reports_waiting) {
     out["extendedResultCodes"] = std::move(codes);
     out["resultDetails"] = record.outcome->details;
   }
-  out["reportsWaiting"] = reports_waiting;
-  return json::print(out) + "\n";
+  return out;
+}
+
+json::Object status_json(const Situation& now) {
+  json::Object out = run_json(now.record);
+  out["installedUpdateId"] = now.record.installed ? json::Value(now.record.installed->to_json()) : json::Value(nullptr);
+  out["step"] = now.record.step;
+  out["reportsWaiting"] = now.reports_waiting;
+  out["waitingFor"] = now.waiting_for.empty() ? json::Value(nullptr) : json::Value(now.waiting_for);
+  out["agentRuns"] = now.link.has_value();
+  if (now.link)
+    out["link"] = json::Object{{"hub", now.link->hub},
+                               {"online", now.link->is_online},
+                               {"since", format_time(now.link->since)},
+                               {"reason", now.link->reason}};
+  if (now.pause)
+    out["pause"] =
+        json::Object{{"reason", now.pause->reason},
+                     {"until", now.pause->until ? json::Value(format_time(*now.pause->until)) : json::Value(nullptr)}};
+  out["why"] = why(now);
+  return out;
+}
+
+std::string why(const Situation& now) {
+  const Record& record = now.record;
+  const std::string update = record.target ? record.target->str() : "an update";
+  const std::string link = now.link && !now.link->is_online && !now.link->reason.empty()
+                               ? fmt::format(" The hub {} is not reached: {}.", now.link->hub, now.link->reason)
+                               : "";
+  if (is_working(record.state)) {
+    std::string text = fmt::format("{} is under way: {}", update, in_words(record.state));
+    if (!now.waiting_for.empty()) text += fmt::format(" ({})", now.waiting_for);
+    return text + "." + link;
+  }
+  std::string text;
+  switch (record.state) {
+    case State::succeeded: text = fmt::format("{} is installed, and nothing newer was offered.", update); break;
+    case State::failed:
+      text = fmt::format("{} failed: {}. It is tried again when the service retries it, or by: godwit-agent retry.",
+                         update, record.outcome ? record.outcome->details : "no details");
+      break;
+    case State::cancelled:
+      text = fmt::format("{} was cancelled: {}.", update, record.outcome ? record.outcome->details : "no details");
+      break;
+    default:
+      text =
+          "No update was offered to this device yet. The service offers one when the device's group has a deployment "
+          "for its class; see there: godwit device show.";
+  }
+  if (now.pause)
+    text += " Updates are paused on this device" + (now.pause->reason.empty() ? "" : " (" + now.pause->reason + ")") +
+            "; go on with: godwit-agent resume.";
+  if (!now.link) text += " The agent does not run: no update can come.";
+  if (now.link && now.link->is_online)
+    text += fmt::format(" The device is connected to {} since {}.", now.link->hub, format_time(now.link->since));
+  return text + link;
 }
 
 }  // namespace godwit::agent

@@ -33,10 +33,10 @@ enum class State : std::uint8_t {
   cancelled,
 };
 inline constexpr auto kStates =
-    std::to_array<State>({State::idle,       State::verifying,  State::downloading, State::checking,  State::consenting,
-                          State::backing_up, State::installing, State::applying,    State::reboot_pending,
-                          State::rebooting,  State::restarting, State::confirming,  State::restoring, State::cancelling,
-                          State::stopping,   State::undoing,    State::succeeded,   State::failed,    State::cancelled});
+    std::to_array<State>({State::idle, State::verifying, State::downloading, State::checking, State::consenting,
+                          State::backing_up, State::installing, State::applying, State::reboot_pending,
+                          State::rebooting, State::restarting, State::confirming, State::restoring, State::cancelling,
+                          State::stopping, State::undoing, State::succeeded, State::failed, State::cancelled});
 
 enum class Event : std::uint8_t {
   offered,         // a goal with another workflow id, and nothing is running
@@ -65,14 +65,14 @@ enum class Effect : std::uint8_t {
   verify,
   download,
   check_step,
-  ask_consent,    // may the device be changed now?
+  ask_consent,  // may the device be changed now?
   back_up,
   install,
   apply,
-  ask_reboot,     // may it be restarted now?
+  ask_reboot,  // may it be restarted now?
   reboot,
   restart_agent,
-  confirm,        // asks every step that was done whether it is in place
+  confirm,  // asks every step that was done whether it is in place
   restore,
   stop,    // asks what is running to end; where nothing runs, makes sure of it with the installer
   report,  // the final report, durably, and the sandbox is tidied
@@ -336,7 +336,8 @@ consteval bool every_working_state_can_end() {
 }
 consteval bool waking_up_never_ends_work_by_itself() {
   for (const Row& row : kRows)
-    if ((row.on == Event::woke_up || row.on == Event::rebooted) && is_working(row.from) != is_working(row.to)) return false;
+    if ((row.on == Event::woke_up || row.on == Event::rebooted) && is_working(row.from) != is_working(row.to))
+      return false;
   return true;
 }
 

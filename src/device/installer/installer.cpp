@@ -7,6 +7,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/command.hpp"
+#include "core/base/text.hpp"
 #include "device/extension/leftovers.hpp"
 #include "device/extension/worker_messages.hpp"
 #include "device/installer/payload_copy.hpp"
@@ -272,7 +273,7 @@ Reply Installer::restart_device(const RestartDeviceRequest& request, const std::
   const auto ended = run_command(config_.restart_command, "", {.time = config_.restart_time_limit}, stop);
   if (!ended) return failure(erc::reboot_failed, ended.error().message);
   if (ended->ok()) return ActOutcome{.result_code = result::success, .extended_codes = {}, .details = ""};
-  const std::string output = extension::printable(ended->output.substr(0, 512));
+  const std::string output = extension::printable(trimmed(std::string_view(ended->output).substr(0, 512)));
   return failure(erc::reboot_failed, fmt::format("{} {}{}", config_.restart_command.front(), ended->in_words(),
                                                  output.empty() ? "" : ": " + output));
 }

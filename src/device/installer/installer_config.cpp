@@ -114,9 +114,10 @@ config::Schema InstallerConfig::schema() {
   keys.add(
       {.name = "limits.reserve", .target = &reserve, .help = "Space that copying payloads leaves free on the disk."});
 
-  keys.add({.name = "restart.command",
-            .target = &restart_command,
-            .help = "Program and arguments that restart the device when a step asks for it; an absolute path, no shell."});
+  keys.add(
+      {.name = "restart.command",
+       .target = &restart_command,
+       .help = "Program and arguments that restart the device when a step asks for it; an absolute path, no shell."});
   keys.add({.name = "restart.time_limit",
             .target = &restart_time_limit,
             .help = "Longest time for the restart command itself.",

@@ -75,5 +75,4 @@ int end_leftovers(const Path& folder);
 /// Keeps the `count` journals that were written last; never that of `workflow`.
 void forget_old_journals(const Path& folder, const std::string& workflow, std::size_t count);
 
-
 }  // namespace godwit::installer

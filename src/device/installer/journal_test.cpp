@@ -129,5 +129,20 @@ TEST(InstallerJournal, leftovers_of_a_dead_installer_are_ended_and_nobody_else) 
   ::waitpid(foreign, &status, 0);
 }
 
+TEST(InstallerJournal, a_restart_that_has_happened_is_no_longer_wanted) {
+  const TemporaryFolder folder;
+  auto journal = Journal::open(folder.path(), "w-1", "aa");
+  ASSERT_TRUE(journal);
+  EXPECT_EQ(journal->own_work(1, 0, "boot-1"), 0);
+  const ActKey apply{.attempt = 1, .step = 0, .verb = Verb::apply};
+  ASSERT_TRUE(journal->write_started(apply, {.session = 1, .boot = "boot-1"}));
+  EXPECT_EQ(journal->own_work(1, 0, "boot-1"), 700) << "it began; how it ended is not known";
+  ASSERT_TRUE(journal->write_finished(apply, {.result_code = 705, .extended_codes = {}, .details = ""}));
+  EXPECT_EQ(journal->own_work(1, 0, "boot-1"), 705);
+  EXPECT_EQ(journal->own_work(1, 0, "boot-2"), 700);
+  EXPECT_TRUE(journal->wants_restart(1));
+  EXPECT_FALSE(journal->wants_restart(2));
+}
+
 }  // namespace
 }  // namespace godwit::installer

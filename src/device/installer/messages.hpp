@@ -56,8 +56,7 @@ struct RestartDeviceRequest {
   std::string workflow_id;
   std::uint32_t attempt = 1;
 };
-using Request =
-    std::variant<OpenRequest, ActRequest, CancelRequest, CloseRequest, StatusRequest, RestartDeviceRequest>;
+using Request = std::variant<OpenRequest, ActRequest, CancelRequest, CloseRequest, StatusRequest, RestartDeviceRequest>;
 
 /// "" if `id` may name a workflow (and its folder): 1..64 of A-Z a-z 0-9 and '-', else a sentence fragment.
 [[nodiscard]] std::string check_workflow_id(std::string_view id);
@@ -109,8 +108,8 @@ struct ActOutcome {
   /// is_installed only: what this attempt's own install or apply of the step ended with, 700 if it began and was cut
   /// off or if the restart that it asked for has happened; 0: this attempt did nothing to the step.
   std::int32_t own_work = 0;
-  bool recorded = false;       // act only: this is what an earlier run left in the journal, nothing ran now
-  json::Object status{};       // status only
+  bool recorded = false;  // act only: this is what an earlier run left in the journal, nothing ran now
+  json::Object status{};  // status only
 };
 /// The other final reply: the request itself could not be taken (malformed, unknown workflow, not opened). Not a result
 /// of an update.

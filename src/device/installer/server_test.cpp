@@ -4,6 +4,7 @@
 // Method: the installer in a process of its own; scripts count in a folder outside how often each act really ran.
 #include "device/installer/server.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -35,7 +36,12 @@ esac)sh";
 
 class Server : public ::testing::Test {
  protected:
-  void SetUp() override { bench_.start(); }
+  void SetUp() override {
+    bench_.write_config(
+        fmt::format("[restart]\ncommand = [\"/bin/sh\", \"-c\", \"[ -e {} ] || {{ echo no bus; exit 7; }}\"]\n",
+                    bench_.path("works").string()));
+    bench_.start();
+  }
   ActOutcome outcome(const Reply& reply) {
     if (const auto* refusal = std::get_if<Refusal>(&reply)) ADD_FAILURE() << refusal->message;
     const auto* outcome = std::get_if<ActOutcome>(&reply);
@@ -102,6 +108,32 @@ TEST_F(Server, a_failure_is_recorded_too_and_a_retry_runs_again) {
       2);
   EXPECT_FALSE(bench_.act(Verb::install, 0, 2).recorded);
   EXPECT_EQ(bench_.outside("log"), "install\ninstall\n");
+}
+
+TEST_F(Server, the_device_is_restarted_only_if_a_step_asked_for_it) {
+  const RestartDeviceRequest restart{"w-1", 1};
+  EXPECT_EQ(refusal(bench_.ask(restart)).code, Code::not_found) << "nothing is open";
+  bench_.script_update("case $action in is-installed) say 901;; apply) say 706;; *) say 600;; esac");
+  EXPECT_EQ(bench_.act(Verb::install).result_code, 600);
+  const auto refused = outcome(bench_.ask(restart));
+  EXPECT_EQ(refused.result_code, 0);
+  EXPECT_EQ(refused.details, "no step of this attempt asked for a restart of the device");
+  EXPECT_EQ(bench_.act(Verb::apply).result_code, 706);
+  EXPECT_EQ(outcome(bench_.ask(RestartDeviceRequest{"w-1", 2})).result_code, 0) << "another attempt did not ask";
+  const auto failed = outcome(bench_.ask(restart));
+  EXPECT_EQ(failed.extended_codes, std::vector<ExtendedCode>{erc::reboot_failed});
+  EXPECT_EQ(failed.details, "/bin/sh ended with exit code 7: no bus");
+  ASSERT_TRUE(write_file_durably(bench_.path("works"), ""));
+  EXPECT_EQ(outcome(bench_.ask(restart)).result_code, 1);
+}
+
+TEST_F(Server, is_installed_tells_what_the_attempt_did_itself) {
+  bench_.script_update("case $action in is-installed) say 900;; install) say 600;; apply) say 705;; *) say 500;; esac");
+  EXPECT_EQ(bench_.act(Verb::is_installed).own_work, 0);
+  EXPECT_EQ(bench_.act(Verb::install).result_code, 600);
+  EXPECT_EQ(bench_.act(Verb::is_installed).own_work, 600);
+  EXPECT_EQ(bench_.act(Verb::apply).result_code, 705);
+  EXPECT_EQ(bench_.act(Verb::is_installed).own_work, 705) << "the restart is still due in this boot";
 }
 
 // faults: 64

@@ -89,6 +89,7 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
         executor_({.journal = *this,
                    .effects = *this,
                    .reporter = reporter_,
+                   .history = history_,
                    .clock = bench.clock,
                    .log = log_,
                    .boot = "boot-" + std::to_string(bench.boot)}) {
@@ -176,6 +177,7 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
   Payloads payloads_;
   DeviceEffects effects_;
   Reporter reporter_;
+  FileHistory history_{bench_.folder.path() / "history.json", bench_.clock, log_};
   Executor executor_;
   std::deque<Job> jobs_;
   std::deque<std::uint64_t> answers_;

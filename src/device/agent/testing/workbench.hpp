@@ -65,7 +65,7 @@ class Workbench {
   FakeDevice device;
   FakeDownloader downloader;
   FakeConsent consent;
-  int boot = 1;                        // which one
+  int boot = 1;  // which one
   bool restart_command_works = true;
   std::function<void()> before_restart;  // of the agent itself
   manifest::UpdateManifest manifest;
