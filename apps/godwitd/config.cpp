@@ -145,17 +145,12 @@ void add_log_keys(config::Schema& schema, Config& config) {
 
 }  // namespace
 
-config::Schema schema_of(Config& config) {
-  config::Schema schema;
+namespace {
+
+void add_identity_keys(config::Schema& schema, Config& config) {
   schema.add({.name = "hub.name",
               .target = &config.hub_name,
               .help = "Name of the hub in user names and token scopes of devices; it need not be resolvable."});
-  schema.add({.name = "hub.address", .target = &config.hub_address, .help = "Address that listens for MQTT over TLS."});
-  schema.add({.name = "hub.port",
-              .target = &config.hub_port,
-              .help = "Port for MQTT over TLS; 0 takes a free one.",
-              .minimum = 0,
-              .maximum = 65535});
   schema.add({.name = "dps.id_scope",
               .target = &config.dps_id_scope,
               .help = "Id scope that devices name when they ask to be provisioned; empty means one that follows from "
@@ -163,7 +158,16 @@ config::Schema schema_of(Config& config) {
   schema.add({.name = "dps.assigned_hub",
               .target = &config.dps_assigned_hub,
               .help = "Host name, with :port if it is not 8883, that provisioned devices are told to connect to; empty "
-                      "means api.host with hub.port."});
+                      "means api.host, in a further instance hub.name, with hub.port."});
+}
+
+void add_listening_keys(config::Schema& schema, Config& config) {
+  schema.add({.name = "hub.address", .target = &config.hub_address, .help = "Address that listens for MQTT over TLS."});
+  schema.add({.name = "hub.port",
+              .target = &config.hub_port,
+              .help = "Port for MQTT over TLS; 0 takes a free one.",
+              .minimum = 0,
+              .maximum = 65535});
   schema.add(
       {.name = "api.host",
        .target = &config.api_host,
@@ -179,8 +183,10 @@ config::Schema schema_of(Config& config) {
               .target = &config.api_public_url,
               .help = "Base of download links when devices come through a proxy, e.g. https://updates.example.com; "
                       "empty means https://HOST:PORT."});
-  schema.add(
-      {.name = "api.instance", .target = &config.api_instance, .help = "Instance id in paths of the REST interface."});
+  schema.add({.name = "api.instance",
+              .target = &config.api_instance,
+              .help = "Id of the first instance in paths of the REST interface; further ones are made with godwitd "
+                      "instance create."});
   schema.add({.name = "api.workers",
               .target = &config.api_workers,
               .help = "Threads that run request handlers.",
@@ -193,6 +199,10 @@ config::Schema schema_of(Config& config) {
               .target = &config.api_least_free_disk,
               .help = "Below this much free space in the data folder /readyz says no."});
   add_throttle_keys(schema, config);
+}
+
+/// What each instance has of its own.
+void add_service_keys(config::Schema& schema, Config& config) {
   schema.add({.name = "download.link_lifetime",
               .target = &config.link_lifetime,
               .help = "How long a download link is valid; links of running deployments are renewed in time.",
@@ -214,6 +224,15 @@ config::Schema schema_of(Config& config) {
   schema.add({.name = "telemetry.webhook_token_file",
               .target = &config.telemetry_webhook_token_file,
               .help = "File with the bearer token that the webhook's receiver wants; empty means none."});
+}
+
+}  // namespace
+
+config::Schema schema_of(Config& config) {
+  config::Schema schema;
+  add_identity_keys(schema, config);
+  add_listening_keys(schema, config);
+  add_service_keys(schema, config);
   schema.add({.name = "log.level",
               .target = &config.log_level,
               .help = "Least important events that are logged.",
@@ -222,6 +241,13 @@ config::Schema schema_of(Config& config) {
               .target = &config.log_format,
               .help = "Lines for people or JSON lines for programs.",
               .choices = {"text", "json"}});
+  return schema;
+}
+
+config::Schema instance_schema_of(Config& config) {
+  config::Schema schema;
+  add_identity_keys(schema, config);
+  add_service_keys(schema, config);
   return schema;
 }
 
@@ -266,6 +292,17 @@ Result<void> check_config(const Config& config) {
 Result<Config> load_config(const Path& file) {
   Config config;
   GODWIT_TRY_VOID(schema_of(config).load_file(file));
+  if (const auto checked = check_config(config); !checked) return with_context(file.string(), checked.error());
+  return config;
+}
+
+Result<Config> load_instance_config(const Config& first, std::string id, const Path& file) {
+  Config config = first;
+  config.api_instance = std::move(id);
+  config.hub_name.clear();
+  config.dps_id_scope.clear();
+  config.dps_assigned_hub.clear();
+  GODWIT_TRY_VOID(instance_schema_of(config).load_file(file));
   if (const auto checked = check_config(config); !checked) return with_context(file.string(), checked.error());
   return config;
 }

@@ -81,8 +81,12 @@ struct Config {
 
 /// Points into `config`, which must live as long.
 [[nodiscard]] config::Schema schema_of(Config& config);
+/// The keys that a further instance has of its own, in its instance.toml.
+[[nodiscard]] config::Schema instance_schema_of(Config& config);
 /// Errors: invalid_argument naming file, line and key; not_found with the command that makes the file.
 [[nodiscard]] Result<Config> load_config(const Path& file);
+/// A further instance: what `first` says, changed by `file` where that has keys. Errors: as load_config().
+[[nodiscard]] Result<Config> load_instance_config(const Config& first, std::string id, const Path& file);
 [[nodiscard]] service::ScanSettings scan_settings_of(const Config& config);
 /// Rules over several keys. Errors: invalid_argument.
 [[nodiscard]] Result<void> check_config(const Config& config);

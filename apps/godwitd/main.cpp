@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "apps/godwitd/init.hpp"
+#include "apps/godwitd/instances.hpp"
 #include "apps/godwitd/wiring.hpp"
 
 namespace {
@@ -20,6 +21,47 @@ int run_init(const Path& data, const daemon::InitOptions& options) {
   if (const auto made = daemon::init(data, options); !made) return fail_with(made.error());
   std::cout << daemon::describe_installation(daemon::Layout{std::filesystem::absolute(data)});
   return 0;
+}
+
+struct InstanceFlags {
+  std::string data{};
+  std::string id{};
+  std::string hub_name{};
+  std::string confirmed{};
+};
+
+Result<void> run_instance_verb(const CLI::App& app, const InstanceFlags& flags) {
+  const daemon::Layout layout{std::filesystem::absolute(flags.data)};
+  GODWIT_TRY(const daemon::Config config, daemon::load_config(layout.config()));
+  if (app.got_subcommand("create")) {
+    GODWIT_TRY_VOID(daemon::create_instance(config, layout, flags.id, flags.hub_name));
+    std::cout << "Made the instance '" << flags.id << "' in " << layout.instance(flags.id).data.string()
+              << ".\nIt is there after the next start of godwitd. Operators: godwit --instance " << flags.id
+              << " ...\nDevices name the hub '" << flags.hub_name << "' in their user names and tokens.\n";
+    return {};
+  }
+  if (app.got_subcommand("remove")) {
+    GODWIT_TRY_VOID(daemon::remove_instance(layout, flags.id, flags.confirmed));
+    std::cout << "The instance '" << flags.id << "' and all it held is removed.\n";
+    return {};
+  }
+  GODWIT_TRY(const auto further, daemon::find_instances(config, layout));
+  std::cout << daemon::describe_instances(config, layout, further);
+  return {};
+}
+
+void add_instance_verbs(CLI::App& app, InstanceFlags& flags) {
+  app.require_subcommand(1);
+  auto* create = app.add_subcommand("create", "Make a further instance, isolated from the others");
+  create->add_option("id", flags.id, "3 to 36 letters, digits and '-'")->required();
+  create->add_option("--hub-name", flags.hub_name, "Name of its hub in user names and token scopes of its devices")
+      ->required();
+  auto* list = app.add_subcommand("list", "Show all instances");
+  auto* remove = app.add_subcommand("remove", "Delete a further instance with all it holds");
+  remove->add_option("id", flags.id, "Which")->required();
+  remove->add_option("--delete-everything", flags.confirmed, "Its id once more");
+  for (CLI::App* verb : {create, list, remove})
+    verb->add_option("--data", flags.data, "Data folder of the installation")->required();
 }
 
 int run_service(const Path& data, const Path& config_file, bool only_print) {
@@ -74,10 +116,17 @@ int main(int argc, char** argv) {
   run->add_option("--data", data, "Data folder")->required();
   run->add_option("--config", config_file, "Configuration file instead of DATA/godwit.toml");
   run->add_flag("--print-config", print_config, "Print the effective configuration and end");
+  InstanceFlags instance_flags;
+  CLI::App* instance = app.add_subcommand("instance", "Make, show and remove further instances in one service");
+  add_instance_verbs(*instance, instance_flags);
   app.require_subcommand(0, 1);
   CLI11_PARSE(app, argc, argv);
 
   if (*init) return run_init(data, options);
+  if (*instance) {
+    const auto done = run_instance_verb(*instance, instance_flags);
+    return done ? 0 : fail_with(done.error());
+  }
   if (*run) return run_service(data, config_file, print_config);
   if (print_defaults) {
     std::cout << daemon::print_config(daemon::Config{});

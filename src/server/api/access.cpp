@@ -111,7 +111,12 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
     GODWIT_TRY(record, records.access().find_token(digest));
     return {};
   };
-  GODWIT_TRY_VOID(store_.read(job));
+  store::Store* home = &store_;
+  GODWIT_TRY_VOID(home->read(job));
+  if (!record && operators_ != nullptr) {
+    home = operators_;
+    GODWIT_TRY_VOID(home->read(job));
+  }
   const std::optional<Role> role = record ? parse_role(record->role) : std::nullopt;
   if (!record || !role) {
     note_failure(address);
@@ -122,7 +127,7 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
     return fail(Code::unauthorized,
                 "the bearer token '" + record->name + "' expired at " + format_time(*record->expires));
   }
-  note_use(*record);
+  note_use(*home, *record);
   Caller caller{.name = record->name, .role = *role, .instance = record->instance};
   const std::lock_guard lock(mutex_);
   failures_.erase(address);
@@ -133,16 +138,17 @@ Result<Caller> Access::look_up(std::string_view authorization, const std::string
 }
 
 void Access::forget_tokens() {
+  for (Access* follower : followers_) follower->forget_tokens();
   const std::lock_guard lock(mutex_);
   known_.clear();
   ++generation_;
 }
 
 /// Not waited for: a use that is not written down costs nobody anything.
-void Access::note_use(const store::TokenRecord& record) {
+void Access::note_use(store::Store& store, const store::TokenRecord& record) {
   const WallTime now = clock_.now();
   if (record.last_used && now - *record.last_used < kUseStep && now >= *record.last_used) return;
-  store_.submit(
+  store.submit(
       [digest = record.sha256, now](store::Records& records) { return records.access().note_token_use(digest, now); },
       [](const Result<void>&) {});
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
@@ -41,7 +42,9 @@ class Access {
   static constexpr Duration kLongestWait = std::chrono::seconds(30);
   static constexpr Duration kUseStep = std::chrono::minutes(1);  // "last used" is stored no finer
 
-  Access(Clock& clock, store::Store& store) : clock_(clock), store_(store) {}
+  /// `operators`: where tokens are looked for that `store` does not know, e.g. those of who runs several instances.
+  Access(Clock& clock, store::Store& store, store::Store* operators = nullptr)
+      : clock_(clock), store_(store), operators_(operators) {}
 
   /// Looks only in memory: a caller, or an error that needs no store (no token, wrong scheme, address has to wait), or
   /// nullopt: ask look_up(). Never blocks.
@@ -50,6 +53,8 @@ class Access {
   [[nodiscard]] Result<Caller> look_up(std::string_view authorization, const std::string& address);
   /// After a token was removed: the next request asks the store again, also one that is being looked up now.
   void forget_tokens();
+  /// `other` looks for tokens here as well and forgets with this one. Before requests come.
+  void add_follower(Access& other) { followers_.push_back(&other); }
 
   /// From now on shared access signatures are taken too. Before requests come.
   void use_policies(Policies& policies) { policies_ = &policies; }
@@ -76,14 +81,16 @@ class Access {
   };
   void note_failure(const std::string& address);
   [[nodiscard]] Result<void> check_waiting(const std::string& address);
-  void note_use(const store::TokenRecord& record);
+  void note_use(store::Store& store, const store::TokenRecord& record);
 
   Clock& clock_;
   store::Store& store_;
+  store::Store* operators_;
   Policies* policies_ = nullptr;
   std::mutex mutex_;
-  std::map<Bytes, Known> known_;              // by digest
-  std::uint64_t generation_ = 0;              // of known_: counts forget_tokens()
+  std::map<Bytes, Known> known_;  // by digest
+  std::uint64_t generation_ = 0;  // of known_: counts forget_tokens()
+  std::vector<Access*> followers_;
   std::map<std::string, Failures> failures_;  // by address
 };
 

@@ -87,6 +87,7 @@ void HttpConnection::begin_request() {
   parser_.reset();
   request_ = {};
   match_ = {};
+  tenant_ = {&rim_.services, &rim_.access};
   file_ = {};
   upload_was_here_ = false;
   has_unread_body_ = false;

@@ -113,6 +113,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpParser parser_;
   Request request_;
   Match match_;
+  Tenant tenant_{};         // of the request
   Result<void> manners_{};  // of the found route; told only to a caller who is known
   Family family_ = Family::plain;
   std::string trace_id_;

@@ -47,7 +47,7 @@ void HttpConnection::run_deferred(AsyncHandler handler) {
   std::string body = std::move(request_.body);
   auto request = std::make_shared<Request>(request_);
   request->body = std::move(body);
-  const bool is_taken = rim_.workers.try_post([handler, request, pending, &services = rim_.services] {
+  const bool is_taken = rim_.workers.try_post([handler, request, pending, &services = *tenant_.services] {
     const Responder responder(pending);
     try {
       handler(*request, services, responder);
@@ -83,7 +83,7 @@ void HttpConnection::run_events(EventHandler handler) {
   has_event_slot_ = true;
   work_without_deadline();
   const bool is_taken = rim_.workers.try_post([self = shared_from_this(), handler] {
-    auto events = std::make_shared<Result<EventSubscription>>(call(handler, self->request_, self->rim_.services));
+    auto events = std::make_shared<Result<EventSubscription>>(call(handler, self->request_, *self->tenant_.services));
     self->rim_.loop.post([self, events] {
       if (self->state_ != State::closed) return self->on_events(std::move(*events));
       if (*events && **events) (**events)->leave();  // the client went while the handler ran

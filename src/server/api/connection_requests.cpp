@@ -55,7 +55,8 @@ void HttpConnection::on_head() {
   if (!match) return refuse_miss(match.error());
   match_ = *std::move(match);
   request_.parameters = match_.parameters;
-  manners_ = rim_.router.check_manners(*target, match_);
+  tenant_ = rim_.tenant_of(match_, family_, head);
+  manners_ = check_manners(*target, match_, tenant_.services->instance_id);
   request_.query = std::move(target->query);
   if (match_.permission != Permission::none) return authorise();
   if (!manners_) return refuse(manners_.error());
@@ -65,13 +66,13 @@ void HttpConnection::on_head() {
 void HttpConnection::authorise() {
   std::string token(parser_.head().header("authorization"));
   if (family_ == Family::iothub && Access::is_shared_access(token))
-    return on_caller(rim_.access.check_shared_access(token, peer(), request_.path));
-  const auto known = rim_.access.recall(token, peer());
+    return on_caller(tenant_.access->check_shared_access(token, peer(), request_.path));
+  const auto known = tenant_.access->recall(token, peer());
   if (!known) return refuse(known.error());
   if (*known) return on_caller(**known);
   work_without_deadline();
   const bool is_taken = rim_.workers.try_post([self = shared_from_this(), token = std::move(token)] {
-    Result<Caller> caller = self->rim_.access.look_up(token, self->peer());
+    Result<Caller> caller = self->tenant_.access->look_up(token, self->peer());
     self->rim_.loop.post([self, caller = std::move(caller)] {
       if (self->state_ != State::closed) self->on_caller(caller);
     });
@@ -84,7 +85,8 @@ void HttpConnection::on_caller(const Result<Caller>& caller) {
   request_.caller = caller->name;
   request_.caller_instance = caller->instance;
   if (const auto allowed = check_permission(*caller, match_.permission); !allowed) return refuse(allowed.error());
-  if (const auto inside = check_instance(*caller, rim_.services.instance_id); !inside) return refuse(inside.error());
+  if (const auto inside = check_instance(*caller, tenant_.services->instance_id); !inside)
+    return refuse(inside.error());
   const ThrottleFamily throttled = throttle_family(request_.method, match_.pattern);
   if (const auto wait = rim_.throttle.take(caller->name, throttled)) return refuse_for(*wait, throttled);
   if (!manners_) return refuse(manners_.error());
@@ -152,12 +154,12 @@ void HttpConnection::run_handler() {
     // The connection touches request_ and match_ only after the post below.
     if (self->match_.stream == Stream::download || self->match_.stream == Stream::log_file) {
       const auto open = self->match_.stream == Stream::download ? open_download : open_log_file;
-      auto reply = std::make_shared<Result<FileReply>>(open(self->request_, self->rim_.services));
+      auto reply = std::make_shared<Result<FileReply>>(open(self->request_, *self->tenant_.services));
       return self->rim_.loop.post([self, reply] {
         if (self->state_ != State::closed) self->on_file(std::move(*reply));
       });
     }
-    auto reply = std::make_shared<Result<Reply>>(call(self->match_.handler, self->request_, self->rim_.services));
+    auto reply = std::make_shared<Result<Reply>>(call(self->match_.handler, self->request_, *self->tenant_.services));
     self->rim_.loop.post([self, reply] {
       if (self->state_ != State::closed) self->on_reply(std::move(*reply));
     });

@@ -16,7 +16,7 @@ void HttpConnection::begin_upload() {
   work_without_deadline();
   const bool is_taken = rim_.workers.try_post([self = shared_from_this(), size, is_log] {
     const auto begin = is_log ? start_log_upload : start_upload;
-    auto start = std::make_shared<Result<UploadStart>>(begin(self->request_, size, self->rim_.services));
+    auto start = std::make_shared<Result<UploadStart>>(begin(self->request_, size, *self->tenant_.services));
     self->rim_.loop.post([self, start] {
       if (self->state_ != State::closed) self->on_upload_started(std::move(*start));
     });

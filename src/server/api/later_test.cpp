@@ -53,7 +53,7 @@ Result<EventSubscription> listen(const Request& request, Services&) {
 }
 
 Router later_router() {
-  Router router("main");
+  Router router;
   router.add({
       {Method::post, "/devices/{deviceId}/wait", Permission::none, hold},
       {Method::get, "/wait", Permission::none, hold},

@@ -11,7 +11,7 @@ namespace {
 class LogTransfer : public ::testing::Test {
  protected:
   LogTransfer()
-      : rig(make_router("main")),
+      : rig(make_router()),
         logs(*rig.store, rig.clock, rig.log, service::LogFiles::open(rig.folder.path() / "logs").value(),
              service::UploadUrls("https://localhost", Secret("0123456789abcdef0123456789abcdef")),
              [this](store::Records&, const IdentityId&, const json::Object& patch) -> Result<void> {

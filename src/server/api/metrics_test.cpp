@@ -28,7 +28,7 @@ TEST(MetricText, buckets_of_a_histogram_add_up_to_its_count) {
 
 TEST(MetricsRoute, needs_a_permission_unless_it_was_opened_and_counts_requests_by_route) {
   Metrics metrics;
-  TestRig rig(make_router("main"));
+  TestRig rig(make_router());
   rig.services->metrics = &metrics;
   TestClient client(rig);
   EXPECT_EQ(client.send(request_text("GET", "/metrics")).status, 401);
@@ -44,13 +44,13 @@ TEST(MetricsRoute, needs_a_permission_unless_it_was_opened_and_counts_requests_b
   EXPECT_TRUE(has("{route=\"/godwit/v1/{instanceId}/tokens/{tokenName}\",method=\"GET\",status=\"401\"} 1\n"));
   EXPECT_TRUE(has("{route=\"none\",method=\"GET\",status=\"404\"} 1\n"));
   EXPECT_FALSE(has("some-secret-name")) << "what strangers write must not become a label";
-  TestRig open(make_router("main", true));
+  TestRig open(make_router(true));
   TestClient stranger(open);
   EXPECT_EQ(stranger.send(request_text("GET", "/metrics")).status, 200);
 }
 
 TEST(ReadyRoute, says_why_it_is_not_ready) {
-  TestRig rig(make_router("main"));
+  TestRig rig(make_router());
   TestClient client(rig);
   EXPECT_EQ(client.send(request_text("GET", "/readyz")).status, 200);
   rig.services->why_not_ready = [] { return std::string("the disk is nearly full"); };

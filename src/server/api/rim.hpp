@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/api/http_parser.hpp"
 #include "server/api/loop_door.hpp"
 #include "server/api/server.hpp"
 #include "server/net/acceptor.hpp"
@@ -21,6 +22,7 @@ struct Rim {
   const net::TlsContext& tls;
   Services& services;
   Access& access;
+  const std::vector<Tenant> further;  // beside the two above
   WorkerPool& workers;
   const Router router;
   const RootKeyDocuments root_keys;
@@ -40,6 +42,9 @@ struct Rim {
   std::shared_ptr<LoopDoor> door = std::make_shared<LoopDoor>(loop);
   std::shared_ptr<std::atomic<std::size_t>> deferred = std::make_shared<std::atomic<std::size_t>>(0);
   std::size_t event_streams = 0;
+
+  /// Whose request this is. One that names no instance, or none that is here, belongs to the first.
+  [[nodiscard]] Tenant tenant_of(const Match& match, Family family, const Head& head) const;
 
   /// Called once by each connection when it closes.
   void forget(HttpConnection& connection);

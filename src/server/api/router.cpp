@@ -63,7 +63,8 @@ std::string_view method_name(Method method) {
 
 Family family_of(const Target& target) {
   if (target.segments.empty()) return Family::plain;
-  const std::string first = lower_case(target.segments.front());
+  std::string first = lower_case(target.segments.front());
+  if (first == "i" && target.segments.size() > 2) first = lower_case(target.segments[2]);  // /i/{instanceId}/...
   if (first == "deviceupdate") return Family::device_update;
   if (first == "devices" || first == "twins" || first == "statistics" || first == "messages" || first == "jobs")
     return Family::iothub;
@@ -172,13 +173,13 @@ tl::expected<Match, Router::Miss> Router::find(Method method, const Target& targ
   return tl::unexpected<Miss>{std::move(miss)};
 }
 
-Result<void> Router::check_manners(const Target& target, const Match& match) const {
+Result<void> check_manners(const Target& target, const Match& match, std::string_view instance_id) {
   const Family family = family_of(target);
   if (family == Family::device_update) GODWIT_TRY_VOID(check_version(target, kDeviceUpdateVersions));
   if (family == Family::iothub) GODWIT_TRY_VOID(check_version(target, kHubVersions));
   if (family == Family::provisioning) GODWIT_TRY_VOID(check_version(target, kProvisioningVersions));
   if (const auto given = match.parameters.find("instanceId");
-      given != match.parameters.end() && given->second != instance_id_)
+      given != match.parameters.end() && given->second != instance_id)
     return fail(Code::not_found, "there is no instance '" + given->second.substr(0, 64) + "' here");
   return {};
 }

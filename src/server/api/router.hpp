@@ -38,8 +38,6 @@ struct Match {
 
 class Router {
  public:
-  explicit Router(std::string instance_id) : instance_id_(std::move(instance_id)) {}
-
   void add(const std::vector<Route>& table);
   /// `pattern` outlives the router.
   void add_stream(Method method, std::string_view pattern, Permission permission, Stream stream);
@@ -50,10 +48,6 @@ class Router {
   };
   /// A HEAD without a row of its own takes that of GET.
   [[nodiscard]] tl::expected<Match, Miss> find(Method method, const Target& target) const;
-
-  /// What must hold for a found row, apart from permission: the family's api-version and the instance in the path.
-  /// Errors: invalid_argument, not_found.
-  [[nodiscard]] Result<void> check_manners(const Target& target, const Match& match) const;
 
  private:
   struct Segment {
@@ -72,9 +66,12 @@ class Router {
   void insert(Row row);
 
   std::vector<Row> rows_;  // literals before values, so the first match is the most specific
-  std::string instance_id_;
 };
 
 [[nodiscard]] std::string_view method_name(Method method);
+
+/// What must hold for a found row, apart from permission: the family's api-version and the instance in the path.
+/// Errors: invalid_argument, not_found.
+[[nodiscard]] Result<void> check_manners(const Target& target, const Match& match, std::string_view instance_id);
 
 }  // namespace godwit::api

@@ -11,7 +11,7 @@ Result<Reply> handler(const Request&, Services&) {
 }
 
 Router make() {
-  Router router("main");
+  Router router;
   router.add({
       {Method::get, "/deviceUpdate/{instanceId}/updates", Permission::updates_read, handler<1>},
       {Method::post, "/deviceUpdate/{instanceId}/updates:import", Permission::updates_write, handler<2>},
@@ -93,7 +93,7 @@ TEST(Router, manners_depend_on_the_family) {
     const auto target = parse_target(path);
     const auto match = router.find(Method::get, *target);
     ASSERT_TRUE(match) << path;
-    const auto checked = router.check_manners(*target, *match);
+    const auto checked = check_manners(*target, *match, "main");
     EXPECT_EQ(checked ? Code::ok : checked.error().code, code) << path;
   }
 }

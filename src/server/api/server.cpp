@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "core/base/text.hpp"
 #include "server/api/connection.hpp"
 
 namespace godwit::api {
@@ -44,6 +45,27 @@ void take(Rim& rim, net::Tcp::socket socket) {
 
 }  // namespace
 
+Tenant Rim::tenant_of(const Match& match, Family family, const Head& head) const {
+  const auto by_id = [this](std::string_view id) {
+    return std::find_if(further.begin(), further.end(),
+                        [id](const Tenant& t) { return t.services->instance_id == id; });
+  };
+  auto found = further.end();
+  if (const auto given = match.parameters.find("instanceId"); given != match.parameters.end()) {
+    found = by_id(given->second);
+  } else if (family == Family::iothub || family == Family::provisioning) {
+    if (const auto named = head.header("x-godwit-instance"); !named.empty()) {
+      found = by_id(named);
+    } else {
+      const std::string_view host = head.header("host");
+      const std::string_view name = host.substr(0, std::min(host.find(':'), host.size()));
+      found = std::find_if(further.begin(), further.end(),
+                           [name](const Tenant& t) { return equal_in_any_case(t.services->hub_name, name); });
+    }
+  }
+  return found != further.end() ? *found : Tenant{&services, &access};
+}
+
 void Rim::forget(HttpConnection& connection) {
   if (connections.erase(&connection) == 0) return;
   --count;
@@ -52,11 +74,13 @@ void Rim::forget(HttpConnection& connection) {
 }
 
 Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
-               Router router, RootKeyDocuments root_keys, ServerLimits limits, WebSocketDoor websockets)
+               Router router, RootKeyDocuments root_keys, ServerLimits limits, WebSocketDoor websockets,
+               std::vector<Tenant> further)
     : rim_(new Rim{.loop = loop,
                    .tls = tls,
                    .services = services,
                    .access = access,
+                   .further = std::move(further),
                    .workers = workers,
                    .router = std::move(router),
                    .root_keys = std::move(root_keys),

@@ -46,12 +46,21 @@ using RootKeyDocuments = std::map<std::string, std::string>;
 /// Without one such requests are refused.
 using WebSocketDoor = std::function<void(hub::WebSocketArrival arrival)>;
 
+/// One instance of the service behind the rim: what its handlers use, and who may.
+struct Tenant {
+  Services* services = nullptr;
+  Access* access = nullptr;
+};
+
 struct Rim;
 
+/// `services` and `access` are those of the first instance; `further` ones are chosen by the path, by the Host header
+/// (hub names, in the hub's own families) or by the header X-Godwit-Instance there. All outlive the server.
 class Server {
  public:
   Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
-         Router router, RootKeyDocuments root_keys, ServerLimits limits = {}, WebSocketDoor websockets = {});
+         Router router, RootKeyDocuments root_keys, ServerLimits limits = {}, WebSocketDoor websockets = {},
+         std::vector<Tenant> further = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -71,6 +80,6 @@ class Server {
 };
 
 /// The whole surface: route tables, streams, health. `has_open_metrics`: /metrics needs no token.
-[[nodiscard]] Router make_router(const std::string& instance_id, bool has_open_metrics = false);
+[[nodiscard]] Router make_router(bool has_open_metrics = false);
 
 }  // namespace godwit::api

@@ -34,7 +34,7 @@ Result<Reply> wait_inside(const Request&, Services&) {
 Result<Reply> large(const Request&, Services&) { return Reply{.status = 200, .body = std::string(3'000'000, 'x')}; }
 
 Router test_router() {
-  Router router("main");
+  Router router;
   router.add({
       {Method::get, "/healthz", Permission::none, echo},
       {Method::post, "/deviceUpdate/{instanceId}/updates:import", Permission::updates_write, echo},

@@ -66,6 +66,7 @@ struct Services {
   std::function<std::string()> why_not_ready{};
   std::string hub_name;  // as in SAS scopes and user names
   std::string instance_id;
+  bool is_further = false;     // beside the first instance, whose tokens may open this one as well
   std::string id_scope{};      // of provisioning
   std::string assigned_hub{};  // the host that provisioned devices are told to dial
   /// Tries the certificates of live connections again; after authorities or revocation lists changed.

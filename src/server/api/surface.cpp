@@ -44,11 +44,13 @@ const std::vector<Route>& own_routes() {
 
 }  // namespace
 
-Router make_router(const std::string& instance_id, bool has_open_metrics) {
-  Router router(instance_id);
+Router make_router(bool has_open_metrics) {
+  Router router;
   router.add(own_routes());
   router.add(
       {{Method::get, "/metrics", has_open_metrics ? Permission::none : Permission::management_read, get_metrics}});
+  router.add({{Method::get, "/i/{instanceId}/metrics",
+               has_open_metrics ? Permission::none : Permission::management_read, get_metrics}});
   router.add(openapi_routes());
   router.add(deviceupdate_updates_routes());
   router.add(deviceupdate_management_routes());
@@ -66,6 +68,10 @@ Router make_router(const std::string& instance_id, bool has_open_metrics) {
   router.add(godwit_blob_routes());
   router.add_stream(Method::put, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_write, Stream::upload);
   router.add_stream(Method::get, "/download/{sha256}/{filename}", Permission::none, Stream::download);
+  router.add_stream(Method::get, "/i/{instanceId}/download/{sha256}/{filename}", Permission::none, Stream::download);
+  router.add_stream(Method::put, "/i/{instanceId}/device-logs/{container}/{blob...}", Permission::none,
+                    Stream::log_upload);
+  router.add_stream(Method::get, "/i/{instanceId}/rootkeys/{file}", Permission::none, Stream::root_key_package);
   // The query is the credential, as with a storage container.
   router.add_stream(Method::put, "/device-logs/{container}/{blob...}", Permission::none, Stream::log_upload);
   router.add_stream(Method::get, "/godwit/v1/{instanceId}/logCollections/{operationId}/files/{fileId}",

@@ -82,9 +82,9 @@ Result<Reply> reached(const Request&, Services&) { return Reply{.status = 299}; 
 
 /// The real rows with another handler; streams become plain rows.
 Router stand_in() {
-  Router router("main");
+  Router router;
   std::vector<Route> rows;
-  for (const RouteInfo& route : make_router("main").routes())
+  for (const RouteInfo& route : make_router().routes())
     rows.push_back({route.method, route.pattern, route.permission, reached});
   router.add(rows);
   return router;
@@ -110,7 +110,7 @@ Router stand_in() {
 
 TEST(SurfacePermissions, each_role_at_each_route_is_allowed_or_refused_as_the_tables_say) {
   TestRig rig(stand_in());
-  const auto routes = make_router("main").routes();
+  const auto routes = make_router().routes();
   ASSERT_GT(routes.size(), 110U);
   ASSERT_EQ(expected_roles().size(), std::size(kRoles));
   TestClient client(rig);
@@ -139,7 +139,7 @@ TEST(SurfacePermissions, each_role_at_each_route_is_allowed_or_refused_as_the_ta
 TEST(SurfacePermissions, without_a_token_each_route_is_401_in_the_shape_of_its_family) {
   TestRig rig(stand_in());
   TestClient client(rig);
-  for (const RouteInfo& route : make_router("main").routes()) {
+  for (const RouteInfo& route : make_router().routes()) {
     const std::string method(method_name(route.method));
     const std::string what = method + " " + std::string(route.pattern);
     const Answer answer = client.send(request_text(method, filled_in(route.pattern)));
@@ -180,7 +180,7 @@ TEST(SurfacePermissions, a_token_for_another_instance_opens_nothing) {
   };
   ASSERT_TRUE(rig.store->write(job));
   TestClient client(rig);
-  for (const RouteInfo& route : make_router("main").routes()) {
+  for (const RouteInfo& route : make_router().routes()) {
     if (route.permission == Permission::none) continue;
     const std::string method(method_name(route.method));
     const Answer answer = client.send(request_text(method, filled_in(route.pattern), token));

@@ -57,7 +57,7 @@ TEST(Throttle, a_route_counts_as_what_it_does) {
 TEST(Throttle, a_caller_who_asks_too_often_gets_429_with_the_time_to_wait_and_others_go_on) {
   ServerLimits limits;
   limits.throttle.reads = 2;
-  TestRig rig(make_router("main"), limits);
+  TestRig rig(make_router(), limits);
   TestClient client(rig);
   const std::string busy = rig.token(Role::reader, "busy");
   const std::string other = rig.token(Role::reader, "other");

@@ -20,7 +20,7 @@ std::string payload(std::size_t size = kSize) {
 }
 
 Router transfer_router() {
-  Router router("main");
+  Router router;
   router.add({{Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_read, describe_blob}});
   router.add_stream(Method::put, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_write, Stream::upload);
   router.add_stream(Method::get, "/download/{sha256}/{filename}", Permission::none, Stream::download);

@@ -15,7 +15,7 @@ std::string payload() {
 }
 
 Router upload_router() {
-  Router router("main");
+  Router router;
   router.add(
       {{Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_read, describe_blob},
        {Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}/upload", Permission::updates_read, describe_upload},

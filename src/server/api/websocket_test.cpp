@@ -48,10 +48,9 @@ class WebSocketRim : public ::testing::Test {
   static constexpr std::string_view kKey = "key-of-dev1-0123456789abcdef";
   hub::RememberingObserver observer_;
   std::unique_ptr<hub::Hub> hub_;  // destroyed after the store
-  TestRig rig_{
-      make_router("main"), {}, never_called<hub::Registry>(), 64, nullptr, [this](hub::WebSocketArrival arrival) {
-        hub_->adopt(std::move(arrival));
-      }};
+  TestRig rig_{make_router(), {}, never_called<hub::Registry>(), 64, nullptr, [this](hub::WebSocketArrival arrival) {
+                 hub_->adopt(std::move(arrival));
+               }};
 };
 
 TEST_F(WebSocketRim, a_request_becomes_a_device_of_the_hub) {
@@ -174,7 +173,7 @@ TEST_F(WebSocketRim, many_devices_come_at_once_through_both_loops) {
 }
 
 TEST(WebSocketDoorless, a_rim_without_a_hub_says_that_it_has_none) {
-  TestRig rig(make_router("main"));
+  TestRig rig(make_router());
   TestClient client(rig);
   const Answer answer = client.send(net::upgrade_request(kPath));
   EXPECT_EQ(answer.status, 501);

@@ -17,7 +17,21 @@ std::shared_ptr<const mqtt::Will> will_of(const mqtt::Connect& connect) {
 
 }  // namespace
 
+/// In a later turn: now the session is in the middle of its reading. Until then it takes no more packets.
+bool HubCore::pass_on(Session& session, const mqtt::Connect& connect) {
+  if (!find_other_ || !connect.user_name || is_meant_by(*connect.user_name)) return false;
+  HubCore* other = find_other_(*connect.user_name);
+  if (other == nullptr || other == this) return false;
+  session.set_phase(Phase::authenticating);
+  loop_.post([held = session.shared_from_this(), connect, other] {
+    if (held->phase() != Phase::authenticating) return;
+    other->adopt(held->part("passed on to another hub of this service"), connect);
+  });
+  return true;
+}
+
 void HubCore::on_connect(Session& session, const mqtt::Connect& connect) {
+  if (pass_on(session, connect)) return;
   if (connect.user_name && is_provisioning_user_name(*connect.user_name))
     return reception_.on_connect(session, connect);
   std::vector<Bytes> shown = session.peer_certificates();

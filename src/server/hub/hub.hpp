@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ namespace godwit::hub {
 struct Options {
   std::string address = "0.0.0.0";
   std::uint16_t port = 8883;  // 0: any free one
+  bool listens = true;        // false: devices come from another hub of the process, which listens at `port`
   std::vector<std::string>
       names{};                 // hub names accepted in user names and token scopes; "<name>:<port>" is accepted too
   std::string id_scope{};      // of provisioning; "": follows from the first name
@@ -80,6 +82,14 @@ class Hub {
   void stop();
   /// Takes a device that came by WebSocket; limits and shut-outs are those of the hub's own port. Returns at once.
   void adopt(WebSocketArrival arrival);
+
+  /// Whether a device with this user name in CONNECT means this hub: by its name, or by its id scope when it wants to
+  /// be provisioned. Any thread, after start().
+  [[nodiscard]] bool is_meant_by(std::string_view user_name) const;
+  /// Devices that mean another hub are passed on to the one that `find` names; it is asked on this hub's loop, with the
+  /// user name as it came, and gives nullptr for nobody. Before start(); the others outlive this hub's stop().
+  using FindHub = std::function<Hub*(std::string_view user_name)>;
+  void pass_on_with(FindHub find);
 
   /// The port in use, after start().
   [[nodiscard]] std::uint16_t port() const;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit::hub {
 namespace {
@@ -78,8 +79,8 @@ Result<void> HubCore::start() {
   GODWIT_TRY_VOID(store_.write([now = clock_.now()](store::Records& records) {
     return records.devices().mark_all_disconnected("the hub was restarted", now);
   }));
-  GODWIT_TRY_VOID(acceptor_.open(options_.address, options_.port));
-  port_ = acceptor_.port();
+  if (options_.listens) GODWIT_TRY_VOID(acceptor_.open(options_.address, options_.port));
+  port_ = options_.listens ? acceptor_.port() : options_.port;
   std::vector<std::string> names = options_.names;
   for (const std::string& name : options_.names) names.push_back(name + ":" + std::to_string(port_));
   names_ = HubNames(names);
@@ -87,7 +88,10 @@ Result<void> HubCore::start() {
   schedule_sweep();
   is_started_ = true;
   loop_.start();
-  log_.info("hub.listening", {{"address", options_.address}, {"port", port_}});
+  if (options_.listens)
+    log_.info("hub.listening", {{"address", options_.address}, {"port", port_}});
+  else
+    log_.info("hub.ready", {{"name", options_.names.front()}, {"port", port_}});
   return {};
 }
 
@@ -340,6 +344,30 @@ void HubCore::adopt(WebSocketArrival arrival) {
   loop_.post([this, held = std::make_shared<WebSocketArrival>(std::move(arrival))] { arrived(std::move(*held)); });
 }
 
+void HubCore::adopt(PartedSession parted, mqtt::Connect connect) {
+  struct Arrival {
+    PartedSession parted;
+    mqtt::Connect connect;
+  };
+  loop_.post([this, held = std::make_shared<Arrival>(Arrival{std::move(parted), std::move(connect)})] {
+    if (is_stopping_) return;  // closes the socket
+    auto session = std::make_shared<Session>(loop_.context(), std::move(held->parted), *this, options_.limits);
+    session->is_shaking_hands = false;
+    if (!may_come_now() || !admit(session)) {
+      ++counts_.turned_away;
+      return session->turn_away("");
+    }
+    session->resume(held->connect);
+  });
+}
+
+bool HubCore::is_meant_by(std::string_view user_name) const {
+  if (is_provisioning_user_name(user_name))
+    return equal_in_any_case(user_name.substr(0, user_name.find('/')), options_.id_scope);
+  const auto name = parse_user_name(user_name);
+  return name && names_.contains(name->hub);
+}
+
 void HubCore::push_desired(const IdentityId& id, std::string payload, std::uint64_t version) {
   loop_.post([this, id, payload = std::move(payload), version] {
     const auto found = entries_.find(id.str());
@@ -403,6 +431,13 @@ void Hub::push_desired(const IdentityId& id, std::string payload, std::uint64_t 
 void Hub::invoke(MethodCall call, MethodDone done) { core_->invoke(std::move(call), std::move(done)); }
 void Hub::drop(const IdentityId& id, std::string reason) { core_->drop(id, std::move(reason)); }
 void Hub::recheck_certificates() { core_->recheck_certificates(); }
+bool Hub::is_meant_by(std::string_view user_name) const { return core_->is_meant_by(user_name); }
+void Hub::pass_on_with(FindHub find) {
+  core_->pass_on_with([find = std::move(find)](std::string_view user_name) {
+    Hub* other = find(user_name);
+    return other == nullptr ? nullptr : other->core_.get();
+  });
+}
 Counters Hub::counters() const { return core_->counters(); }
 
 }  // namespace godwit::hub

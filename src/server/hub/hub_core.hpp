@@ -32,7 +32,11 @@ class HubCore final : public SessionOwner {
 
   [[nodiscard]] Result<void> start();
   void stop();
-  void adopt(WebSocketArrival arrival);  // any thread
+  void adopt(WebSocketArrival arrival);                     // any thread
+  void adopt(PartedSession parted, mqtt::Connect connect);  // any thread
+  [[nodiscard]] bool is_meant_by(std::string_view user_name) const;
+  using FindCore = std::function<HubCore*(std::string_view user_name)>;
+  void pass_on_with(FindCore find) { find_other_ = std::move(find); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Registry& registry() { return registry_; }
   [[nodiscard]] const CloudMessages& messages() const { return messages_; }
@@ -103,6 +107,8 @@ class HubCore final : public SessionOwner {
   void submit(store::Store::Job job, Then then);
 
   // connect_flow.cpp
+  /// True: the device means another hub of this process and is on its way there.
+  [[nodiscard]] bool pass_on(Session& session, const mqtt::Connect& connect);
   void on_connect(Session& session, const mqtt::Connect& connect);
   void refuse(Session& session, mqtt::ConnectReturn code, const std::string& reason);
   [[nodiscard]] Result<void> look_up(store::Records& records, Attempt& attempt);              // pool
@@ -168,6 +174,7 @@ class HubCore final : public SessionOwner {
   Registry registry_;
   TrustCache trust_;
   HubNames names_{{}};
+  FindCore find_other_{};
   Counts counts_;
 
   net::Loop loop_{"hub"};

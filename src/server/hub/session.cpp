@@ -31,6 +31,40 @@ Session::Session(net::asio::io_context& context, net::DetachedConnection connect
       last_heard_(phase_since_),
       last_write_(phase_since_) {}
 
+Session::Session(net::asio::io_context& context, PartedSession parted, SessionOwner& owner, const Limits& limits)
+    : owner_(owner),
+      limits_(limits),
+      connection_(context, std::move(parted.connection)),
+      framing_(std::move(parted.framing)),
+      incoming_(std::move(parted.incoming)),
+      outgoing_(std::move(parted.outgoing)),
+      phase_since_(owner.monotonic()),
+      last_heard_(phase_since_),
+      last_write_(phase_since_) {}
+
+PartedSession Session::part(const std::string& reason) {
+  GODWIT_CHECK(!is_pumping_ && phase_ != Phase::ended);
+  const auto self = shared_from_this();  // the owner lets go of us in on_end
+  set_phase(Phase::ended);
+  PartedSession parted{.connection = connection_.release(),
+                       .framing = std::move(framing_),
+                       .incoming = std::exchange(incoming_, {}),
+                       .outgoing = outgoing_.substr(sent_)};
+  outgoing_ = {};
+  sent_ = 0;
+  owner_.on_end(*this, reason);
+  return parted;
+}
+
+void Session::resume(const mqtt::Connect& connect) {
+  set_phase(Phase::awaiting_connect);
+  owner_.on_handshake(*this, {});
+  if (phase_ == Phase::ended) return;
+  incoming_.insert(0, mqtt::encode(connect));
+  if (unsent() > 0) sent_more();
+  pump();
+}
+
 void Session::start_websocket(std::string_view welcome, std::string first_bytes) {
   set_phase(Phase::awaiting_connect);
   owner_.on_handshake(*this, {});
@@ -43,7 +77,7 @@ void Session::start_websocket(std::string_view welcome, std::string first_bytes)
 
 void Session::turn_away(std::string_view refusal) {
   set_phase(Phase::ended);
-  static_cast<void>(connection_.write_some(refusal));
+  if (!refusal.empty()) static_cast<void>(connection_.write_some(refusal));
   connection_.close();
 }
 

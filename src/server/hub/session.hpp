@@ -38,6 +38,14 @@ class SessionOwner {
 
 enum class Phase : std::uint8_t { shaking_hands, awaiting_connect, authenticating, connected, flushing, ended };
 
+/// What a session consists of between two hubs: its connection at rest, and what was read and not yet written.
+struct PartedSession {
+  net::DetachedConnection connection{};
+  std::unique_ptr<net::websocket::Framing> framing{};
+  std::string incoming{};
+  std::string outgoing{};
+};
+
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(net::Tcp::socket socket, const net::TlsContext& tls, SessionOwner& owner, const Limits& limits);
@@ -46,7 +54,14 @@ class Session : public std::enable_shared_from_this<Session> {
   Session(net::asio::io_context& context, net::DetachedConnection connection, SessionOwner& owner,
           const Limits& limits);
 
+  /// One that another hub has parted from.
+  Session(net::asio::io_context& context, PartedSession parted, SessionOwner& owner, const Limits& limits);
+
   void start();
+  /// Instead of start(), for the third kind: `connect` is what the device has said so far.
+  void resume(const mqtt::Connect& connect);
+  /// Gives the connection away and ends; the owner hears of the end. Not from inside a callback of the session.
+  [[nodiscard]] PartedSession part(const std::string& reason);
   /// Instead of start(), for the second kind: `welcome` is sent before any frame, `first_bytes` have been read already.
   void start_websocket(std::string_view welcome, std::string first_bytes);
   /// Instead of both: one try to say so, then the socket is closed. The owner hears nothing.

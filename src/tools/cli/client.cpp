@@ -155,6 +155,7 @@ Result<Response> Client::perform(Call& call) {
   curl_slist* headers = nullptr;
   for (const auto& line : call.headers) headers = curl_slist_append(headers, line.c_str());
   headers = curl_slist_append(headers, "Accept: application/json");
+  headers = curl_slist_append(headers, ("X-Godwit-Instance: " + connection_.instance).c_str());
   if (!connection_.token.empty())
     headers = curl_slist_append(headers, ("Authorization: Bearer " + connection_.token.reveal()).c_str());
 

@@ -69,7 +69,7 @@ struct Surface {
   }
 
   RolloutBench bench;
-  Router router{"main"};
+  Router router;
   Services services{.clock = bench.clock,
                     .log = bench.log,
                     .store = *bench.store,

@@ -105,7 +105,7 @@ class UpdateRoutes : public testing::Test {
   service::ImportRig rig;
   service::DownloadUrls urls{"https://localhost", Secret(std::string(32, 'k')), std::chrono::hours(2)};
   Services services;
-  Router router{"main"};
+  Router router;
   const std::string version = "/updates/providers/Contoso/names/Toaster/versions/1.2.0";
 };
 

@@ -9,7 +9,7 @@ namespace {
 using trust::MadeCertificate;
 
 Router certificate_router() {
-  Router router("main");
+  Router router;
   router.add(godwit_certificate_routes());
   return router;
 }

@@ -9,7 +9,7 @@ namespace {
 Result<Reply> who(const Request& request, Services&) { return Reply{.body = request.caller}; }
 
 Router test_router() {
-  Router router("main");
+  Router router;
   router.add(godwit_policy_routes());
   router.add({
       {Method::get, "/devices/{deviceId}", Permission::registry_read, who},

@@ -7,7 +7,7 @@ namespace {
 
 class TokenRoutes : public ::testing::Test {
  protected:
-  TokenRoutes() : rig(make_router("main")), admin(rig.token(Role::administrator, "admin")), client(rig) {}
+  TokenRoutes() : rig(make_router()), admin(rig.token(Role::administrator, "admin")), client(rig) {}
   Answer ask(std::string_view method, const std::string& rest, const std::string& token, std::string_view body = {}) {
     return client.send(request_text(method, "/godwit/v1/main/tokens" + rest, token, body));
   }

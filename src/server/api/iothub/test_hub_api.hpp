@@ -18,7 +18,7 @@ class NobodyWatches final : public hub::TwinObserver {
 };
 
 inline Router hub_router() {
-  Router router("main");
+  Router router;
   router.add(iothub_routes());
   router.add(iothub_message_routes());
   router.add(godwit_hub_routes());

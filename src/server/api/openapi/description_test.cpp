@@ -15,7 +15,7 @@ namespace {
 
 TEST(OpenApi, every_route_has_a_description_and_every_description_a_route) {
   std::set<std::string> rows;
-  for (const RouteInfo& route : make_router("main").routes())
+  for (const RouteInfo& route : make_router().routes())
     EXPECT_TRUE(rows.insert(key(route.method, route.pattern)).second) << key(route.method, route.pattern);
   std::set<std::string> texts;
   for (const RouteText& text : route_texts()) {
@@ -40,7 +40,7 @@ void collect_references(const json::Value& value, std::set<std::string>& into) {
 }
 
 TEST(OpenApi, schemas_are_all_there_and_all_used_and_operations_have_names_of_their_own) {
-  const json::Object description = describe_surface(make_router("main").routes(), "1");
+  const json::Object description = describe_surface(make_router().routes(), "1");
   const json::Object& schemas = description.at("components").as_object().at("schemas").as_object();
   std::set<std::string> references;
   collect_references(json::Value(description), references);
@@ -68,17 +68,17 @@ TEST(OpenApi, schemas_are_all_there_and_all_used_and_operations_have_names_of_th
           if (one.as_object().at("in") == "path") told.insert(std::string(one.as_object().at("name").as_string()));
       EXPECT_EQ(in_path, told) << path.key();
     }
-  EXPECT_EQ(operations, make_router("main").routes().size());
+  EXPECT_EQ(operations, make_router().routes().size());
 }
 
 TEST(OpenApi, the_page_shows_every_route_and_has_neither_scripts_nor_anything_from_elsewhere) {
-  TestRig rig(make_router("main"));
+  TestRig rig(make_router());
   TestClient client(rig);
   const Answer page = client.send(request_text("GET", "/docs/api"));
   ASSERT_EQ(page.status, 200);
   EXPECT_EQ(page.headers.at("content-type"), "text/html; charset=utf-8");
   EXPECT_NE(page.headers.at("content-security-policy").find("default-src 'none'; style-src 'self'"), std::string::npos);
-  for (const RouteInfo& route : make_router("main").routes())
+  for (const RouteInfo& route : make_router().routes())
     EXPECT_NE(page.body.find("id=\"" + operation_id(route) + "\""), std::string::npos) << route.pattern;
   for (const char* forbidden : {"<script", "style=", " on", "http://", "https://", "javascript:"}) {
     if (std::string_view(forbidden) == " on") continue;  // a word; handlers are looked for below

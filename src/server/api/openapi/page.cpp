@@ -104,7 +104,7 @@ void write_schema(std::string& out, std::string_view name, const json::Object& s
 }
 
 [[nodiscard]] const json::Object& whole_surface() {
-  static const json::Object description = describe_surface(make_router("default").routes(), GODWIT_VERSION);
+  static const json::Object description = describe_surface(make_router().routes(), GODWIT_VERSION);
   return description;
 }
 

@@ -198,6 +198,10 @@ constexpr auto kRouteTexts = std::to_array<RouteText>({
     {get,     "/download/{sha256}/{filename}",           "Fetch a payload; knows ranges", "se* sig*", "", "bytes"},
     {put,     "/device-logs/{container}/{blob...}",      "Put a log, as a block blob", "se* sig*", "bytes", "", 201},
     {get,     "/rootkeys/{file}",                        "Fetch the root key package", "", "", "RootKeyPackage"},
+    {get,     "/i/{instanceId}/metrics",                 "Figures of one instance for Prometheus", "", "", "text"},
+    {get,     "/i/{instanceId}/download/{sha256}/{filename}", "Fetch a payload of one instance; knows ranges", "se* sig*", "", "bytes"},
+    {put,     "/i/{instanceId}/device-logs/{container}/{blob...}", "Put a log of one instance, as a block blob", "se* sig*", "bytes", "", 201},
+    {get,     "/i/{instanceId}/rootkeys/{file}",         "Fetch the root key package, as links of one instance name it", "", "", "RootKeyPackage"},
     {get,     "/$iothub/websocket",                      "Become a WebSocket for MQTT", "", "", "", 101},
 });
 // clang-format on

@@ -10,7 +10,7 @@ namespace {
 using trust::MadeCertificate;
 
 Router provisioning_router() {
-  Router router("main");
+  Router router;
   router.add(provisioning_routes());
   return router;
 }
