@@ -30,7 +30,7 @@ function(godwit_test name)
   # Tests are compiled far more often than their own code matters: without optimisation in half the time.
   target_compile_options(${name} PRIVATE -O0)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
 
 # All fuzz targets in one, for ./dev fuzz.

@@ -50,7 +50,7 @@ const std::map<std::string, Actions>& expected_roles() {
   if (in("/godwit/v1/{instanceId}/tokens") || in("/godwit/v1/{instanceId}/auditEvents")) return "access/write";
   if (in("/godwit/v1/{instanceId}/hub/policies"))
     return route.method == Method::get && !path.ends_with("/keys") ? "hub/read" : "access/write";
-  if (path == "/metrics") return "management/read";
+  if (path == "/metrics" || path == "/i/{instanceId}/metrics") return "management/read";
   if (in("/godwit/v1/{instanceId}/groups") || in("/godwit/v1/{instanceId}/logCollections") ||
       path == "/godwit/v1/{instanceId}/devices/{deviceId}" ||
       path == "/godwit/v1/{instanceId}/devices/{deviceId}/modules/{moduleId}")
@@ -72,6 +72,9 @@ const std::set<std::string_view>& open_routes() {
                                                 "/rootkeys/{file}",
                                                 "/$iothub/websocket",
                                                 "/device-logs/{container}/{blob...}",
+                                                "/i/{instanceId}/device-logs/{container}/{blob...}",
+                                                "/i/{instanceId}/download/{sha256}/{filename}",
+                                                "/i/{instanceId}/rootkeys/{file}",
                                                 "/openapi.json",
                                                 "/docs/api",
                                                 "/docs/api.css"};
@@ -153,7 +156,7 @@ TEST(SurfacePermissions, without_a_token_each_route_is_401_in_the_shape_of_its_f
     const auto body = json::parse_object(answer.body);
     ASSERT_TRUE(body) << what << ": " << answer.body;
     if (route.pattern.starts_with("/deviceUpdate") || route.pattern.starts_with("/godwit") ||
-        route.pattern == "/metrics") {
+        route.pattern.ends_with("/metrics")) {
       const json::Object* const error = json::object_or_null(*body, "error");
       ASSERT_NE(error, nullptr) << what;
       EXPECT_EQ(json::text_or_nothing(*error, "code"), "Unauthorized") << what;
