@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 
+#include "core/trust/test_certificates.hpp"
 #include "device/agent/testing/fake_hub.hpp"
 #include "device/agent/testing/temp_folder.hpp"
 
@@ -118,6 +119,34 @@ TEST_F(LinkTest, a_wrong_key_is_refused_and_a_replaced_key_file_is_read) {
   ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.refusals >= 1; }));
   ASSERT_TRUE(write_file_durably(folder_.path() / "device.key", base64_encode(kKey)));
   ASSERT_TRUE(wait_for<LinkOnline>());
+}
+
+TEST_F(LinkTest, a_certificate_speaks_for_the_device_and_a_renewed_one_is_taken_into_use) {
+  const trust::MadeCertificate first({.common_name = "first"});
+  const trust::MadeCertificate second({.common_name = "second"});
+  const Path chain = folder_.path() / "device.pem";
+  const Path key = folder_.path() / "device-key.pem";
+  const auto write = [](const Path& path, const std::string& text) {
+    GODWIT_CHECK(write_file_durably(path, text).has_value());
+  };
+  write(chain, first.pem());
+  write(key, first.key_pem());
+  settings_.target.certificate = {.chain_file = chain, .key_file = key};
+  settings_.certificate_check = milliseconds(20);
+  settings_.key_file.clear();
+  connect();
+  ASSERT_TRUE(wait_for<SessionDesired>());
+  EXPECT_EQ(hub_.seen().certificates, std::vector<std::string>{"first"});
+  EXPECT_EQ(hub_.seen().passwords, std::vector<std::string>{""});
+
+  write(chain, second.pem());  // a renewal begins; the key does not fit yet
+  std::this_thread::sleep_for(milliseconds(200));
+  EXPECT_EQ(hub_.seen().connections, 1);
+  EXPECT_EQ(hub_.seen().disconnects, 0) << "half a renewal does not cost the connection";
+  write(key, second.key_pem());
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.connections == 2; }));
+  EXPECT_EQ(hub_.seen().certificates.back(), "second");
+  EXPECT_EQ(hub_.seen().disconnects, 1) << "the old connection ended with a good-bye";
 }
 
 // faults: 31
