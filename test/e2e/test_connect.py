@@ -1,5 +1,6 @@
 """The agent's ways to the hub, with real binaries: each ends in a device that is listed or updated, or in a sentence in the agent's log."""
 import json
+import re
 import shutil
 import subprocess
 
@@ -85,6 +86,8 @@ def test_a_certificate_that_the_hub_does_not_know_is_refused_with_a_sentence(sce
     device.start()
     wait_log(device, "the device's key or certificate")
     assert connection_state(scene, device) == "Disconnected"
+    wait = int(re.search(r"again_in_ms=(\d+)", device.agent.log.read_text())[1])
+    assert 2500 <= wait <= 5000, "a refused device waits for as long as it may (5 s here) from the first time on"
     place(device, registered.issue(device.id))  # another leaf of the same name: its thumbprint is unknown, too
     wait_log(device, "the device's key or certificate", 3)
     assert connection_state(scene, device) == "Disconnected"

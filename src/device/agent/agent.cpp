@@ -129,7 +129,8 @@ LinkSettings link_settings(const AgentConfig& config) {
   settings.key_file = config.key_file;
   settings.token_lifetime = config.token_lifetime;
   settings.connect_timeout = config.connect_timeout;
-  settings.longest_wait = config.reconnect_limit;
+  settings.reconnect.longest_wait = config.reconnect_limit;
+  settings.reconnect.spread = config.reconnect_spread;
   return settings;
 }
 

@@ -117,10 +117,18 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
             .help = "Time for name, connection, TLS and welcome together.",
             .minimum = kSecond,
             .maximum = 10 * kMinute});
-  keys.add({.name = "hub.reconnect_limit",
-            .target = &reconnect_limit,
-            .help = "Longest wait between two attempts to connect; waits double from one second, with jitter.",
-            .minimum = kSecond,
+  keys.add(
+      {.name = "hub.reconnect_limit",
+       .target = &reconnect_limit,
+       .help = "Longest wait between two attempts to connect; waits double with jitter, from one second, ten where the "
+               "hub has no time, thirty where it refuses the device.",
+       .minimum = kSecond,
+       .maximum = kDay});
+  keys.add({.name = "hub.reconnect_spread",
+            .target = &reconnect_spread,
+            .help = "After a connection was cut the device comes back within this time, at a moment of chance: a fleet "
+                    "whose hub restarts does not come at once.",
+            .minimum = 0,
             .maximum = kDay});
 }
 

@@ -30,6 +30,7 @@ struct AgentConfig {
   Duration token_lifetime = std::chrono::hours(1);
   Duration connect_timeout = std::chrono::seconds(30);
   Duration reconnect_limit = std::chrono::minutes(5);
+  Duration reconnect_spread = std::chrono::seconds(10);
 
   // device
   std::string manufacturer;

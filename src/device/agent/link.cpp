@@ -12,7 +12,6 @@
 #include "core/base/bytes.hpp"
 #include "core/base/text.hpp"
 #include "core/trust/sas.hpp"
-#include "device/agent/backoff.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -102,7 +101,8 @@ void Link::run(std::stop_token stop) {
     drop_commands();
     if (was_online_) sink_(LinkOffline{ended ? "a new credential is due" : ended.error().message});
     if (ended) continue;
-    const Duration pause = backoff(failures++, settings_.first_wait, settings_.longest_wait, random_);
+    const Duration pause =
+        reconnect_wait(setback_of(ended.error(), was_online_), failures++, settings_.reconnect, random_);
     log_.warning("link.broken", {{"reason", ended.error().message}, {"again_in_ms", pause.count()}});
     const Duration until = clock_.monotonic() + pause;
     while (!stop.stop_requested() && clock_.monotonic() < until) (void)wait(-1, 0, until);

@@ -16,6 +16,7 @@
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
 #include "device/agent/hub_session.hpp"
+#include "device/agent/reconnect.hpp"
 #include "device/agent/reporter.hpp"
 #include "device/agent/tls_connection.hpp"
 
@@ -28,8 +29,7 @@ struct LinkSettings {
   Duration token_lifetime = std::chrono::hours(1);
   Duration certificate_check = std::chrono::seconds(30);  // how often the files are looked at for a renewal
   Duration connect_timeout = std::chrono::seconds(30);
-  Duration first_wait = std::chrono::seconds(1);
-  Duration longest_wait = std::chrono::minutes(5);
+  ReconnectSettings reconnect;
   Duration stable_after = std::chrono::minutes(1);  // a connection that stood so long starts the waits anew
 };
 

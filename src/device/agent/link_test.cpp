@@ -28,8 +28,8 @@ class LinkTest : public ::testing::Test {
     settings_.session.device_id = "dev-1";
     settings_.session.identity_patch = "{\"identity\":true}";
     settings_.key_file = folder_.path() / "device.key";
-    settings_.first_wait = milliseconds(20);
-    settings_.longest_wait = milliseconds(50);
+    settings_.reconnect.first_wait = milliseconds(20);
+    settings_.reconnect.longest_wait = milliseconds(50);
   }
 
   void connect() {
@@ -170,8 +170,8 @@ TEST_F(LinkTest, does_not_talk_to_a_hub_of_another_authority) {
 
 TEST_F(LinkTest, stops_at_once_while_it_waits) {
   settings_.target.port = "1";
-  settings_.first_wait = seconds(60);
-  settings_.longest_wait = seconds(60);
+  settings_.reconnect.first_wait = seconds(60);
+  settings_.reconnect.longest_wait = seconds(60);
   connect();
   std::this_thread::sleep_for(milliseconds(50));
   const auto begun = clock_.monotonic();
