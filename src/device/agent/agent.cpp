@@ -187,7 +187,8 @@ LinkSettings link_settings(const AgentConfig& config) {
   settings.target = {.host = config.hub_host,
                      .port = std::to_string(config.hub_port),
                      .tls_name = config.hub_tls_name,
-                     .ca_file = config.ca_file};
+                     .ca_file = config.ca_file,
+                     .certificate = {.chain_file = config.certificate_file, .key_file = config.certificate_key_file}};
   settings.session.hub_name = config.hub_name;
   settings.session.device_id = config.device_id;
   settings.session.identity_patch = json::print(twin::identity_patch(identity));
@@ -195,7 +196,8 @@ LinkSettings link_settings(const AgentConfig& config) {
   settings.key_file = config.key_file;
   settings.token_lifetime = config.token_lifetime;
   settings.connect_timeout = config.connect_timeout;
-  settings.longest_wait = config.reconnect_limit;
+  settings.reconnect.longest_wait = config.reconnect_limit;
+  settings.reconnect.spread = config.reconnect_spread;
   return settings;
 }
 

@@ -20,6 +20,22 @@ Result<void> need(bool there, std::string_view key, std::string_view what) {
   return fail(Code::invalid_argument, std::string(key) + " is missing: " + std::string(what));
 }
 
+/// How the device proves itself: by exactly one of key and certificate.
+Result<void> check_credential(AgentConfig& config) {
+  if (!config.key_file.empty() && !config.certificate_file.empty())
+    return fail(Code::invalid_argument,
+                "hub.key_file and hub.certificate_file are both set, but a device proves itself by one of them: keep "
+                "the one under which it is registered");
+  if (config.certificate_file.empty() && !config.certificate_key_file.empty())
+    return fail(Code::invalid_argument,
+                "hub.certificate_key_file is set without hub.certificate_file: write the path of the certificate too");
+  if (config.certificate_file.empty())
+    return need(!config.key_file.empty(), "hub.key_file",
+                "write the path of the file with the device's key, or set hub.certificate_file");
+  if (config.certificate_key_file.empty()) config.certificate_key_file = config.certificate_file;
+  return {};
+}
+
 Result<void> check_properties(const AgentConfig& config) {
   std::set<std::string> names{"manufacturer", "model"};
   for (const auto& line : config.properties) {
@@ -74,7 +90,16 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
       {.name = "hub.device_id", .target = &device_id, .help = "Id under which this device is registered; needed."});
   keys.add({.name = "hub.key_file",
             .target = &key_file,
-            .help = "File with the device's key in base64, readable by the agent only; needed."});
+            .help = "File with the device's key in base64, readable by the agent only; needed unless "
+                    "hub.certificate_file is set."});
+  keys.add({.name = "hub.certificate_file",
+            .target = &certificate_file,
+            .help = "PEM file with the device's certificate, followed by those of the authorities below the root; "
+                    "instead of hub.key_file. A renewed file is taken into use within half a minute."});
+  keys.add({.name = "hub.certificate_key_file",
+            .target = &certificate_key_file,
+            .help = "PEM file with the private key of hub.certificate_file, without a passphrase, readable by the "
+                    "agent only; empty: it is in the same file."});
   keys.add({.name = "hub.ca_file",
             .target = &ca_file,
             .help = "PEM file with the authorities that the hub's certificate may come from; needed."});
@@ -93,10 +118,18 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
             .help = "Time for name, connection, TLS and welcome together.",
             .minimum = kSecond,
             .maximum = 10 * kMinute});
-  keys.add({.name = "hub.reconnect_limit",
-            .target = &reconnect_limit,
-            .help = "Longest wait between two attempts to connect; waits double from one second, with jitter.",
-            .minimum = kSecond,
+  keys.add(
+      {.name = "hub.reconnect_limit",
+       .target = &reconnect_limit,
+       .help = "Longest wait between two attempts to connect; waits double with jitter, from one second, ten where the "
+               "hub has no time, thirty where it refuses the device.",
+       .minimum = kSecond,
+       .maximum = kDay});
+  keys.add({.name = "hub.reconnect_spread",
+            .target = &reconnect_spread,
+            .help = "After a connection was cut the device comes back within this time, at a moment of chance: a fleet "
+                    "whose hub restarts does not come at once.",
+            .minimum = 0,
             .maximum = kDay});
 }
 
@@ -252,7 +285,7 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
       need(!config.device_id.empty(), "hub.device_id", "write the id under which this device is registered"));
   if (const std::string reason = check_device_id(config.device_id); !reason.empty())
     return fail(Code::invalid_argument, "hub.device_id " + reason);
-  GODWIT_TRY_VOID(need(!config.key_file.empty(), "hub.key_file", "write the path of the file with the device's key"));
+  GODWIT_TRY_VOID(check_credential(config));
   GODWIT_TRY_VOID(
       need(!config.ca_file.empty(), "hub.ca_file", "write the path of the PEM file of the hub's authority"));
   GODWIT_TRY_VOID(need(!config.manufacturer.empty(), "device.manufacturer", "updates are chosen by it"));
@@ -264,8 +297,9 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
   if (config.hub_name.empty()) config.hub_name = config.hub_host;
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;
-  for (Path* path : {&config.key_file, &config.ca_file, &config.data, &config.trust_anchors, &config.installer_socket,
-                     &config.download_ca_file, &config.socket}) {
+  for (Path* path : {&config.key_file, &config.certificate_file, &config.certificate_key_file, &config.ca_file,
+                     &config.data, &config.trust_anchors, &config.installer_socket, &config.download_ca_file, &config.socket}) {
+    if (path->empty()) continue;
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();
   }

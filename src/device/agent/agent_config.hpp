@@ -22,12 +22,15 @@ struct AgentConfig {
   std::string hub_name;      // "": hub_host
   std::string hub_tls_name;  // "": hub_host
   std::string device_id;
-  Path key_file;
+  Path key_file;  // or the next one
+  Path certificate_file;
+  Path certificate_key_file;  // "": certificate_file
   Path ca_file;
   Duration keep_alive = std::chrono::minutes(4);
   Duration token_lifetime = std::chrono::hours(1);
   Duration connect_timeout = std::chrono::seconds(30);
   Duration reconnect_limit = std::chrono::minutes(5);
+  Duration reconnect_spread = std::chrono::seconds(10);
 
   // device
   std::string manufacturer;

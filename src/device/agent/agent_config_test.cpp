@@ -52,6 +52,34 @@ TEST(AgentConfig, more_properties_may_be_part_of_the_class) {
   EXPECT_EQ(wide->device_properties().at("note"), "a=b");
 }
 
+TEST(AgentConfig, a_device_proves_itself_by_one_of_key_and_certificate) {
+  const auto with = [](std::string_view lines) {
+    std::string text{kSmallest};
+    const std::string_view key_line = "key_file = \"device.key\"\n";
+    text.replace(text.find(key_line), key_line.size(), lines);
+    const TempFolder folder;
+    GODWIT_CHECK(write_file_durably(folder.path() / "agent.toml", text).has_value());
+    auto config = load_agent_config(folder.path() / "agent.toml");
+    if (config && !config->certificate_file.empty()) {
+      EXPECT_EQ(config->certificate_file, folder.path() / "device.pem");
+      EXPECT_TRUE(config->key_file.empty());
+    }
+    return config;
+  };
+  const auto one_file = with("certificate_file = \"device.pem\"\n");
+  ASSERT_TRUE(one_file) << one_file.error().message;
+  EXPECT_EQ(one_file->certificate_key_file, one_file->certificate_file);
+  const auto two_files = with("certificate_file = \"device.pem\"\ncertificate_key_file = \"/etc/key.pem\"\n");
+  ASSERT_TRUE(two_files);
+  EXPECT_EQ(two_files->certificate_key_file, "/etc/key.pem");
+  const auto both = with("key_file = \"device.key\"\ncertificate_file = \"device.pem\"\n");
+  ASSERT_FALSE(both);
+  EXPECT_NE(both.error().message.find("hub.key_file and hub.certificate_file are both set"), std::string::npos);
+  const auto half = with("certificate_key_file = \"/etc/key.pem\"\n");
+  ASSERT_FALSE(half);
+  EXPECT_NE(half.error().message.find("without hub.certificate_file"), std::string::npos);
+}
+
 TEST(AgentConfig, says_what_is_wrong_and_where) {
   const auto without = [](std::string_view key) {
     std::string text{kSmallest};

@@ -64,13 +64,13 @@ HealthCheck check_anchors(const AgentConfig& config) {
 
 HealthCheck check_key(const AgentConfig& config) {
   struct stat info {};
-  if (config.key_file.empty()) return good("key", "none in a file");
-  if (::stat(config.key_file.c_str(), &info) != 0)
-    return bad("key", error_from_errno("look at " + config.key_file.string(), errno).message);
+  const Path& file = config.key_file.empty() ? config.certificate_key_file : config.key_file;
+  if (::stat(file.c_str(), &info) != 0)
+    return bad("key", error_from_errno("look at " + file.string(), errno).message);
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    return warning("key", fmt::format("{} is open to others (mode {:04o}); run: chmod 600 {}", config.key_file.string(),
-                                      info.st_mode & 07777U, config.key_file.string()));
-  return good("key", config.key_file.string());
+    return warning("key", fmt::format("{} is open to others (mode {:04o}); run: chmod 600 {}", file.string(),
+                                      info.st_mode & 07777U, file.string()));
+  return good("key", file.string());
 }
 
 HealthCheck check_space(const AgentConfig& config) {

@@ -35,8 +35,8 @@ Result<void> refusal(mqtt::ConnectReturn code) {
     case mqtt::ConnectReturn::bad_credentials:
     case mqtt::ConnectReturn::not_authorized:
       return fail(Code::unauthorized, "the hub refuses this device (code " + std::to_string(static_cast<int>(code)) +
-                                          "): check hub.name, hub.device_id, hub.key_file, the clock, and that the "
-                                          "device is registered and enabled");
+                                          "): check hub.name, hub.device_id, the device's key or certificate, "
+                                          "the clock, and that the device is registered and enabled");
     case mqtt::ConnectReturn::bad_protocol:
       return fail(Code::unsupported, "the hub does not speak MQTT 3.1.1 (code 1)");
     case mqtt::ConnectReturn::bad_identifier:

@@ -12,7 +12,6 @@
 #include "core/base/bytes.hpp"
 #include "core/base/text.hpp"
 #include "core/trust/sas.hpp"
-#include "device/agent/backoff.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -100,9 +99,10 @@ void Link::run(std::stop_token stop) {
     const bool was_stable = was_online_ && clock_.monotonic() - online_since_ >= settings_.stable_after;
     if (was_stable || (ended && *ended == Ended::renew)) failures = 0;
     drop_commands();
-    if (was_online_) sink_(LinkOffline{ended ? "a new access token is due" : ended.error().message});
+    if (was_online_) sink_(LinkOffline{ended ? "a new credential is due" : ended.error().message});
     if (ended) continue;
-    const Duration pause = backoff(failures++, settings_.first_wait, settings_.longest_wait, random_);
+    const Duration pause =
+        reconnect_wait(setback_of(ended.error(), was_online_), failures++, settings_.reconnect, random_);
     log_.warning("link.broken", {{"reason", ended.error().message}, {"again_in_ms", pause.count()}});
     const Duration until = clock_.monotonic() + pause;
     while (!stop.stop_requested() && clock_.monotonic() < until) (void)wait(-1, 0, until);
@@ -110,6 +110,7 @@ void Link::run(std::stop_token stop) {
 }
 
 Result<Secret> Link::make_token() const {
+  if (settings_.target.certificate.is_set()) return Secret{};
   GODWIT_TRY(const auto text, read_file(settings_.key_file, kKeyFileLimit));
   auto key = base64_decode(trimmed(text));
   if (!key || key->empty())
@@ -123,17 +124,34 @@ Result<Secret> Link::make_token() const {
 Result<Link::Ended> Link::one_connection(const std::stop_token& stop) {
   GODWIT_TRY(const auto token, make_token());
   const Duration begun = clock_.monotonic();
+  GODWIT_TRY(auto renewal, plan_renewal(begun));
   GODWIT_TRY(const auto connection, TlsConnection::open(settings_.target));
   GODWIT_TRY_VOID(handshake(*connection, begun + settings_.connect_timeout, stop));
   HubSession session(settings_.session);
   session.start(token, clock_.monotonic());
-  // A little earlier than needed and by chance, so that a fleet that started together does not renew together.
-  const auto spread = static_cast<std::uint64_t>(settings_.token_lifetime.count() / 10);
-  const Duration renew_at =
-      begun + settings_.token_lifetime * 8 / 10 - Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
-  auto ended = converse(*connection, session, renew_at, stop);
+  auto ended = converse(*connection, session, std::move(renewal), stop);
   connection->close();
   return ended;
+}
+
+Result<Link::Renewal> Link::plan_renewal(Duration begun) {
+  if (settings_.target.certificate.is_set()) {
+    GODWIT_TRY(auto files, fingerprint_of_files(settings_.target.certificate));
+    return Renewal{.at = begun + settings_.certificate_check, .anyway_at = Duration::max(), .files = std::move(files)};
+  }
+  // A little earlier than needed and by chance, so that a fleet that started together does not renew together.
+  const auto spread = static_cast<std::uint64_t>(settings_.token_lifetime.count() / 10);
+  const Duration at =
+      begun + settings_.token_lifetime * 8 / 10 - Duration{static_cast<std::int64_t>(random_.below(spread + 1))};
+  return Renewal{.at = at, .anyway_at = at + settings_.token_lifetime / 10};
+}
+
+bool Link::is_renewal_due(Renewal& renewal, const HubSession& session, Duration now) const {
+  if (!session.is_ready() || now < renewal.at) return false;
+  if (renewal.files.empty()) return session.is_quiet() || now >= renewal.anyway_at;
+  if (session.is_quiet() && was_renewed(settings_.target.certificate, renewal.files)) return true;
+  renewal.at = now + settings_.certificate_check;
+  return false;
 }
 
 Result<void> Link::handshake(TlsConnection& connection, Duration deadline, const std::stop_token& stop) {
@@ -177,16 +195,15 @@ Result<void> Link::move_bytes(TlsConnection& connection, HubSession& session, st
   return {};
 }
 
-Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& session, Duration renew_at,
+Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& session, Renewal renewal,
                                    const std::stop_token& stop) {
   std::string pending;
-  const Duration renew_anyway_at = renew_at + settings_.token_lifetime / 10;
   for (;;) {
     auto moved = move_bytes(connection, session, pending);
     deliver(session);
     if (!moved) return tl::unexpected<Error>{std::move(moved).error()};
     const Duration now = clock_.monotonic();
-    const bool is_due = session.is_ready() && now >= renew_at && (session.is_quiet() || now >= renew_anyway_at);
+    const bool is_due = is_renewal_due(renewal, session, now);
     if (stop.stop_requested() || is_due) {
       session.finish();
       pending += session.take_output();
@@ -194,7 +211,7 @@ Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& sessio
       return stop.stop_requested() ? Ended::stop : Ended::renew;
     }
     if (connection.has_buffered()) continue;
-    const Duration renew_check = now < renew_at ? renew_at : std::min(renew_anyway_at, now + Duration{200});
+    const Duration renew_check = now < renewal.at ? renewal.at : std::min(renewal.anyway_at, now + Duration{200});
     (void)wait(connection.fd(), connection.wanted(), std::min(session.deadline(), renew_check));
   }
 }

@@ -1,6 +1,6 @@
-// The link: a thread that keeps one connection to the hub, makes and renews its access token, waits and comes back when
-// the connection breaks. It carries values; it decides nothing about updates. start() and stop() from one thread;
-// send_patch() from any thread. Events come on the link's own thread.
+// The link: a thread that keeps one connection to the hub, makes and renews its access token or takes a renewed
+// certificate into use, waits and comes back when the connection breaks. It carries values; it decides nothing about
+// updates. start() and stop() from one thread; send_patch() from any thread. Events come on the link's own thread.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
 #include "device/agent/hub_session.hpp"
+#include "device/agent/reconnect.hpp"
 #include "device/agent/reporter.hpp"
 #include "device/agent/tls_connection.hpp"
 
@@ -24,11 +25,11 @@ namespace godwit::agent {
 struct LinkSettings {
   TlsTarget target;
   SessionSettings session;
-  Path key_file;  // base64 of the device's key; read anew for every token
+  Path key_file;  // base64 of the device's key, read anew for every token; unused with target.certificate
   Duration token_lifetime = std::chrono::hours(1);
+  Duration certificate_check = std::chrono::seconds(30);  // how often the files are looked at for a renewal
   Duration connect_timeout = std::chrono::seconds(30);
-  Duration first_wait = std::chrono::seconds(1);
-  Duration longest_wait = std::chrono::minutes(5);
+  ReconnectSettings reconnect;
   Duration stable_after = std::chrono::minutes(1);  // a connection that stood so long starts the waits anew
 };
 
@@ -62,10 +63,20 @@ class Link final : public PatchSender {
   void run(std::stop_token stop);
   [[nodiscard]] Result<Ended> one_connection(const std::stop_token& stop);
   [[nodiscard]] Result<void> handshake(TlsConnection& connection, Duration deadline, const std::stop_token& stop);
-  [[nodiscard]] Result<Ended> converse(TlsConnection& connection, HubSession& session, Duration renew_at,
+  /// When the credential of a connection must be replaced by a new connection.
+  struct Renewal {
+    Duration at{};         // of the token; with a certificate: when the files are looked at next
+    Duration anyway_at{};  // even if something waits for an answer
+    std::string files{};   // fingerprint of the certificate in use; "" with a token
+  };
+  [[nodiscard]] Result<Renewal> plan_renewal(Duration begun);
+  /// True once the connection should end for a new credential. Looks at the certificate's files when that is due.
+  [[nodiscard]] bool is_renewal_due(Renewal& renewal, const HubSession& session, Duration now) const;
+  [[nodiscard]] Result<Ended> converse(TlsConnection& connection, HubSession& session, Renewal renewal,
                                        const std::stop_token& stop);
   [[nodiscard]] Result<void> move_bytes(TlsConnection& connection, HubSession& session, std::string& pending);
   void deliver(HubSession& session);
+  /// Empty when a certificate speaks for the device.
   [[nodiscard]] Result<Secret> make_token() const;
   void take_commands(HubSession& session);
   void drop_commands();

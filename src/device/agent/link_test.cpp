@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 
+#include "core/trust/test_certificates.hpp"
 #include "device/agent/testing/fake_hub.hpp"
 #include "device/agent/testing/temp_folder.hpp"
 
@@ -27,8 +28,8 @@ class LinkTest : public ::testing::Test {
     settings_.session.device_id = "dev-1";
     settings_.session.identity_patch = "{\"identity\":true}";
     settings_.key_file = folder_.path() / "device.key";
-    settings_.first_wait = milliseconds(20);
-    settings_.longest_wait = milliseconds(50);
+    settings_.reconnect.first_wait = milliseconds(20);
+    settings_.reconnect.longest_wait = milliseconds(50);
   }
 
   void connect() {
@@ -120,6 +121,34 @@ TEST_F(LinkTest, a_wrong_key_is_refused_and_a_replaced_key_file_is_read) {
   ASSERT_TRUE(wait_for<LinkOnline>());
 }
 
+TEST_F(LinkTest, a_certificate_speaks_for_the_device_and_a_renewed_one_is_taken_into_use) {
+  const trust::MadeCertificate first({.common_name = "first"});
+  const trust::MadeCertificate second({.common_name = "second"});
+  const Path chain = folder_.path() / "device.pem";
+  const Path key = folder_.path() / "device-key.pem";
+  const auto write = [](const Path& path, const std::string& text) {
+    GODWIT_CHECK(write_file_durably(path, text).has_value());
+  };
+  write(chain, first.pem());
+  write(key, first.key_pem());
+  settings_.target.certificate = {.chain_file = chain, .key_file = key};
+  settings_.certificate_check = milliseconds(20);
+  settings_.key_file.clear();
+  connect();
+  ASSERT_TRUE(wait_for<SessionDesired>());
+  EXPECT_EQ(hub_.seen().certificates, std::vector<std::string>{"first"});
+  EXPECT_EQ(hub_.seen().passwords, std::vector<std::string>{""});
+
+  write(chain, second.pem());  // a renewal begins; the key does not fit yet
+  std::this_thread::sleep_for(milliseconds(200));
+  EXPECT_EQ(hub_.seen().connections, 1);
+  EXPECT_EQ(hub_.seen().disconnects, 0) << "half a renewal does not cost the connection";
+  write(key, second.key_pem());
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.connections == 2; }));
+  EXPECT_EQ(hub_.seen().certificates.back(), "second");
+  EXPECT_EQ(hub_.seen().disconnects, 1) << "the old connection ended with a good-bye";
+}
+
 // faults: 31
 TEST_F(LinkTest, does_not_talk_to_a_hub_with_another_name) {
   settings_.target.tls_name = "other.example";
@@ -141,8 +170,8 @@ TEST_F(LinkTest, does_not_talk_to_a_hub_of_another_authority) {
 
 TEST_F(LinkTest, stops_at_once_while_it_waits) {
   settings_.target.port = "1";
-  settings_.first_wait = seconds(60);
-  settings_.longest_wait = seconds(60);
+  settings_.reconnect.first_wait = seconds(60);
+  settings_.reconnect.longest_wait = seconds(60);
   connect();
   std::this_thread::sleep_for(milliseconds(50));
   const auto begun = clock_.monotonic();

@@ -99,6 +99,7 @@ Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
   if (SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
     return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() +
                                       " (a PEM file with certificates is needed)");
+  if (target.certificate.is_set()) GODWIT_TRY_VOID(use_client_certificate(context_, target.certificate));
   tls_ = SSL_new(context_);
   if (tls_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   X509_VERIFY_PARAM* rules = SSL_get0_param(tls_);

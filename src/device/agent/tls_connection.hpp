@@ -10,6 +10,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "device/agent/client_certificate.hpp"
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -21,11 +22,13 @@ struct TlsTarget {
   std::string port;
   std::string tls_name;  // name or address that the certificate must carry
   Path ca_file;
+  ClientCertificate certificate{};  // how the device proves itself, if not by a token
 };
 
 class TlsConnection {
  public:
-  /// Looks the name up (blocks) and begins to connect. Errors: network_failed, tls_failed (CA file).
+  /// Looks the name up (blocks) and begins to connect. Errors: network_failed, tls_failed (CA file, the
+  /// device's certificate).
   [[nodiscard]] static Result<std::unique_ptr<TlsConnection>> open(const TlsTarget& target);
   ~TlsConnection();
   TlsConnection(const TlsConnection&) = delete;

@@ -30,6 +30,17 @@ std::string publish(std::string topic, std::string payload) {
   return mqtt::encode(message);
 }
 
+/// Any client certificate is taken: judging it is the service's part.
+int take_any(int, X509_STORE_CTX*) { return 1; }
+
+std::string common_name(SSL* tls) {
+  const X509* certificate = SSL_get0_peer_certificate(tls);
+  if (certificate == nullptr) return "";
+  std::array<char, 128> name{};
+  X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(), name.size());
+  return name.data();
+}
+
 std::string with_version(const json::Object& desired, std::uint64_t version) {
   json::Object out = desired;
   out["$version"] = version;
@@ -51,6 +62,8 @@ FakeHub::FakeHub(const Path& folder, const std::string& name, Bytes key) : folde
   context_ = context;
   GODWIT_CHECK(SSL_CTX_use_certificate_chain_file(context, (folder / "server.pem").c_str()) == 1);
   GODWIT_CHECK(SSL_CTX_use_PrivateKey_file(context, (folder / "server-key.pem").c_str(), SSL_FILETYPE_PEM) == 1);
+
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, &take_any);
 
   listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -141,6 +154,10 @@ void FakeHub::serve(int fd) {
   SSL_set_fd(tls, fd);
   std::string input;
   bool must_close = SSL_accept(tls) != 1;
+  {
+    const std::lock_guard lock(mutex_);
+    certificate_ = common_name(tls);
+  }
   while (!must_close) {
     std::string output;
     auto decoded = mqtt::decode(input, 1 << 20);
@@ -190,8 +207,10 @@ std::string FakeHub::reply_to(const mqtt::Packet& packet, bool& must_close) {
 std::string FakeHub::reply_to(const mqtt::Connect& connect, bool& must_close) {
   const auto token = trust::parse_sas(connect.password.value_or(""));
   auto code = refusal_;
-  if (!token || !trust::sas_signature_holds(*token, key_)) code = mqtt::ConnectReturn::not_authorized;
+  const bool is_known = certificate_.empty() ? token && trust::sas_signature_holds(*token, key_) : !connect.password;
+  if (!is_known) code = mqtt::ConnectReturn::not_authorized;
   seen_.passwords.push_back(connect.password.value_or(""));
+  seen_.certificates.push_back(certificate_);
   must_close = code != mqtt::ConnectReturn::accepted;
   ++(must_close ? seen_.refusals : seen_.connections);
   is_connected_ = !must_close;

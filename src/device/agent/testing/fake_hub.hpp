@@ -1,5 +1,6 @@
-// A hub for one device, in the test's process: TLS with a certificate of its own authority, SAS checked, a twin kept.
-// A thread of its own; the test tells it how to behave and asks what it saw.
+// A hub for one device, in the test's process: TLS with a certificate of its own authority, SAS checked (a client
+// certificate is only noted, and admits without a token), a twin kept. A thread of its own; the test tells it how to
+// behave and asks what it saw.
 #pragma once
 
 #include <condition_variable>
@@ -39,6 +40,7 @@ class FakeHub {
     int disconnects = 0;  // DISCONNECT packets
     std::vector<std::string> reported{};
     std::vector<std::string> passwords{};
+    std::vector<std::string> certificates{};  // common name in each CONNECT, "" without
   };
   [[nodiscard]] Seen seen() const;
   /// Waits until `condition` holds; false after ten seconds.
@@ -64,6 +66,7 @@ class FakeHub {
   json::Object desired_;
   std::uint64_t version_ = 1;
   std::string to_push_;
+  std::string certificate_;  // common name on this connection
   bool is_connected_ = false;
   bool must_drop_ = false;
   bool must_end_ = false;
