@@ -160,6 +160,15 @@ Instance::Instance(const Config& config, const Layout& layout, const Premises& p
                 .policies = &policies_,
                 .access = &access_,
                 .logs = &logs_,
+                .scans =
+                    [this] {
+                      const auto counts = importing_->importer().scans();
+                      return api::ScanFigures{.clean = counts.clean,
+                                              .infected = counts.infected,
+                                              .not_scanned = counts.not_scanned,
+                                              .failed = counts.failed,
+                                              .seconds = std::chrono::duration<double>(counts.took).count()};
+                    },
                 .why_not_ready = [this] { return readiness_.why_not(); },
                 .hub_name = config.hub_name,
                 .instance_id = config.api_instance,

@@ -67,6 +67,16 @@ void write_states(MetricText& text, std::string_view name, std::string_view help
   return std::string(store::operation_status_name(static_cast<store::OperationStatus>(state)));
 }
 
+void write_scans(MetricText& text, const ScanFigures& scans) {
+  text.begin("godwit_scans_total", Type::counter, "Files that a malware scanner was asked about, by what it said.");
+  text.add(static_cast<double>(scans.clean), {{"result", "clean"}});
+  text.add(static_cast<double>(scans.infected), {{"result", "infected"}});
+  text.add(static_cast<double>(scans.not_scanned), {{"result", "not_scanned"}});
+  text.add(static_cast<double>(scans.failed), {{"result", "failed"}});
+  text.begin("godwit_scan_seconds_total", Type::counter, "Time that scanners took in all.");
+  text.add(scans.seconds);
+}
+
 /// What the records say, from counters and small tables.
 [[nodiscard]] Result<void> write_records(MetricText& text, Services& services) {
   std::uint64_t identities = 0;
@@ -230,6 +240,7 @@ Result<Reply> get_metrics(const Request&, Services& services) {
   write_store(text, services.store.counters());
   if (services.queued_requests)
     one(text, "godwit_http_queue_depth", Type::gauge, "Requests that wait for a worker.", services.queued_requests());
+  if (services.scans) write_scans(text, services.scans());
   GODWIT_TRY_VOID(write_records(text, services));
   if (services.metrics != nullptr) write_process(text);  // what the whole process has is told once
   return Reply{.body = text.take(), .content_type = "text/plain; version=0.0.4; charset=utf-8"};

@@ -49,6 +49,16 @@ TEST(MetricsRoute, needs_a_permission_unless_it_was_opened_and_counts_requests_b
   EXPECT_EQ(stranger.send(request_text("GET", "/metrics")).status, 200);
 }
 
+TEST(MetricsRoute, tells_what_scanners_said) {
+  TestRig rig(make_router(true));
+  rig.services->scans = [] { return ScanFigures{.clean = 3, .infected = 1, .failed = 2, .seconds = 1.5}; };
+  TestClient client(rig);
+  const std::string body = client.send(request_text("GET", "/metrics")).body;
+  EXPECT_NE(body.find("godwit_scans_total{result=\"clean\"} 3\n"), std::string::npos) << body;
+  EXPECT_NE(body.find("godwit_scans_total{result=\"failed\"} 2\n"), std::string::npos);
+  EXPECT_NE(body.find("godwit_scan_seconds_total 1.5\n"), std::string::npos);
+}
+
 TEST(ReadyRoute, says_why_it_is_not_ready) {
   TestRig rig(make_router());
   TestClient client(rig);

@@ -41,6 +41,12 @@ struct HubDoors {
   const hub::CloudMessages* messages = nullptr;
 };
 
+/// What scanners have said since the start, see service::ScanCounts.
+struct ScanFigures {
+  std::uint64_t clean = 0, infected = 0, not_scanned = 0, failed = 0;
+  double seconds = 0;
+};
+
 struct Services {
   Clock& clock;
   Log& log;
@@ -62,6 +68,7 @@ struct Services {
   service::LogCollections* logs = nullptr;
   Metrics* metrics = nullptr;  // what the rim has counted
   std::function<std::size_t()> queued_requests{};
+  std::function<ScanFigures()> scans{};
   /// Why the service should get no requests now, or "". Blocks.
   std::function<std::string()> why_not_ready{};
   std::string hub_name;  // as in SAS scopes and user names

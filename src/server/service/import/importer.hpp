@@ -32,6 +32,15 @@ struct ImportOptions {
   Duration keep_partial = std::chrono::hours(24);  // an upload begun, since its last byte
 };
 
+/// What scanners have said since the start; files that no scanner was asked about are in none of them.
+struct ScanCounts {
+  std::uint64_t clean = 0;
+  std::uint64_t infected = 0;
+  std::uint64_t not_scanned = 0;  // the scanner would not, e.g. too large for it
+  std::uint64_t failed = 0;       // it was not there or made no sense
+  Duration took{};                // all together
+};
+
 /// What a sweep found.
 struct SweepReport {
   std::size_t blobs = 0;
@@ -68,6 +77,9 @@ class Importer {
   /// that nobody continued. The thread's own affair; for tests, instead of begin().
   [[nodiscard]] Result<SweepReport> sweep();
 
+  /// Any thread.
+  [[nodiscard]] ScanCounts scans() const;
+
  private:
   using Operation = store::OperationRecord;
 
@@ -99,6 +111,9 @@ class Importer {
   SigningIdentity identity_;
   ImportOptions options_;
   Duration next_sweep_{};  // monotonic
+  mutable std::mutex scans_mutex_;
+  ScanCounts scans_;
+  void note_scan(const Result<ScanVerdict>& verdict, Duration took);
 
   std::mutex mutex_;
   std::condition_variable wake_;

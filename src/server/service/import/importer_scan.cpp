@@ -61,11 +61,32 @@ Imported<store::FileScan> Importer::Run::scan_file(const manifest::FileBase& fil
   return scan;
 }
 
+ScanCounts Importer::scans() const {
+  const std::lock_guard lock(scans_mutex_);
+  return scans_;
+}
+
+void Importer::note_scan(const Result<ScanVerdict>& verdict, Duration took) {
+  const std::lock_guard lock(scans_mutex_);
+  scans_.took += took;
+  if (!verdict) {
+    scans_.failed += verdict.error().code == Code::cancelled ? 0U : 1U;  // a service that stops is no failure
+    return;
+  }
+  switch (verdict->outcome) {
+    case ScanOutcome::clean: ++scans_.clean; break;
+    case ScanOutcome::infected: ++scans_.infected; break;
+    case ScanOutcome::not_scanned: ++scans_.not_scanned; break;
+  }
+}
+
 Result<ScanVerdict> Importer::Run::ask_scanner(const manifest::FileBase& file) {
   const auto is_cancelled = [this] { return importer_.is_stopping(); };
   for (int tried = 1;; ++tried) {
     GODWIT_TRY(const UniqueFd payload, importer_.blobs_.open(file.sha256()));
+    const Duration begun = importer_.clock_.monotonic();
     auto verdict = importer_.options_.scanner->scan(payload.get(), file.size, is_cancelled);
+    importer_.note_scan(verdict, importer_.clock_.monotonic() - begun);
     if (verdict || verdict.error().code != Code::unavailable || tried == kTries) return verdict;
     importer_.log_.warning("import.scanner_away", {{"operation", operation_.id}, {"why", verdict.error().message}});
     if (!importer_.pause(importer_.options_.scan_retry_wait))
