@@ -99,3 +99,34 @@ def test_a_key_that_needs_a_passphrase_is_told(scene, certified, tmp_path):
     (device.folder / "locked.pem").rename(device.folder / "device-key.pem")
     device.start()
     wait_log(device, "passphrase")
+
+
+def test_a_device_of_the_original_agent_takes_its_configuration_along(scene):
+    device = scene.device(start=False)
+    key = (device.folder / "device.key").read_text().strip()
+    original = {"schemaVersion": "1.1", "aduShellTrustedUsers": ["adu", "do"], "iotHubProtocol": "mqtt", "compatPropertyNames": "manufacturer,model",
+                "manufacturer": "Contoso", "model": "Shown", "agents": [{
+                    "name": "main", "runas": "adu", "manufacturer": "Contoso", "model": device.model, "additionalDeviceProperties": {"location": "plant7"},
+                    "connectionSource": {"connectionType": "string", "connectionData": f"HostName=localhost;DeviceId={device.id};SharedAccessKey={key}"}}]}
+    (device.folder / "du-config.json").write_text(json.dumps(original))
+    old = (device.folder / "agent.toml").read_text()
+
+    def run(*words):
+        return subprocess.run([scene.service.binaries / "godwit-agent", "config", "import", device.folder / "du-config.json", *words], capture_output=True, text=True)
+
+    refused = run("--out", device.folder / "agent.toml")
+    assert refused.returncode == 1 and "nothing was changed" in refused.stderr and (device.folder / "agent.toml").read_text() == old
+    (device.folder / "agent.toml").unlink()
+    (device.folder / "device.key").unlink()
+    done = run("--out", device.folder / "agent.toml", "--ca-file", "ca.pem")
+    assert done.returncode == 0 and "aduShellTrustedUsers is left out" in done.stdout, done.stderr
+    assert (device.folder / "device.key").stat().st_mode & 0o777 == 0o600
+    text = (device.folder / "agent.toml").read_text()
+    (device.folder / "agent.toml").write_text(text.replace("[hub]\n", f"[hub]\nport = {scene.service.ports['hub']}\n") +
+                                              '\n[agent]\ndata = "agent"\ntrust_anchors = "trust-anchors.json"\n\n[installer]\nsocket = "run/installer.sock"\n')
+    device.start()
+    scene.wait_listed(device)
+    scene.import_update(scene.make_update(device, "1.0.0"))
+    scene.wait_state(device, scene.deploy(device, "1.0.0"), "Succeeded")
+    properties = scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["reported"]["deviceUpdate"]["agent"]["deviceProperties"]
+    assert properties["location"] == "plant7" and properties["model"] == device.model

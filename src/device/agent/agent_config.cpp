@@ -297,8 +297,9 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
   if (config.hub_name.empty()) config.hub_name = config.hub_host;
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;
-  for (Path* path : {&config.key_file, &config.certificate_file, &config.certificate_key_file, &config.ca_file,
-                     &config.data, &config.trust_anchors, &config.installer_socket, &config.download_ca_file, &config.socket}) {
+  for (Path* path :
+       {&config.key_file, &config.certificate_file, &config.certificate_key_file, &config.ca_file, &config.data,
+        &config.trust_anchors, &config.installer_socket, &config.download_ca_file, &config.socket}) {
     if (path->empty()) continue;
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();

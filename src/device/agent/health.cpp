@@ -65,8 +65,7 @@ HealthCheck check_anchors(const AgentConfig& config) {
 HealthCheck check_key(const AgentConfig& config) {
   struct stat info {};
   const Path& file = config.key_file.empty() ? config.certificate_key_file : config.key_file;
-  if (::stat(file.c_str(), &info) != 0)
-    return bad("key", error_from_errno("look at " + file.string(), errno).message);
+  if (::stat(file.c_str(), &info) != 0) return bad("key", error_from_errno("look at " + file.string(), errno).message);
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return warning("key", fmt::format("{} is open to others (mode {:04o}); run: chmod 600 {}", file.string(),
                                       info.st_mode & 07777U, file.string()));

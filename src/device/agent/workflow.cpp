@@ -33,6 +33,11 @@ A goal that arrives during work becomes an event like this:
 After `replaced` and `retry_asked` the old run ends as if cancelled but without a report of its own (unless it succeeded
 after all), and the newest goal is taken up at once.
 
+Before the first change of an update, and before a restart of the device, the agent asks for leave where somebody has to be
+asked (`consenting`, `reboot_pending`). A restart is noticed by the kernel's boot id, whoever did it; afterwards every step that was
+done is asked whether it is in place (`confirming`). Where a step's `restoreScope` is `update`, a failure or a cancel goes back
+through the steps that this run changed (`step_restored`).
+
 )";
 
 }  // namespace
