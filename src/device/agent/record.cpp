@@ -253,7 +253,9 @@ Event refine(const Record& record, Event event) {
 }
 
 Event wake_event(const Record& record, std::string_view boot) {
-  const bool has_rebooted = !record.boot.empty() && !boot.empty() && record.boot != boot;
+  // A kernel that does not tell its boots apart: better ask the steps once too early than restart for ever.
+  const bool cannot_tell = record.state == State::rebooting && (record.boot.empty() || boot.empty());
+  const bool has_rebooted = cannot_tell || (!record.boot.empty() && !boot.empty() && record.boot != boot);
   return has_rebooted && next(record.state, Event::rebooted) ? Event::rebooted : Event::woke_up;
 }
 

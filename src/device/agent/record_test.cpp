@@ -183,5 +183,18 @@ TEST(Record, headway_resets_the_counters_and_waking_up_counts) {
   EXPECT_EQ(record.losses, 0U);
 }
 
+TEST(WakeEvent, tells_a_restart_of_the_device_from_one_of_the_agent) {
+  Record record;
+  record.state = State::rebooting;
+  record.boot = "boot-1";
+  EXPECT_EQ(wake_event(record, "boot-1"), Event::woke_up);
+  EXPECT_EQ(wake_event(record, "boot-2"), Event::rebooted);
+  EXPECT_EQ(wake_event(record, ""), Event::rebooted) << "a device must not be restarted for ever";
+  record.state = State::installing;
+  EXPECT_EQ(wake_event(record, "boot-2"), Event::woke_up) << "nobody waited for it";
+  record.state = State::stopping;
+  EXPECT_EQ(wake_event(record, "boot-2"), Event::rebooted);
+}
+
 }  // namespace
 }  // namespace godwit::agent

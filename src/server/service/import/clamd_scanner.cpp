@@ -12,6 +12,8 @@
 #include <cstring>
 #include <vector>
 
+#include "core/base/text.hpp"
+
 namespace godwit::service {
 namespace {
 
@@ -170,7 +172,10 @@ Result<ScanVerdict> read_clamd_answer(std::string_view answer) {
   constexpr std::string_view kFound = " FOUND";
   constexpr std::string_view kStream = "stream: ";
   if (answer.starts_with(kStream) && answer.ends_with(kFound)) {
-    const std::string name(answer.substr(kStream.size(), answer.size() - kStream.size() - kFound.size()));
+    // The blank before FOUND may be the one behind the colon: then there is no name between them.
+    const std::size_t around = kStream.size() + kFound.size();
+    std::string name(trimmed(answer.substr(kStream.size(), answer.size() > around ? answer.size() - around : 0)));
+    if (name.empty()) name = "a signature without a name";
     // With AlertExceedsMax clamd reports in this way that it stopped at a limit of its own.
     if (name.starts_with("Heuristics.Limits.Exceeded"))
       return ScanVerdict{.outcome = ScanOutcome::not_scanned, .details = "too large for clamd: " + name};

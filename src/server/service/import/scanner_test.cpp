@@ -136,6 +136,8 @@ TEST(ClamdScanner, each_answer_has_one_meaning) {
   for (const Row& row :
        {Row{"stream: OK", "clean: clamd: no signature matched"},
         Row{"stream: Win.Test.EICAR_HDB-1 FOUND", "infected: Win.Test.EICAR_HDB-1"},
+        Row{"stream:  FOUND", "infected: a signature without a name"},
+        Row{"stream: FOUND", "infected: a signature without a name"},
         Row{"stream: Heuristics.Limits.Exceeded FOUND",
             "not scanned: too large for clamd: "
             "Heuristics.Limits.Exceeded"},
