@@ -1,4 +1,6 @@
 // The border of the extension: C structs in, the planner's answer out.
+#include <cstddef>
+
 #include "core/base/json.hpp"
 #include "godwit/manifest_handler.h"
 #include "planner.hpp"
@@ -11,8 +13,12 @@ constexpr std::uint32_t kInternal = 0x30400FFF;
 void plan(const godwit_host* host, const godwit_plan_request* request, godwit_outcome* outcome) {
   namespace author = godwit::author;
   author::guarded(outcome, kInternal, [&] {
-    const auto planned =
-        godwit::manifest_steps::plan(author::view(request->manifest_json), author::view(request->components_json));
+    // A host of minor version 0 or 1 has a shorter struct.
+    const bool has_children = request->size >= offsetof(godwit_plan_request, children_json) + sizeof(godwit_text);
+    const auto planned = godwit::manifest_steps::plan(
+        {.manifest = author::view(request->manifest_json),
+         .components = author::view(request->components_json),
+         .children = has_children ? author::view(request->children_json) : std::string_view{}});
     if (planned.ok()) author::Host(host).answer(godwit::json::print(planned.answer));
     author::say(outcome, planned.ok() ? 1 : 0, planned.extended_code, planned.details);
   });

@@ -1,22 +1,29 @@
-// The plan behind an update manifest: its steps, one after the other. Pure; safe from any thread.
+// The plan of an update manifest: its inline steps in their order, and for each step that refers to another update the
+// steps of that child, once for each component that it is for. Pure; safe from any thread.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "core/base/json.hpp"
+#include "core/model/outcome.hpp"
 
 namespace godwit::manifest_steps {
 
 struct Planned {
-  json::Object answer{};            // {"steps":[...]}; empty if refused
-  std::uint32_t extended_code = 0;  // of a refusal
+  json::Object answer;  // manifest_handler.h
+  ExtendedCode extended_code = 0;
   std::string details{};
-  [[nodiscard]] bool ok() const { return !answer.empty(); }
+  [[nodiscard]] bool ok() const { return details.empty(); }
 };
 
-/// `components`: "" or the enumerator's document; steps of the device itself do not look at it.
-[[nodiscard]] Planned plan(std::string_view manifest, std::string_view components);
+/// The members of godwit_plan_request; "" for what is absent.
+struct Request {
+  std::string_view manifest;
+  std::string_view components{};
+  std::string_view children{};
+};
+
+[[nodiscard]] Planned plan(const Request& request);
 
 }  // namespace godwit::manifest_steps

@@ -30,7 +30,7 @@ extern "C" {
 /* The ABI number that these headers describe: the argument of every entry function, and `major` of the contract. */
 #define GODWIT_ABI 1u
 /* Additions within ABI 1: `minor` of the contract. A host accepts every minor version of a major that it knows. */
-#define GODWIT_ABI_MINOR 1u
+#define GODWIT_ABI_MINOR 2u
 
 #if defined(__GNUC__)
 #define GODWIT_EXPORT __attribute__((visibility("default")))

@@ -18,7 +18,12 @@ extern "C" {
 typedef struct godwit_plan_request {
   uint32_t size;
   godwit_text manifest_json;   /* the update manifest: exactly the bytes that were signed */
-  godwit_text components_json; /* {"components":[...]} as a component enumerator lists them; absent: no enumerator */
+  godwit_text components_json; /* {"components":[...],"selected":{"<file id>":["<component id>",...]}}: all components
+                                * as the enumerator lists them, and for each child manifest those that it selected by
+                                * the child's first compatibility set; absent: the device has no enumerator */
+  /* Since minor version 2: */
+  godwit_text children_json; /* {"<file id>":"<update manifest>"}: the manifests that reference steps name, checked by
+                              * the hash in the signed manifest; absent: there are none */
 } godwit_plan_request;
 
 /* The table of a manifest handler; static, never freed. */
@@ -26,10 +31,12 @@ typedef struct godwit_manifest_handler {
   uint32_t size;
   /* Gives the plan through host->answer():
    *   {"steps":[{"path":"step_0","handler":"microsoft/script:1","files":["<file id>",...],
-   *              "handlerProperties":{...},"component":{...}}, ...]}
+   *              "handlerProperties":{...},"component":{...}},
+   *             {"path":"step_1","skip":"no component matches group=motors"}, ...]}
    * 1 to 100 steps in the order of work. `path` names the step in reports; steps with the same first part
-   * ("step_0", "step_0/step_1") belong to one top-level step. `files` names entries of the manifest's "files"; the host
-   * refuses a plan that names any other. "component" is left out for the device itself. */
+   * ("step_0", "step_0/step_1") belong to one top-level step. `files` names entries of "files" of the manifest or of a
+   * child; the host refuses a plan that names any other. "component" is left out for the device itself. A step with
+   * "skip" (since minor version 2) has neither handler nor files: there is nothing to do, the sentence says why. */
   void (*plan)(const godwit_host* host, const godwit_plan_request* request, godwit_outcome* outcome);
 } godwit_manifest_handler;
 

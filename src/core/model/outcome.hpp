@@ -17,11 +17,12 @@ namespace godwit {
 /// Result codes on the wire (success > 0).
 namespace result {
 inline constexpr std::int32_t cancelled = -1, failure = 0, success = 1, idle = 200, in_progress = 400,
-                              download_ok = 500, download_skipped = 503, no_component = 504, handler_made_it = 520,
-                              full_download_needed = 521, install_ok = 600, install_skipped = 603, apply_ok = 700,
-                              is_installed = 900, not_installed = 901, backup_ok = 1000, backup_unsupported = 1001,
-                              restore_ok = 1100, restore_unsupported = 1101, install_reboot = 605,
-                              install_restart_agent = 607, apply_reboot = 705, apply_restart_agent = 707;
+                              download_ok = 500, download_skipped = 503, no_component = 504, install_no_component = 604,
+                              handler_made_it = 520, full_download_needed = 521, install_ok = 600,
+                              install_skipped = 603, apply_ok = 700, is_installed = 900, not_installed = 901,
+                              backup_ok = 1000, backup_unsupported = 1001, restore_ok = 1100,
+                              restore_unsupported = 1101, install_reboot = 605, install_restart_agent = 607,
+                              apply_reboot = 705, apply_restart_agent = 707;
 }  // namespace result
 
 /// What a successful act wants before its step counts as done.
@@ -57,9 +58,11 @@ inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_has
                               root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006,
                               installer_unreachable = 0x20000101, reboot_failed = 0x20000102,
                               not_in_place_after_restart = 0x20000103, consent_refused = 0x20000104,
-                              cancelled_on_device = 0x20000105, unexpected_state = 0x20000001, internal = 0x20000FFF,
-                              deadline_silent = 0xE0000001, deadline_total = 0xE0000002, goal_not_written = 0xE0000003,
-                              manifest_too_large = 0xE0000004;
+                              nested_reference = 0x30400009, too_many_steps = 0x30400101, plan_changed = 0x20000106,
+                              components_unknown = 0x70000101, make_handler_missing = 0x90000003,
+                              make_failed = 0x90000101, cancelled_on_device = 0x20000105, unexpected_state = 0x20000001,
+                              internal = 0x20000FFF, deadline_silent = 0xE0000001, deadline_total = 0xE0000002,
+                              goal_not_written = 0xE0000003, manifest_too_large = 0xE0000004;
 }  // namespace erc
 
 [[nodiscard]] std::string extended_code_hex(ExtendedCode code);                // "30500205"

@@ -29,6 +29,7 @@
 namespace godwit::agent {
 namespace {
 
+constexpr Duration kEnumeratorTimeLimit = std::chrono::minutes(5);
 constexpr Duration kTrimAfter = std::chrono::seconds(3);  // of silence: memory goes back to the system
 
 /// Jitter is asked for by three threads.
@@ -71,6 +72,13 @@ extension::Limits extension_limits(const AgentConfig& config) {
   limits.time_limit = config.download_time_limit;
   limits.cancel_grace = config.extension_cancel_grace;
   limits.memory = config.extension_memory.value;
+  return limits;
+}
+
+/// A device with many parts on slow buses may need a while to count them.
+extension::Limits enumerator_limits(const AgentConfig& config) {
+  extension::Limits limits = extension_limits(config);
+  limits.time_limit = kEnumeratorTimeLimit;
   return limits;
 }
 
@@ -227,14 +235,20 @@ Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& c
   SocketInstaller installer({.socket = config.installer_socket, .act_time_limit = config.act_time_limit}, clock, pauses,
                             log);
   ExtensionDownloader downloader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
+  ExtensionMaker maker(config.extensions_file(), config.cache_folder(), extension_limits(config), log);
+  ExtensionComponents components(config.extensions_file(), enumerator_limits(config), log);
   Payloads payloads({.give_up_after = config.download_give_up_after, .reserve = config.download_reserve.value},
-                    downloader, clock, shared_random, pauses, log);
+                    downloader, maker, clock, shared_random, pauses, log);
   DeviceConsent consent(
       {.pause_file = config.pause_file(), .command = config.consent_command, .command_time = config.consent_time_limit},
       clock, pauses, log);
-  DeviceEffects effects(
-      effect_settings(config),
-      {.installer = installer, .payloads = payloads, .consent = consent, .pauses = pauses, .clock = clock, .log = log});
+  DeviceEffects effects(effect_settings(config), {.installer = installer,
+                                                  .payloads = payloads,
+                                                  .consent = consent,
+                                                  .components = components,
+                                                  .pauses = pauses,
+                                                  .clock = clock,
+                                                  .log = log});
   Worker worker(effects, {.ended =
                               [&inbox](std::uint64_t epoch, EffectResult result) {
                                 inbox.push(EffectEnded{epoch, std::move(result)});

@@ -82,6 +82,7 @@ struct AgentConfig {
   /// All device properties: manufacturer, model and the additional ones.
   [[nodiscard]] CompatibilitySet device_properties() const;
   [[nodiscard]] Path outbox_folder() const { return data / "outbox"; }
+  [[nodiscard]] Path cache_folder() const { return data / "cache"; }
   [[nodiscard]] Path downloads_folder() const { return data / "downloads"; }
   [[nodiscard]] Path own_log_folder() const { return data / "log"; }
   [[nodiscard]] Path log_copies_folder() const { return data / "logs"; }

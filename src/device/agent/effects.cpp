@@ -15,10 +15,12 @@ using installer::Verb;
 constexpr Duration kTidyPatience = std::chrono::seconds(5);
 constexpr Duration kProgressPause = std::chrono::milliseconds(250);
 constexpr std::size_t kFilesLimit = 1000;
+constexpr std::size_t kSoftCodesLimit = 8;
 
 std::string step_name(const Record& record, std::size_t index, std::string_view act) {
-  const std::string handler = index < record.steps.size() ? record.steps[index].handler : "";
-  return fmt::format("step {} ({}) {}", index + 1, handler, act);
+  const std::string label =
+      index < record.steps.size() ? step_label(record.steps[index]) : fmt::format("step {}", index + 1);
+  return act.empty() ? label : fmt::format("{} {}", label, act);
 }
 
 EffectResult failed(Trouble trouble) {
@@ -58,16 +60,45 @@ std::string note_of(const ActOutcome& outcome) {
   return "";
 }
 
+template <class File>
+Result<File> file_of(const auto& described) {
+  GODWIT_TRY(auto digest, hex_decode(described.sha256));
+  if (digest.size() != 32 || !is_plain_file_name(described.id))
+    return fail(Code::bad_packet, "the installer's plan describes a file badly");
+  File file;
+  file.id = described.id;
+  file.name = described.name;
+  file.size = described.size;
+  file.sha256 = std::move(digest);
+  return file;
+}
+
+/// The same work: what was done so far and what is to come fit together.
+bool is_same_plan(const std::vector<PlannedStep>& one, const std::vector<PlannedStep>& other) {
+  return std::ranges::equal(one, other, [](const PlannedStep& a, const PlannedStep& b) {
+    return a.path == b.path && a.handler == b.handler && a.skip == b.skip && a.subject == b.subject &&
+           a.files == b.files;
+  });
+}
+
 Result<std::vector<PlannedStep>> steps_of(const installer::Plan& plan) {
   std::vector<PlannedStep> steps;
   std::size_t count = 0;
   for (const auto& planned : plan.steps) {
-    PlannedStep step{.path = planned.path, .handler = planned.handler, .restores_update = planned.restores_update};
-    for (const auto& file : planned.files) {
-      GODWIT_TRY(auto digest, hex_decode(file.sha256));
-      if (digest.size() != 32 || !is_plain_file_name(file.id))
-        return fail(Code::bad_packet, "the installer's plan describes a file badly");
-      step.files.push_back({.id = file.id, .name = file.name, .size = file.size, .sha256 = std::move(digest)});
+    PlannedStep step{.path = planned.path,
+                     .handler = planned.handler,
+                     .skip = planned.skip,
+                     .subject = planned.subject,
+                     .restores_update = planned.restores_update};
+    for (const auto& described : planned.files) {
+      GODWIT_TRY(auto file, file_of<PlannedFile>(described));
+      file.download_handler = described.download_handler;
+      for (const auto& one : described.related) {
+        GODWIT_TRY(auto related, file_of<RelatedFile>(one));
+        related.properties = one.properties;
+        file.related.push_back(std::move(related));
+      }
+      step.files.push_back(std::move(file));
     }
     count += step.files.size();
     steps.push_back(std::move(step));
@@ -122,16 +153,26 @@ DeviceEffects::Reply DeviceEffects::ask(const Turn& turn, const installer::Reque
   return ports_.installer.ask(request, call);
 }
 
-DeviceEffects::Reply DeviceEffects::open(const Turn& turn, std::string root_key_package,
-                                         std::string detached_manifest) {
+DeviceEffects::Reply DeviceEffects::open(const Turn& turn, VerifiedGoal verified) {
+  json::Object components;
+  if (!verified.children.empty()) {
+    auto found = ports_.components.ask(verified.selectors, turn.stop);
+    if (!found)
+      return ActOutcome{.result_code = found.error().result_code,
+                        .extended_codes = {found.error().extended_code},
+                        .details = found.error().details};
+    components = *std::move(found);
+  }
   const auto& goal = *turn.record.goal;
   installer::OpenRequest request;
   request.workflow_id = goal.workflow_id;
   request.attempt = turn.record.attempt;
   request.manifest = goal.manifest;
   request.signature = goal.manifest_signature;
-  request.root_key_package = std::move(root_key_package);
-  request.detached_manifest = std::move(detached_manifest);
+  request.root_key_package = std::move(verified.root_key_package);
+  request.detached_manifest = std::move(verified.detached_manifest);
+  request.children = std::move(verified.children);
+  request.components = std::move(components);
   return ask(turn, request);
 }
 
@@ -152,8 +193,13 @@ DeviceEffects::Reply DeviceEffects::act(const Turn& turn, std::uint32_t step, Ve
     return ActOutcome{.result_code = verified.error().result_code,
                       .extended_codes = {verified.error().extended_code},
                       .details = verified.error().details};
-  auto opened = open(turn, std::move(verified->root_key_package), std::move(verified->detached_manifest));
+  auto opened = open(turn, *std::move(verified));
   if (!opened || opened->result_code <= 0) return opened;
+  const auto steps = opened->plan ? steps_of(*opened->plan) : Result<std::vector<PlannedStep>>{};
+  if (!steps || !is_same_plan(*steps, turn.record.steps))
+    return ActOutcome{.result_code = result::failure,
+                      .extended_codes = {erc::plan_changed},
+                      .details = "the plan is another one than when the update began; retry it"};
   return ask(turn, request);
 }
 
@@ -179,7 +225,8 @@ EffectResult DeviceEffects::verify(const Turn& turn) {
   if (turn.stop.stop_requested()) return failed(Trouble{result::cancelled, 0, "stopped"});
 
   constexpr std::string_view kWhere = "open the update in the installer";
-  const auto opened = open(turn, std::move(verified->root_key_package), std::move(verified->detached_manifest));
+  const UpdateId target = verified->manifest.update_id;
+  const auto opened = open(turn, *std::move(verified));
   if (!opened) return lost_or_failed(turn, std::string(kWhere), opened.error());
   if (opened->result_code <= 0) return refused(std::string(kWhere), *opened);
   if (!opened->plan) return failed(erc::unexpected_state, std::string(kWhere) + ": it gave no plan");
@@ -189,7 +236,7 @@ EffectResult DeviceEffects::verify(const Turn& turn) {
           .result_code = result::success,
           .extended_codes = {},
           .details = "",
-          .target = verified->manifest.update_id,
+          .target = target,
           .steps = *std::move(steps)};
 }
 
@@ -197,6 +244,10 @@ EffectResult DeviceEffects::download(const Turn& turn) {
   std::vector<PlannedStep> steps = turn.record.steps;
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!steps[i].skip.empty()) {
+      steps[i].result = StepResult{result::install_no_component, 0, steps[i].skip};
+      continue;
+    }
     const auto reply = act(turn, static_cast<std::uint32_t>(i), Verb::is_installed);
     if (!reply) return lost_or_failed(turn, step_name(turn.record, i, "is it installed?"), reply.error());
     if (reply->result_code <= 0) return refused(step_name(turn.record, i, "is it installed?"), *reply);
@@ -212,7 +263,8 @@ EffectResult DeviceEffects::download(const Turn& turn) {
             .details = "",
             .target = std::nullopt,
             .steps = std::move(steps)};
-  if (EffectResult fetched = fetch_all(turn, missing); fetched.event != Event::passed) return fetched;
+  EffectResult fetched = fetch_all(turn, missing);
+  if (fetched.event != Event::passed) return fetched;
   for (const auto i : missing) {
     const auto reply = act(turn, static_cast<std::uint32_t>(i), Verb::download);
     if (!reply) return lost_or_failed(turn, step_name(turn.record, i, "download"), reply.error());
@@ -220,7 +272,7 @@ EffectResult DeviceEffects::download(const Turn& turn) {
   }
   return {.event = Event::passed,
           .result_code = result::download_ok,
-          .extended_codes = {},
+          .extended_codes = std::move(fetched.extended_codes),
           .details = "",
           .target = std::nullopt,
           .steps = std::move(steps)};
@@ -230,6 +282,7 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
   const Path folder = sandbox(turn.record);
   if (auto made = make_folders(folder, 0755); !made) return failed(sandbox_trouble(made.error()));
   std::vector<const PlannedFile*> files;
+  std::vector<ExtendedCode> soft;
   ByteCount total = 0;
   for (const auto i : steps) {
     for (const auto& file : turn.record.steps[i].files) {
@@ -251,13 +304,15 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
                      .done_bytes = static_cast<std::int64_t>(before + done),
                      .total_bytes = static_cast<std::int64_t>(total)});
     };
-    const auto url = turn.record.goal->file_urls.find(file->id);
-    const auto fetched = ports_.payloads.fetch(*file, url == turn.record.goal->file_urls.end() ? "" : url->second,
-                                               folder, turn.stop, progressed);
+    const auto fetched = ports_.payloads.obtain(
+        {.file = *file, .urls = turn.record.goal->file_urls, .update = turn.record.target.value_or(UpdateId{})}, folder,
+        turn.stop, progressed);
     if (!fetched) return failed(fetched.error());
+    if (*fetched != 0 && std::ranges::find(soft, *fetched) == soft.end() && soft.size() < kSoftCodesLimit)
+      soft.push_back(*fetched);
     before += file->size;
   }
-  return {.event = Event::passed};
+  return {.event = Event::passed, .result_code = result::download_ok, .extended_codes = std::move(soft)};
 }
 
 EffectResult DeviceEffects::step_ended(const Turn& turn, const ActOutcome& outcome, std::int32_t code) const {
@@ -275,6 +330,9 @@ EffectResult DeviceEffects::step_ended(const Turn& turn, const ActOutcome& outco
 }
 
 EffectResult DeviceEffects::check_step(const Turn& turn) {
+  if (const auto& step = turn.record.steps[turn.record.step]; !step.skip.empty())
+    return step_ended(turn, {.result_code = result::install_no_component, .extended_codes = {}, .details = step.skip},
+                      result::install_no_component);
   const auto reply = act(turn, turn.record.step, Verb::is_installed);
   const std::string where = step_name(turn.record, turn.record.step, "is it installed?");
   if (!reply) return lost_or_failed(turn, where, reply.error());
@@ -383,7 +441,7 @@ EffectResult DeviceEffects::confirm(const Turn& turn) {
     if (i == turn.record.step && turn.record.is_before_apply)
       return {.event = Event::not_in_place, .result_code = reply->result_code, .extended_codes = {}, .details = ""};
     return failed(erc::not_in_place_after_restart, step_name(turn.record, i, "") +
-                                                       "was not in place after the restart" +
+                                                       " was not in place after the restart" +
                                                        (reply->details.empty() ? "" : ": " + reply->details));
   }
   return step_ended(turn, {.result_code = result::apply_ok, .extended_codes = {}, .details = ""}, result::apply_ok);
@@ -410,6 +468,8 @@ EffectResult DeviceEffects::stop(const Turn& turn) {
 /// After a failure the sandbox stays until the next goal: what was downloaded need not come again at a retry.
 EffectResult DeviceEffects::tidy(const Turn& turn) {
   const std::string& workflow = turn.record.goal->workflow_id;
+  if (turn.record.state == State::succeeded && turn.record.target)
+    ports_.payloads.keep_sources(turn.record.steps, *turn.record.target, sandbox(turn.record), turn.stop);
   remove_other_sandboxes(turn.record.state == State::failed ? workflow : "");
   if (turn.record.state == State::failed) return {.event = Event::passed};
   const InstallerCall call{.workflow_id = "", .stop = turn.stop, .on_progress = {}, .patience = kTidyPatience};

@@ -30,6 +30,7 @@ class DeviceEffects final : public EffectRunner {
     Installer& installer;
     Payloads& payloads;
     Consent& consent;
+    Components& components;
     Pauses& pauses;
     const Clock& clock;
     Log& log;
@@ -62,8 +63,10 @@ class DeviceEffects final : public EffectRunner {
 
   [[nodiscard]] Reply ask(const Turn& turn, const installer::Request& request);
   [[nodiscard]] Reply act(const Turn& turn, std::uint32_t step, installer::Verb verb);
-  [[nodiscard]] Reply open(const Turn& turn, std::string root_key_package, std::string detached_manifest);
+  /// With the device's components, where the update refers to others.
+  [[nodiscard]] Reply open(const Turn& turn, VerifiedGoal verified);
   [[nodiscard]] EffectResult lost_or_failed(const Turn& turn, const std::string& where, const Error& error) const;
+  /// The codes of the result are soft ones.
   [[nodiscard]] EffectResult fetch_all(const Turn& turn, const std::vector<std::size_t>& steps);
   [[nodiscard]] EffectResult step_ended(const Turn& turn, const installer::ActOutcome& outcome,
                                         std::int32_t code) const;

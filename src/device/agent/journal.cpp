@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::size_t kStepLimit = 100;
 constexpr std::size_t kFileLimit = 200;
+constexpr std::size_t kRelatedLimit = 16;
 constexpr std::size_t kUrlLimit = 200;
 constexpr std::string_view kHere = "journal";
 
@@ -32,6 +33,18 @@ json::Object result_to_json(const StepResult& result) {
   return out;
 }
 
+void add_related(json::Object& entry, const PlannedFile& file) {
+  json::Array related;
+  for (const auto& one : file.related)
+    related.push_back(json::Object{{"id", one.id},
+                                   {"name", one.name},
+                                   {"size", one.size},
+                                   {"sha256", hex_encode(one.sha256)},
+                                   {"properties", one.properties}});
+  entry["download_handler"] = file.download_handler;
+  entry["related"] = std::move(related);
+}
+
 json::Object step_to_json(const PlannedStep& step) {
   json::Array files;
   for (const auto& file : step.files) {
@@ -40,12 +53,15 @@ json::Object step_to_json(const PlannedStep& step) {
     entry["name"] = file.name;
     entry["size"] = file.size;
     entry["sha256"] = hex_encode(file.sha256);
+    if (!file.download_handler.empty()) add_related(entry, file);
     files.push_back(std::move(entry));
   }
   json::Object out;
   out["path"] = step.path;
   out["handler"] = step.handler;
   out["files"] = std::move(files);
+  if (!step.skip.empty()) out["skip"] = step.skip;
+  if (!step.subject.empty()) out["subject"] = step.subject;
   if (step.restores_update) out["restores_update"] = true;
   if (step.result) out["result"] = result_to_json(*step.result);
   return out;
@@ -117,16 +133,32 @@ Result<StepResult> read_result(const json::Object& object) {
   return result;
 }
 
-Result<PlannedFile> read_planned_file(const json::Value& value) {
+template <class File>
+Result<File> read_file_base(const json::Value& value) {
   const auto* object = value.if_object();
   if (object == nullptr) return fail(Code::invalid_argument, "a file is not an object");
-  PlannedFile file;
+  File file;
   GODWIT_TRY(file.id, json::text(*object, "id", kHere));
   GODWIT_TRY(file.name, json::text(*object, "name", kHere));
   GODWIT_TRY(file.size, (number_in<ByteCount>(*object, "size", 0, INT64_MAX)));
   GODWIT_TRY(const auto hex, json::text(*object, "sha256", kHere));
   GODWIT_TRY(file.sha256, hex_decode(hex));
   if (file.sha256.size() != 32) return fail(Code::invalid_argument, "sha256 has not 32 bytes");
+  return file;
+}
+
+Result<PlannedFile> read_planned_file(const json::Value& value) {
+  GODWIT_TRY(auto file, read_file_base<PlannedFile>(value));
+  const json::Object& object = value.get_object();
+  file.download_handler = json::text_or_nothing(object, "download_handler").value_or("");
+  if (file.download_handler.empty()) return file;
+  GODWIT_TRY(const auto* related, json::array(object, "related", kHere));
+  if (related->size() > kRelatedLimit) return fail(Code::too_large, "a file has too many related files");
+  for (const auto& entry : *related) {
+    GODWIT_TRY(auto one, read_file_base<RelatedFile>(entry));
+    if (const auto* properties = json::object_or_null(entry.get_object(), "properties")) one.properties = *properties;
+    file.related.push_back(std::move(one));
+  }
   return file;
 }
 
@@ -142,6 +174,8 @@ Result<PlannedStep> read_step(const json::Value& value) {
     GODWIT_TRY(auto file, read_planned_file(entry));
     step.files.push_back(std::move(file));
   }
+  step.skip = json::text_or_nothing(*object, "skip").value_or("");
+  step.subject = json::text_or_nothing(*object, "subject").value_or("");
   step.restores_update = flag_in(*object, "restores_update");
   if (const auto* found = json::object_or_null(*object, "result")) {
     GODWIT_TRY(step.result, read_result(*found));
@@ -160,6 +194,20 @@ Result<InstallResult> read_outcome(const json::Object& object) {
   }
   GODWIT_TRY(outcome.details, json::text(object, "details", kHere));
   return outcome;
+}
+
+Result<std::vector<ExtendedCode>> read_soft_codes(const json::Object& object) {
+  std::vector<ExtendedCode> read;
+  const auto* value = json::find(object, "soft_codes");
+  if (value == nullptr) return read;  // a build from before it
+  GODWIT_TRY(const auto* codes, json::array(object, "soft_codes", kHere));
+  if (codes->size() > kStepLimit) return fail(Code::too_large, "soft_codes has too many entries");
+  for (const auto& one : *codes) {
+    if (!one.is_string()) return fail(Code::invalid_argument, "a soft code is not a text");
+    GODWIT_TRY(const auto code, parse_extended_code(std::string_view(one.as_string())));
+    read.push_back(code);
+  }
+  return read;
 }
 
 Result<void> read_optional_parts(const json::Object& object, Record& record) {
@@ -226,6 +274,11 @@ std::string print_record(const Record& record) {
   if (record.restart_at_end != RestartWish::none)
     out["restart_at_end"] = record.restart_at_end == RestartWish::agent ? "agent" : "device";
   if (!record.boot.empty()) out["boot"] = record.boot;
+  if (!record.soft_codes.empty()) {
+    json::Array codes;
+    for (const auto code : record.soft_codes) codes.push_back(json::Value(extended_code_hex(code)));
+    out["soft_codes"] = std::move(codes);
+  }
   if (record.goal) out["goal"] = goal_to_json(*record.goal);
   if (record.target) out["target"] = record.target->to_json();
   out["steps"] = std::move(steps);
@@ -263,6 +316,7 @@ Result<Record> parse_record(std::string_view text) {
     record.steps.push_back(std::move(step));
   }
   GODWIT_TRY(record.past, read_past(object));
+  GODWIT_TRY(record.soft_codes, read_soft_codes(object));
   GODWIT_TRY_VOID(read_restart(object, record));
   GODWIT_TRY_VOID(read_optional_parts(object, record));
   GODWIT_TRY_VOID(check_whole(record));

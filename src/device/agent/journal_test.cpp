@@ -26,7 +26,16 @@ Record full_record() {
                   .files = {{"f1", "a.sh", 12, sha256("a")}},
                   .result = StepResult{603, 0, "in place"}},
       PlannedStep{
-          .path = "step_1", .handler = "microsoft/script:1", .files = {{"f2", "b.bin", 5'000'000'000, sha256("b")}}}};
+          .path = "step_1", .handler = "microsoft/script:1", .files = {{"f2", "b.bin", 5'000'000'000, sha256("b")}}},
+      PlannedStep{.path = "step_2", .handler = "", .skip = "no component matches group=motors"}};
+  record.steps[1].subject = "left (m-1)";
+  record.steps[1].files[0].download_handler = "microsoft/delta:1";
+  record.steps[1].files[0].related = {{.id = "r1",
+                                       .name = "b.delta",
+                                       .size = 7,
+                                       .sha256 = sha256("r"),
+                                       .properties = {{"microsoft.sourceFileHash", "x"}}}};
+  record.soft_codes = {0x90800008};
   record.step = 1;
   record.outcome =
       InstallResult{.result_code = 0, .extended_codes = {0x30500205, 0xA0000FFF}, .details = "broke", .steps = {}};

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -159,12 +160,96 @@ Attempt<void> Payloads::fetch(const PlannedFile& file, const std::string& url, c
     if (*fetched || !may_start_over) return checked;
     log_.warning("download.from_the_start", {{"file", file.name}, {"reason", checked.error().details}});
   }
-  std::error_code problem;
-  std::filesystem::rename(request.target, whole, problem);
-  if (problem) return trouble(erc::download_failed, fmt::format("download {}: {}", file.name, problem.message()));
-  if (auto synced = sync_folder(folder); !synced) return trouble(code_of(synced.error()), synced.error().message);
+  if (auto named = give_its_name(request.target, whole); !named) return named;
   progress(file.size);
   return {};
+}
+
+Attempt<void> Payloads::give_its_name(const Path& from, const Path& whole) const {
+  const UniqueFd fd(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0)
+    return trouble(erc::download_failed,
+                   error_from_errno(fmt::format("download {}", whole.filename().string()), errno).message);
+  std::error_code problem;
+  std::filesystem::rename(from, whole, problem);
+  if (problem)
+    return trouble(erc::download_failed, fmt::format("download {}: {}", whole.filename().string(), problem.message()));
+  if (auto synced = sync_folder(whole.parent_path()); !synced)
+    return trouble(code_of(synced.error()), synced.error().message);
+  return {};
+}
+
+std::optional<MakeAnswer> Payloads::try_to_make(const Wanted& wanted, const Path& folder, const std::stop_token& stop) {
+  const PlannedFile& file = wanted.file;
+  Path made = folder / file.id;
+  Path work = made;
+  made += ".made";
+  work += ".make";
+  const MakeRequest request{.file = file, .target = made, .work_folder = work, .update = wanted.update};
+  MakeAnswer answer = maker_.choose(request, stop);
+  if (const auto made_folder = make_folders(work); !made_folder)
+    answer = {.extended_code = code_of(made_folder.error()), .details = made_folder.error().message};
+  for (const std::string& id : answer.related) {
+    if (!answer.is_willing || stop.stop_requested()) break;
+    const auto related = std::ranges::find(file.related, id, &RelatedFile::id);
+    const auto url = wanted.urls.find(id);
+    const PlannedFile part{.id = id, .name = related->name, .size = related->size, .sha256 = related->sha256};
+    const auto fetched = fetch(part, url == wanted.urls.end() ? "" : url->second, work, stop, [](ByteCount) {});
+    if (!fetched) answer = {.extended_code = fetched.error().extended_code, .details = fetched.error().details};
+  }
+  if (answer.is_willing && !stop.stop_requested()) answer = maker_.make(request, stop);
+  if (answer.is_willing) {
+    if (const auto checked = check(file, made); !checked)
+      answer = {.extended_code = erc::make_failed,
+                .details = "what it made is not the file: " + checked.error().details};
+  }
+  const bool is_made = answer.is_willing && !stop.stop_requested();
+  if (is_made) {
+    const auto named = give_its_name(made, folder / file.id);
+    if (!named) answer = {.extended_code = named.error().extended_code, .details = named.error().details};
+  }
+  if (!stop.stop_requested()) remove_quietly(work);  // what was fetched for it goes on after a cut
+  if (is_made && answer.is_willing) return std::nullopt;
+  remove_quietly(made);
+  return answer;
+}
+
+Attempt<ExtendedCode> Payloads::obtain(const Wanted& wanted, const Path& folder, const std::stop_token& stop,
+                                       const Progress& progress) {
+  const PlannedFile& file = wanted.file;
+  ExtendedCode soft = 0;
+  const Path whole = folder / file.id;
+  const bool is_begun = size_of(whole) == file.size || size_of(partial(whole)) > 0;
+  if (!file.download_handler.empty() && !is_begun) {
+    const auto refusal = try_to_make(wanted, folder, stop);
+    if (stop.stop_requested()) return stopped();
+    if (!refusal) {
+      log_.info("download.made", {{"file", file.name}, {"handler", file.download_handler}});
+      progress(file.size);
+      return soft;
+    }
+    soft = refusal->extended_code;
+    log_.warning("download.whole", {{"file", file.name},
+                                    {"handler", file.download_handler},
+                                    {"code", extended_code_hex(soft)},
+                                    {"reason", refusal->details}});
+  }
+  const auto url = wanted.urls.find(file.id);
+  const auto fetched = fetch(file, url == wanted.urls.end() ? "" : url->second, folder, stop, progress);
+  if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
+  return soft;
+}
+
+void Payloads::keep_sources(const std::vector<PlannedStep>& steps, const UpdateId& update, const Path& folder,
+                            const std::stop_token& stop) {
+  for (const auto& step : steps)
+    for (const auto& file : step.files) {
+      if (file.download_handler.empty() || size_of(folder / file.id) != file.size) continue;
+      Path work = folder / file.id;
+      work += ".make";
+      maker_.completed({.file = file, .target = folder / file.id, .work_folder = work, .update = update}, stop);
+      remove_quietly(work);
+    }
 }
 
 Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& target, ByteCount limit,

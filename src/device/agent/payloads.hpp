@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -13,6 +14,7 @@
 #include "core/base/json.hpp"
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
+#include "device/agent/maker.hpp"
 #include "device/agent/pauses.hpp"
 #include "device/agent/record.hpp"
 #include "device/agent/trouble.hpp"
@@ -69,9 +71,29 @@ struct PayloadSettings {
 class Payloads {
  public:
   using Progress = std::function<void(ByteCount done)>;  // bytes of this file that are here
-  Payloads(PayloadSettings settings, ContentDownloader& downloader, const Clock& clock, Random& random, Pauses& pauses,
-           Log& log)
-      : settings_(settings), downloader_(downloader), clock_(clock), random_(random), pauses_(pauses), log_(log) {}
+  Payloads(PayloadSettings settings, ContentDownloader& downloader, PayloadMaker& maker, const Clock& clock,
+           Random& random, Pauses& pauses, Log& log)
+      : settings_(settings),
+        downloader_(downloader),
+        maker_(maker),
+        clock_(clock),
+        random_(random),
+        pauses_(pauses),
+        log_(log) {}
+
+  struct Wanted {
+    const PlannedFile& file;
+    const std::map<std::string, std::string>& urls;  // file id -> URL, those of related files too
+    UpdateId update;
+  };
+  /// As fetch(), but a file with a download handler is made from what is here, if that works. Gives the soft code that
+  /// tells why it did not; 0: nothing to tell.
+  Attempt<ExtendedCode> obtain(const Wanted& wanted, const Path& folder, const std::stop_token& stop,
+                               const Progress& progress);
+  /// The update with these files is installed: their download handlers may keep them as sources. Files that are not
+  /// there are left out.
+  void keep_sources(const std::vector<PlannedStep>& steps, const UpdateId& update, const Path& folder,
+                    const std::stop_token& stop);
 
   /// Makes `folder / file.id` hold the file, whole and checked. A whole one is only checked, a partial one continued.
   Attempt<void> fetch(const PlannedFile& file, const std::string& url, const Path& folder, const std::stop_token& stop,
@@ -87,9 +109,13 @@ class Payloads {
   Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop,
                                 const Progress& progress);
   Attempt<void> check(const PlannedFile& file, const Path& path) const;
+  /// Nothing: the file is there, whole and checked.
+  std::optional<MakeAnswer> try_to_make(const Wanted& wanted, const Path& folder, const std::stop_token& stop);
+  Attempt<void> give_its_name(const Path& from, const Path& whole) const;
 
   PayloadSettings settings_;
   ContentDownloader& downloader_;
+  PayloadMaker& maker_;
   const Clock& clock_;
   Random& random_;
   Pauses& pauses_;

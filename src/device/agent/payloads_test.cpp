@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "device/agent/testing/fake_downloader.hpp"
+#include "device/agent/testing/fake_maker.hpp"
 #include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
@@ -34,10 +35,11 @@ class PayloadsTest : public ::testing::Test {
   SeededRandom random_{5};
   FakePauses pauses_{clock_};
   FakeDownloader downloader_;
+  FakeMaker maker_;
   std::string content_ = awkward_content();
   PlannedFile file_{.id = "f1", .name = "app.bin", .size = content_.size(), .sha256 = sha256(content_)};
   PayloadSettings settings_{.reserve = 0};
-  Payloads payloads_{settings_, downloader_, clock_, random_, pauses_, log_};
+  Payloads payloads_{settings_, downloader_, maker_, clock_, random_, pauses_, log_};
   std::stop_source stop_;
   ByteCount progress_ = 0;
 };
@@ -47,6 +49,88 @@ TEST_F(PayloadsTest, fetches_checks_and_names_the_file) {
   EXPECT_EQ(on_disk(), content_);
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "f1.part"));
   EXPECT_EQ(progress_, content_.size());
+}
+
+/// Its content is two related files, one after the other.
+class MadeTest : public PayloadsTest {
+ protected:
+  MadeTest() {
+    file_.download_handler = "microsoft/delta:1";
+    const std::string one = content_.substr(0, 600'000);
+    const std::string two = content_.substr(600'000);
+    downloader_.files["https://x/r1"] = one;
+    downloader_.files["https://x/r2"] = two;
+    file_.related = {{.id = "r1", .name = "one", .size = one.size(), .sha256 = sha256(one)},
+                     {.id = "r2", .name = "two", .size = two.size(), .sha256 = sha256(two)}};
+    maker_.wishes = {"r1", "r2"};
+    urls_ = {{"f1", "https://x/f1"}, {"r1", "https://x/r1"}, {"r2", "https://x/r2"}};
+  }
+  Attempt<ExtendedCode> obtain() {
+    return payloads_.obtain({.file = file_, .urls = urls_, .update = {}}, folder_.path(), stop_.get_token(),
+                            [this](ByteCount done) { progress_ = done; });
+  }
+  std::map<std::string, std::string> urls_;
+};
+
+TEST_F(MadeTest, a_file_is_made_from_what_its_handler_chose_and_nothing_is_left_beside_it) {
+  const auto obtained = obtain();
+  ASSERT_TRUE(obtained) << obtained.error().details;
+  EXPECT_EQ(*obtained, 0U);
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_EQ(progress_, content_.size());
+  EXPECT_EQ(maker_.calls, (std::vector<std::string>{"choose f1", "make f1"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "f1.make"));
+  ASSERT_TRUE(obtain());
+  EXPECT_EQ(maker_.calls.size(), 2U) << "it is there";
+}
+
+// faults: 47
+TEST_F(MadeTest, whatever_goes_wrong_the_whole_file_is_fetched_and_the_reason_is_told) {
+  const auto run = [this](const char* what, ExtendedCode code) {
+    std::filesystem::remove_all(folder_.path());
+    ASSERT_TRUE(make_folders(folder_.path()));
+    const auto obtained = obtain();
+    ASSERT_TRUE(obtained) << what << ": " << obtained.error().details;
+    EXPECT_EQ(*obtained, code) << what;
+    EXPECT_EQ(on_disk(), content_) << what;
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() / "f1.make")) << what;
+    EXPECT_FALSE(std::filesystem::exists(folder_.path() / "f1.made")) << what;
+  };
+  maker_.wishes = {};
+  run("no source", 0x90800008);
+  maker_.wishes = {"r1", "r2"};
+  maker_.makes = false;
+  run("the handler fails", erc::make_failed);
+  maker_.makes = true;
+  maker_.spoil = "x";
+  run("it makes another file", erc::make_failed);
+  maker_.spoil = "";
+  urls_.erase("r2");
+  run("a part has no URL", erc::download_bad_url);
+  downloader_.files["https://x/other"] = std::string(file_.related[1].size, 'z');
+  urls_["r2"] = "https://x/other";
+  run("a part is another file", erc::download_hash);
+}
+
+TEST_F(MadeTest, a_download_that_was_begun_whole_goes_on_whole) {
+  ASSERT_TRUE(write_file_durably(folder_.path() / "f1.part", content_.substr(0, 700'001)));
+  ASSERT_TRUE(obtain());
+  EXPECT_TRUE(maker_.calls.empty());
+  EXPECT_EQ(on_disk(), content_);
+}
+
+TEST_F(MadeTest, a_stop_is_no_reason_to_fetch_the_whole) {
+  downloader_.on_fetch = [this] { stop_.request_stop(); };
+  const auto obtained = obtain();
+  ASSERT_FALSE(obtained);
+  EXPECT_EQ(obtained.error().result_code, result::cancelled);
+  EXPECT_EQ(downloader_.tries, 1);
+}
+
+TEST_F(MadeTest, the_handlers_are_shown_what_was_installed) {
+  ASSERT_TRUE(obtain());
+  payloads_.keep_sources({{.path = "step_0", .handler = "a/b:1", .files = {file_}}}, {}, folder_.path(), {});
+  EXPECT_EQ(maker_.calls.back(), "completed f1");
 }
 
 TEST_F(PayloadsTest, a_file_that_is_there_is_not_fetched_again) {

@@ -81,6 +81,11 @@ void succeed(Record& record) {
     if (step.result && !step.result->details.empty() && step.result->result_code != result::install_skipped)
       record.outcome->details =
           cut_details(record.outcome->details + (record.outcome->details.empty() ? "" : "; ") + step.result->details);
+  if (!record.soft_codes.empty()) {
+    record.outcome->extended_codes = {erc::none};
+    record.outcome->extended_codes.insert(record.outcome->extended_codes.end(), record.soft_codes.begin(),
+                                          record.soft_codes.end());
+  }
   record.installed = record.target;
 }
 
@@ -143,6 +148,7 @@ void take_result(Record& record, State from, const Incident& incident) {
   const EffectResult& ended = *incident.result;
   if (ended.target) record.target = ended.target;
   if (!ended.steps.empty()) record.steps = ended.steps;
+  if (from == State::downloading && ended.event == Event::passed) record.soft_codes = ended.extended_codes;
   note_restart(record, from, incident);
   if (from == State::consenting && ended.event == Event::passed) record.has_consent = true;
   if (from == State::confirming && ended.event == Event::not_in_place) record.is_before_apply = false;
@@ -166,6 +172,16 @@ void describe_restore(Record& record, const Incident& incident) {
                         is_unsupported ? "cannot be restored by its handler" : "was restored")
           : (is_unsupported ? "; its handler cannot restore what it changed" : "; the step was restored");
   record.outcome->details = cut_details(record.outcome->details + what);
+}
+
+bool is_untouched(const StepResult& result) {
+  return result.result_code == result::install_skipped || result.result_code == result::install_no_component;
+}
+
+std::string in_words(const StepResult& result) {
+  if (!result.details.empty()) return result.details;
+  if (result.result_code == result::install_skipped) return "was in place";
+  return result.result_code > 0 ? "done" : fmt::format("ended with result code {}", result.result_code);
 }
 
 std::size_t top_level_index(std::string_view path) {
@@ -232,8 +248,7 @@ std::optional<std::uint32_t> step_to_restore(const Record& record) {
   if (std::ranges::none_of(record.steps, &PlannedStep::restores_update)) return std::nullopt;
   for (auto i = std::min<std::size_t>(record.step, record.steps.size()); i > 0; --i) {
     const auto& result = record.steps[i - 1].result;
-    if (result && result->result_code > 0 && result->result_code != result::install_skipped)
-      return static_cast<std::uint32_t>(i - 1);
+    if (result && result->result_code > 0 && !is_untouched(*result)) return static_cast<std::uint32_t>(i - 1);
   }
   return std::nullopt;
 }
@@ -282,9 +297,13 @@ std::vector<StepResult> top_level_results(const Record& record) {
     if (index >= record.steps.size()) continue;
     const bool is_first = index >= results.size();
     if (is_first) results.resize(index + 1);
-    const StepResult here = leaf.result.value_or(StepResult{0, 0, "not begun"});
+    StepResult here = leaf.result.value_or(StepResult{0, 0, "not begun"});
     StepResult& whole = results[index];
-    if (is_first || (whole.result_code > 0 && here.result_code != result::install_skipped)) whole = here;
+    const std::string before = is_first ? "" : whole.details;
+    if (!leaf.subject.empty()) here.details = fmt::format("{}: {}", leaf.subject, in_words(here));
+    if (is_first || (whole.result_code > 0 && !is_untouched(here))) whole = here;
+    // Of several components each is told; of several steps, the worst.
+    if (!leaf.subject.empty() && !is_first) whole.details = cut_details(before + "; " + here.details);
   }
   return results;
 }
@@ -304,9 +323,22 @@ twin::AgentReport report_of_end(const Record& record) {
   return report;
 }
 
+std::string step_label(const PlannedStep& step) {
+  std::string number;
+  std::string_view rest = step.path;
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    if (part.starts_with("step_")) number += fmt::format("{}{}", number.empty() ? "" : ".", top_level_index(part) + 1);
+  }
+  return fmt::format("step {}{}{}", number.empty() ? step.path : number,
+                     step.handler.empty() ? "" : fmt::format(" ({})", step.handler),
+                     step.subject.empty() ? "" : " for " + step.subject);
+}
+
 std::string name_of_step(const Record& record) {
   if (record.step >= record.steps.size()) return "";
-  return fmt::format("step {} ({})", record.step + 1, record.steps[record.step].handler);
+  return step_label(record.steps[record.step]);
 }
 
 }  // namespace godwit::agent

@@ -17,18 +17,32 @@
 
 namespace godwit::agent {
 
+/// What a download handler may make a file from, as the manifest names it.
+struct RelatedFile {
+  std::string id;
+  std::string name;
+  ByteCount size = 0;
+  Bytes sha256{};             // 32 raw bytes
+  json::Object properties{};  // strings
+  friend bool operator==(const RelatedFile&, const RelatedFile&) = default;
+};
+
 struct PlannedFile {
   std::string id;
   std::string name;
   ByteCount size = 0;
-  Bytes sha256{};  // 32 raw bytes
+  Bytes sha256{};                  // 32 raw bytes
+  std::string download_handler{};  // "": fetched as it is
+  std::vector<RelatedFile> related{};
   friend bool operator==(const PlannedFile&, const PlannedFile&) = default;
 };
 
 /// One leaf step of the installer's plan, with what became of it.
 struct PlannedStep {
-  std::string path;  // "step_0", "step_1/step_0"
+  std::string path;  // "step_0", "step_1/step_0", "step_1/component_0/step_0"
   std::string handler;
+  std::string skip{};     // why there is nothing to do; "" else
+  std::string subject{};  // the component that it is for, "left (m-1)"; "": the device itself
   std::vector<PlannedFile> files{};
   std::optional<StepResult> result{};
   bool restores_update = false;  // its manifest asks: once anything fails, every step that this run changed is restored
@@ -61,6 +75,7 @@ struct Record {
   RestartWish restart_at_end = RestartWish::none;  // what steps want once all are done
   bool is_before_apply = false;                    // the restart stands between install and apply of the current step
   bool was_rebooted = false;                       // for the restore of the current step
+  std::vector<ExtendedCode> soft_codes{};          // what went wrong without harm, e.g. a delta that did not fit
   std::string boot{};                              // the kernel's boot id when the restart became due; "" if none is
   friend bool operator==(const Record&, const Record&) = default;
 };
@@ -110,7 +125,10 @@ struct Incident {
 [[nodiscard]] twin::AgentReport report_of_start(const Record& record);
 [[nodiscard]] twin::AgentReport report_of_end(const Record& record);
 
-/// "step 2 (microsoft/script:1)", or "" when there is no plan yet.
+/// "step 2 (microsoft/script:1)", or "step 2.1 (microsoft/script:1) for left (m-1)" for the first step of a referenced
+/// update and one of its components; numbers count from 1.
+[[nodiscard]] std::string step_label(const PlannedStep& step);
+/// The label of the current step, or "" when there is no plan yet.
 [[nodiscard]] std::string name_of_step(const Record& record);
 
 }  // namespace godwit::agent

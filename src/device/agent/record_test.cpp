@@ -25,7 +25,7 @@ Record in_state(State state, std::string id = "w1", std::string stamp = "") {
   return record;
 }
 
-PlannedStep leaf(std::string path, StepResult result) {
+PlannedStep leaf(std::string path, std::optional<StepResult> result) {
   return {.path = std::move(path), .handler = "microsoft/script:1", .files = {}, .result = std::move(result)};
 }
 
@@ -170,6 +170,34 @@ TEST(Record, children_of_one_step_are_reported_as_one) {
   ASSERT_EQ(results.size(), 2U);
   EXPECT_EQ(results[0].details, "no");
   EXPECT_EQ(results[1].result_code, 603);
+}
+
+TEST(Record, components_of_one_step_are_told_one_by_one) {
+  Record record = in_state(State::failed);
+  record.steps = {leaf("step_0", StepResult{700, 0, ""}), leaf("step_1/component_0/step_0", StepResult{700, 0, ""}),
+                  leaf("step_1/component_1/step_0", StepResult{0, 5, "no answer"}),
+                  leaf("step_1/component_2/step_0", std::nullopt)};
+  record.steps[1].subject = "left (m-1)";
+  record.steps[2].subject = "right (m-2)";
+  record.steps[3].subject = "m-3";
+  record.step = 2;
+  const auto results = top_level_results(record);
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[1].result_code, 0);
+  EXPECT_EQ(results[1].extended_code, 5U);
+  EXPECT_EQ(results[1].details, "left (m-1): done; right (m-2): no answer; m-3: not begun");
+  EXPECT_EQ(name_of_step(record), "step 2.1 (microsoft/script:1) for right (m-2)");
+}
+
+TEST(Record, a_step_without_a_matching_component_is_a_success) {
+  Record record = in_state(State::succeeded);
+  record.steps = {leaf("step_0", StepResult{604, 0, "no component matches group=motors"})};
+  const auto results = top_level_results(record);
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results[0].result_code, 604);
+  record.steps[0].restores_update = true;
+  record.step = 1;
+  EXPECT_FALSE(step_to_restore(record)) << "nothing was changed";
 }
 
 TEST(Record, headway_resets_the_counters_and_waking_up_counts) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/text.hpp"
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr ByteCount kRootKeyPackageLimit = 64 * 1024;
 constexpr ByteCount kAnchorsLimit = 64 * 1024;
+constexpr ByteCount kChildrenLimit =
+    1024 * 1024;  // they travel to the installer and to the planner in one message each
 
 /// The package that was accepted last; nothing if there is none or it does not hold any more (other anchors).
 std::optional<trust::RootKeyPackage> kept_package(const VerifySettings& settings, const trust::TrustAnchors& anchors) {
@@ -45,13 +48,16 @@ Trouble manifest_trouble(const Error& error, std::string_view what) {
           fmt::format("{}: {}", what, error.message)};
 }
 
-/// The file that a mini manifest points to, trusted by its hash in the signed mini manifest.
-Attempt<manifest::UpdateManifest> fetch_detached(const manifest::UpdateManifest& mini, const twin::DesiredUpdate& goal,
-                                                 Payloads& payloads, const Path& sandbox, const std::stop_token& stop,
-                                                 std::string& text) {
-  const std::string& id = mini.detached_manifest_file_id;
-  const auto entry = mini.files.find(id);
-  if (entry == mini.files.end())
+/// The file that a manifest points to, trusted by its hash in the signed manifest: its text, and the manifest inside.
+struct Detached {
+  std::string document{};
+  manifest::UpdateManifest manifest{};
+};
+Attempt<Detached> fetch_detached(const manifest::UpdateManifest& signed_manifest, const std::string& id,
+                                 const twin::DesiredUpdate& goal, Payloads& payloads, const Path& sandbox,
+                                 const std::stop_token& stop) {
+  const auto entry = signed_manifest.files.find(id);
+  if (entry == signed_manifest.files.end())
     return trouble(erc::detached_manifest, "the manifest names a detached manifest file that it does not describe");
   if (entry->second.size > manifest::kDetachedManifestLimit)
     return trouble(erc::detached_manifest, "the detached manifest is larger than 2 MiB");
@@ -66,14 +72,45 @@ Attempt<manifest::UpdateManifest> fetch_detached(const manifest::UpdateManifest&
   const auto inner = manifest::parse_detached_manifest(*bytes);
   if (!inner) return trouble(erc::detached_manifest, "detached manifest: " + inner.error().message);
   auto whole = manifest::parse_update_manifest(*inner);
-  if (!whole) return tl::unexpected<Trouble>{manifest_trouble(whole.error(), "detached manifest")};
+  if (!whole)
+    return tl::unexpected<Trouble>{manifest_trouble(whole.error(), "detached manifest " + entry->second.file_name)};
   if (!whole->detached_manifest_file_id.empty())
     return trouble(erc::detached_manifest, "the detached manifest points to another one");
-  if (whole->update_id != mini.update_id)
-    return trouble(erc::detached_manifest, fmt::format("the signed manifest is for {}, the detached one for {}",
-                                                       mini.update_id.str(), whole->update_id.str()));
-  text = *std::move(bytes);
-  return *std::move(whole);
+  return Detached{.document = *std::move(bytes), .manifest = *std::move(whole)};
+}
+
+Attempt<void> fetch_whole(VerifiedGoal& verified, const twin::DesiredUpdate& goal, Payloads& payloads,
+                          const Path& sandbox, const std::stop_token& stop) {
+  auto detached =
+      fetch_detached(verified.manifest, verified.manifest.detached_manifest_file_id, goal, payloads, sandbox, stop);
+  if (!detached) return tl::unexpected<Trouble>{detached.error()};
+  if (detached->manifest.update_id != verified.manifest.update_id)
+    return trouble(erc::detached_manifest,
+                   fmt::format("the signed manifest is for {}, the detached one for {}",
+                               verified.manifest.update_id.str(), detached->manifest.update_id.str()));
+  verified.manifest = std::move(detached->manifest);
+  verified.detached_manifest = std::move(detached->document);
+  return {};
+}
+
+/// The updates that reference steps name, all of them before anything is planned.
+Attempt<void> fetch_children(VerifiedGoal& verified, const twin::DesiredUpdate& goal, Payloads& payloads,
+                             const Path& sandbox, const std::stop_token& stop) {
+  ByteCount total = 0;
+  for (const auto& step : verified.manifest.steps) {
+    const std::string& id = step.detached_manifest_file_id;
+    if (id.empty() || verified.children.contains(id)) continue;
+    auto child = fetch_detached(verified.manifest, id, goal, payloads, sandbox, stop);
+    if (!child) return tl::unexpected<Trouble>{child.error()};
+    total += child->document.size();
+    if (total > kChildrenLimit)
+      return trouble(erc::detached_manifest,
+                     fmt::format("the manifests of the referenced updates have more than {} together",
+                                 readable_size(kChildrenLimit)));
+    if (!child->manifest.compatibility.empty()) verified.selectors[id] = child->manifest.compatibility.front();
+    verified.children[id] = std::move(child->document);
+  }
+  return {};
 }
 
 std::string list_of(const CompatibilitySet& set) {
@@ -102,11 +139,11 @@ Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifyS
   auto parsed = manifest::parse_update_manifest(goal.manifest);
   if (!parsed) return tl::unexpected<Trouble>{manifest_trouble(parsed.error(), "manifest")};
 
-  VerifiedGoal verified{.manifest = *std::move(parsed), .detached_manifest = "", .root_key_package = *std::move(text)};
+  VerifiedGoal verified{
+      .manifest = *std::move(parsed), .detached_manifest = "", .root_key_package = *std::move(text), .children = {}};
   if (!verified.manifest.detached_manifest_file_id.empty()) {
-    auto whole = fetch_detached(verified.manifest, goal, payloads, sandbox, stop, verified.detached_manifest);
-    if (!whole) return tl::unexpected<Trouble>{whole.error()};
-    verified.manifest = *std::move(whole);
+    if (auto whole = fetch_whole(verified, goal, payloads, sandbox, stop); !whole)
+      return tl::unexpected<Trouble>{whole.error()};
   }
   if (!matches_any(verified.manifest.compatibility, settings.device_properties)) {
     std::string wanted;
@@ -115,6 +152,8 @@ Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifyS
                    fmt::format("{} is for devices with {}; this device has {}", verified.manifest.update_id.str(),
                                wanted.empty() ? "nothing" : wanted, list_of(settings.device_properties)));
   }
+  if (auto children = fetch_children(verified, goal, payloads, sandbox, stop); !children)
+    return tl::unexpected<Trouble>{children.error()};
   return verified;
 }
 

@@ -10,6 +10,7 @@
 #include "core/manifest/update_manifest.hpp"
 #include "core/model/compatibility.hpp"
 #include "core/twin/dialect.hpp"
+#include "device/agent/components.hpp"
 #include "device/agent/payloads.hpp"
 #include "device/agent/trouble.hpp"
 
@@ -25,10 +26,12 @@ struct VerifiedGoal {
   manifest::UpdateManifest manifest;  // the whole one, also when a mini manifest was signed
   std::string detached_manifest{};    // text of the detached file, when there is one
   std::string root_key_package{};
+  json::Object children{};  // file id -> text of the file that a reference step points to
+  Selectors selectors{};    // which components each child is for
 };
 
-/// Fetches the root key package (and a detached manifest) into `sandbox` and checks anchors, package, signature,
-/// digest, manifest and compatibility, in this order.
+/// Fetches the root key package (a detached manifest, the manifests of referenced updates) into `sandbox` and checks
+/// anchors, package, signature, digest, manifest and compatibility, in this order.
 [[nodiscard]] Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings,
                                                 Payloads& payloads, const Path& sandbox, const std::stop_token& stop,
                                                 Log& log);

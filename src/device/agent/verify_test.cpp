@@ -6,6 +6,7 @@
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
 #include "core/trust/test_keys.hpp"
+#include "device/agent/testing/fake_maker.hpp"
 #include "device/agent/testing/workbench.hpp"
 
 namespace godwit::agent {
@@ -17,8 +18,9 @@ class VerifyTest : public ::testing::Test {
     NullLog log;
     SeededRandom random(1);
     FakePauses pauses(bench_.clock);
-    Payloads payloads({.give_up_after = std::chrono::seconds(5), .reserve = 0}, bench_.downloader, bench_.clock, random,
-                      pauses, log);
+    FakeMaker maker;
+    Payloads payloads({.give_up_after = std::chrono::seconds(5), .reserve = 0}, bench_.downloader, maker, bench_.clock,
+                      random, pauses, log);
     const VerifySettings settings{.trust_anchors = anchors_,
                                   .root_keys_file = bench_.folder.path() / "rootkeys.json",
                                   .device_properties = properties_};
@@ -161,6 +163,58 @@ TEST_F(DetachedTest, a_whole_manifest_of_another_update_is_refused) {
 
 TEST_F(DetachedTest, a_whole_manifest_that_is_none_is_refused) {
   set_content("{\"updateManifest\":5}");
+  EXPECT_EQ(code_of(goal_), erc::detached_manifest);
+}
+
+/// A parent with one step of its own and one that refers to another update.
+class ChildTest : public VerifyTest {
+ protected:
+  ChildTest() {
+    child_.update_id = UpdateId::parse("Contoso", "Motor", "2.0").value();
+    child_.compatibility = {{{"group", "motors"}}};
+    set_child();
+  }
+  void set_child() {
+    const std::string content = manifest::print_detached_manifest(manifest::print_update_manifest(child_));
+    bench_.downloader.files["https://x/child"] = content;
+    manifest::PayloadFile file;
+    file.file_name = "contoso.motor.2.0.updatemanifest.json";
+    file.size = content.size();
+    file.hashes["sha256"] = base64_encode(sha256(content));
+    auto parent = bench_.manifest;
+    parent.files["fc"] = file;
+    parent.steps.push_back({.handler = "", .files = {}, .handler_properties = {}, .detached_manifest_file_id = "fc"});
+    goal_ = bench_.goal("w1");
+    goal_.manifest = manifest::print_update_manifest(parent);
+    goal_.manifest_signature = sign(goal_.manifest);
+    goal_.file_urls["fc"] = "https://x/child";
+  }
+  manifest::UpdateManifest child_ = bench_.manifest;
+  twin::DesiredUpdate goal_;
+};
+
+TEST_F(ChildTest, the_manifest_of_a_referenced_update_is_fetched_and_says_which_components_it_is_for) {
+  const auto verified = verify(goal_);
+  ASSERT_TRUE(verified) << verified.error().details;
+  EXPECT_EQ(verified->children.at("fc").as_string(), bench_.downloader.files.at("https://x/child"));
+  EXPECT_EQ(verified->selectors.at("fc"), (CompatibilitySet{{"group", "motors"}}));
+}
+
+// faults: 5, 6
+TEST_F(ChildTest, another_child_than_the_signed_one_or_none_is_refused) {
+  bench_.downloader.files["https://x/child"][20] ^= 1;
+  EXPECT_EQ(code_of(goal_), erc::download_hash);
+  goal_.file_urls.erase("fc");
+  EXPECT_EQ(code_of(goal_), erc::download_bad_url);
+}
+
+TEST_F(ChildTest, a_child_that_is_a_mini_manifest_is_refused) {
+  manifest::FileBase file;
+  file.file_name = "m.json";
+  file.size = 3;
+  file.hashes["sha256"] = base64_encode(sha256("abc"));
+  child_ = manifest::make_mini_manifest(child_, file);
+  set_child();
   EXPECT_EQ(code_of(goal_), erc::detached_manifest);
 }
 

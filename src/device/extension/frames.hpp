@@ -13,7 +13,7 @@
 
 namespace godwit::extension {
 
-inline constexpr std::size_t kFrameLimit = 2 * 1024 * 1024;
+inline constexpr std::size_t kFrameLimit = 4 * 1024 * 1024;
 
 /// Cuts a stream of bytes into frames. Pure: feed it what was read. After an error it must not be used any more.
 class FrameSplitter {

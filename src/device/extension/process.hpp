@@ -11,7 +11,7 @@
 //   step_handler {"verb":"is_installed|download|backup|install|apply|restore","handler_id","handler_properties":{},
 //                          "installed_criteria"?,"component"?:{},"work_dir","files":[{"id","name","path","size"}],
 //                          "workflow_id","update_id":{},"attempt":1,"step":0}
-//   manifest_handler      {"verb":"plan","manifest":"<text>","components"?:{}}    -> answer {"steps":[...]}
+//   manifest_handler      {"verb":"plan","manifest":"<text>","components"?:{},"children"?:{}} -> answer {"steps":[...]}
 //   content_downloader    {"verb":"download","url","target","expected_size"? (left out:
 //   unknown),"resume_offset":0,"options"?:{}}
 //                                                                               -> answer {"retryable",...},

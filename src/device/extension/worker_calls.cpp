@@ -154,6 +154,7 @@ Result<void> call_plan(void* entry, std::string_view verb, const json::Object& c
   request.size = sizeof request;
   GODWIT_TRY(request.manifest_json, texts.member(call, "manifest"));
   request.components_json = texts.json_or_absent(call, "components");
+  request.children_json = texts.json_or_absent(call, "children");
   GODWIT_TRY(const godwit_manifest_handler* table, table_of<godwit_manifest_handler>(entry));
   const auto plan = GODWIT_TABLE_MEMBER(table, godwit_manifest_handler, plan);
   if (plan == nullptr) return fail(Code::extension_contract, "the extension has no plan()");

@@ -124,15 +124,20 @@ Result<Plan> Installer::make_plan(const Verified& verified, const OpenRequest& r
   if (!planner) return give_up(failure(erc::handler_missing, planner.error().message));
   json::Object call{{"verb", "plan"}, {"manifest", verified.manifest_text}};
   if (!request.components.empty()) call["components"] = request.components;
+  json::Object children;
+  for (const auto& [id, child] : verified.children) children[id] = child.text;
+  if (!children.empty()) call["children"] = std::move(children);
   const auto planned =
       extension::run_extension(*planner, call, {.time_limit = config_.plan, .cancel_grace = config_.cancel_grace},
                                std::move(stop), callbacks(emit, "plan"));
   if (!planned) return give_up(outcome_of(Type::manifest_handler, planned.error()));
   if (!planned->ok()) return give_up(outcome_of(*planned));
-  auto plan = plan_from_answer(planned->answer, verified.manifest);
+  auto plan = plan_from_answer(planned->answer, verified);
   if (!plan) return give_up(outcome_of(Type::manifest_handler, plan.error()));
   for (const PlanStep& step : plan->steps)
-    if (const auto handler = registry->find(Type::step_handler, step.handler); !handler)
+    if (!step.skip.empty())
+      log_.info("step.skipped", {{"workflow", request.workflow_id}, {"path", step.path}, {"reason", step.skip}});
+    else if (const auto handler = registry->find(Type::step_handler, step.handler); !handler)
       return give_up(failure(erc::handler_missing, fmt::format("{}: {}", step.path, handler.error().message)));
   return plan;
 }
@@ -149,6 +154,11 @@ Reply Installer::act(const ActRequest& request, std::stop_token stop, const Emit
   auto journal = Journal::open(config_.acts_folder(), request.workflow_id, workflow->manifest_sha256);
   if (!journal) return failure(code_of_own(journal.error().code), journal.error().message);
 
+  const std::string& skip = workflow->plan.steps[request.step].skip;
+  if (!skip.empty() && request.verb != Verb::cancel_note)
+    return ActOutcome{.result_code = request.verb == Verb::is_installed ? result::is_installed : result::no_component,
+                      .extended_codes = {},
+                      .details = skip};
   if (request.verb == Verb::cancel_note) {
     if (auto noted = journal->write_cancelled(request.attempt); !noted)
       return failure(code_of_own(noted.error().code), noted.error().message);

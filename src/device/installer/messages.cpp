@@ -25,6 +25,7 @@ constexpr std::size_t kWorkflowIdLimit = 64;
 constexpr std::size_t kPathLimit = 4000;
 constexpr std::size_t kStepsLimit = 100;
 constexpr std::size_t kFilesLimit = 100;
+constexpr std::size_t kRelatedLimit = 16;
 constexpr std::int64_t kAttemptLimit = 1'000'000;
 
 Result<std::string> read_workflow_id(const json::Object& message) {
@@ -50,6 +51,7 @@ Result<Request> parse_open(const json::Object& message) {
   GODWIT_TRY(open.signature, json::text(message, "signature", ""));
   GODWIT_TRY(open.root_key_package, json::text(message, "root_key_package", ""));
   open.detached_manifest = json::text_or_nothing(message, "detached_manifest").value_or("");
+  if (const json::Object* children = json::object_or_null(message, "children")) open.children = *children;
   if (const json::Object* components = json::object_or_null(message, "components")) open.components = *components;
   return Request{std::move(open)};
 }
@@ -67,20 +69,52 @@ Result<Request> parse_act(const json::Object& message) {
   return Request{std::move(act)};
 }
 
-json::Object file_to_json(const PlanFile& file) {
+template <class File>
+json::Object base_to_json(const File& file) {
   return {{"id", file.id}, {"name", file.name}, {"size", file.size}, {"sha256", file.sha256}};
 }
 
-Result<PlanFile> parse_file(const json::Value& value) {
+json::Object file_to_json(const PlanFile& file) {
+  json::Object object = base_to_json(file);
+  if (file.download_handler.empty()) return object;
+  object["download_handler"] = file.download_handler;
+  json::Array related;
+  for (const RelatedPlanFile& one : file.related) {
+    json::Object entry = base_to_json(one);
+    entry["properties"] = one.properties;
+    related.push_back(std::move(entry));
+  }
+  object["related"] = std::move(related);
+  return object;
+}
+
+template <class File>
+Result<File> parse_base(const json::Value& value) {
   if (!value.is_object()) return fail(Code::invalid_argument, "plan: a file is not an object");
   const json::Object& object = value.get_object();
-  PlanFile file;
+  File file;
   GODWIT_TRY(file.id, json::text(object, "id", "plan file"));
   GODWIT_TRY(file.name, json::text(object, "name", "plan file"));
   GODWIT_TRY(const std::int64_t size, json::integer(object, "size", "plan file"));
   if (size < 0) return fail(Code::invalid_argument, "plan: a file has a negative size");
   file.size = static_cast<std::uint64_t>(size);
   GODWIT_TRY(file.sha256, json::text(object, "sha256", "plan file"));
+  return file;
+}
+
+Result<PlanFile> parse_file(const json::Value& value) {
+  GODWIT_TRY(PlanFile file, parse_base<PlanFile>(value));
+  const json::Object& object = value.get_object();
+  file.download_handler = json::text_or_nothing(object, "download_handler").value_or("");
+  if (file.download_handler.empty()) return file;
+  GODWIT_TRY(const json::Array* related, json::array(object, "related", "plan file"));
+  if (related->size() > kRelatedLimit) return fail(Code::invalid_argument, "plan: a file has too many related files");
+  for (const json::Value& entry : *related) {
+    GODWIT_TRY(RelatedPlanFile one, parse_base<RelatedPlanFile>(entry));
+    if (const json::Object* properties = json::object_or_null(entry.get_object(), "properties"))
+      one.properties = *properties;
+    file.related.push_back(std::move(one));
+  }
   return file;
 }
 
@@ -91,6 +125,8 @@ Result<PlanStep> parse_step(const json::Value& value) {
   GODWIT_TRY(step.index, read_number(object, "index", 0, kStepsLimit - 1));
   GODWIT_TRY(step.path, json::text(object, "path", "plan step"));
   GODWIT_TRY(step.handler, json::text(object, "handler", "plan step"));
+  step.skip = json::text_or_nothing(object, "skip").value_or("");
+  step.subject = json::text_or_nothing(object, "subject").value_or("");
   GODWIT_TRY(const json::Array* files, json::array(object, "files", "plan step"));
   if (files->size() > kFilesLimit) return fail(Code::invalid_argument, "plan: a step has too many files");
   for (const json::Value& entry : *files) {
@@ -184,6 +220,7 @@ json::Object to_json(const Request& request) {
                 {"op", "open"},           {"workflow_id", r.workflow_id}, {"attempt", r.attempt},
                 {"manifest", r.manifest}, {"signature", r.signature},     {"root_key_package", r.root_key_package}};
             if (!r.detached_manifest.empty()) o["detached_manifest"] = r.detached_manifest;
+            if (!r.children.empty()) o["children"] = r.children;
             if (!r.components.empty()) o["components"] = r.components;
             return o;
           },
@@ -214,6 +251,8 @@ json::Object to_json(const Plan& plan, PlanDetail detail) {
     for (const PlanFile& file : step.files) files.push_back(file_to_json(file));
     json::Object object{
         {"index", step.index}, {"path", step.path}, {"handler", step.handler}, {"files", std::move(files)}};
+    if (!step.skip.empty()) object["skip"] = step.skip;
+    if (!step.subject.empty()) object["subject"] = step.subject;
     if (step.restores_update) object["restores_update"] = true;
     if (detail == PlanDetail::whole) {
       object["handler_properties"] = step.handler_properties;

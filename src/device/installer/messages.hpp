@@ -34,7 +34,8 @@ struct OpenRequest {
   std::string signature;
   std::string root_key_package;     // "": none offered, the kept one counts
   std::string detached_manifest{};  // the file that a mini manifest points to; "" when `manifest` is whole
-  json::Object components{};        // {"components":[...]}, empty: no enumerator
+  json::Object children{};          // {"<file id>":"<document>"}: the files that reference steps point to
+  json::Object components{};        // {"components":[...],"selected":{}}, manifest_handler.h; empty: no enumerator
 };
 struct ActRequest {
   std::string workflow_id;
@@ -65,17 +66,30 @@ using Request = std::variant<OpenRequest, ActRequest, CancelRequest, CloseReques
 [[nodiscard]] Result<Request> parse_request(const json::Object& message);
 [[nodiscard]] json::Object to_json(const Request& request);
 
+/// What a download handler may make a file from.
+struct RelatedPlanFile {
+  std::string id;
+  std::string name;
+  std::uint64_t size = 0;
+  std::string sha256;         // 64 hex digits
+  json::Object properties{};  // strings
+  friend bool operator==(const RelatedPlanFile&, const RelatedPlanFile&) = default;
+};
 struct PlanFile {
   std::string id;
   std::string name;
   std::uint64_t size = 0;
-  std::string sha256;  // 64 hex digits
+  std::string sha256;              // 64 hex digits
+  std::string download_handler{};  // "": fetched as it is
+  std::vector<RelatedPlanFile> related{};
   friend bool operator==(const PlanFile&, const PlanFile&) = default;
 };
 struct PlanStep {
   std::uint32_t index = 0;
-  std::string path;  // "step_0", "step_1/step_0"
-  std::string handler;
+  std::string path;       // "step_0", "step_1/step_0", "step_1/component_0/step_0"
+  std::string handler;    // "" when there is nothing to do
+  std::string skip{};     // why there is nothing to do; "" else
+  std::string subject{};  // the component as a person knows it, "left (m-1)"; "": the device itself
   std::vector<PlanFile> files{};
   json::Object handler_properties{};  // kept by the installer, not sent to the agent
   json::Object component{};           // empty: the device itself; likewise

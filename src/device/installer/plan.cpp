@@ -7,6 +7,7 @@
 #include "core/base/bytes.hpp"
 #include "core/model/text.hpp"
 #include "device/extension/registry.hpp"
+#include "device/extension/worker_messages.hpp"
 
 namespace godwit::installer {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 constexpr std::size_t kStepsLimit = 100;
 constexpr std::size_t kFilesLimit = 20;
 constexpr std::size_t kPathLimit = 64;
+constexpr std::size_t kSubjectLimit = 160;
 
 tl::unexpected<Error> broken(std::size_t index, std::string_view what) {
   return fail(Code::extension_contract, fmt::format("the planner's answer: steps[{}]: {}", index, what));
@@ -24,8 +26,38 @@ bool is_step_path(std::string_view path) {
          std::all_of(path.begin(), path.end(), [](char c) { return is_ascii_alphanumeric(c) || c == '_' || c == '/'; });
 }
 
-Result<std::vector<PlanFile>> read_files(const json::Object& object, std::size_t index,
-                                         const manifest::UpdateManifest& manifest) {
+/// Payloads of a child stand in the child's manifest; the ids of two updates differ, as they are made from theirs.
+const manifest::PayloadFile* find_file(const Verified& verified, const std::string& id) {
+  if (const auto own = verified.manifest.files.find(id); own != verified.manifest.files.end()) return &own->second;
+  for (const auto& [child_id, child] : verified.children)
+    if (const auto file = child.manifest.files.find(id); file != child.manifest.files.end()) return &file->second;
+  return nullptr;
+}
+
+PlanFile to_plan_file(const std::string& id, const manifest::PayloadFile& file) {
+  PlanFile planned{.id = id,
+                   .name = file.file_name,
+                   .size = file.size,
+                   .sha256 = hex_encode(file.sha256()),
+                   .download_handler = file.download_handler};
+  for (const auto& [related_id, related] : file.related_files)
+    planned.related.push_back({.id = related_id,
+                               .name = related.file_name,
+                               .size = related.size,
+                               .sha256 = hex_encode(related.sha256()),
+                               .properties = related.properties});
+  return planned;
+}
+
+/// "left (m-1)", or the id alone.
+std::string subject_of(const json::Object& component) {
+  const auto id = json::text_or_nothing(component, "id").value_or("");
+  const auto name = json::text_or_nothing(component, "name").value_or("");
+  const std::string text = name.empty() || name == id ? id : fmt::format("{} ({})", name, id);
+  return cut_details(extension::printable(text), kSubjectLimit);
+}
+
+Result<std::vector<PlanFile>> read_files(const json::Object& object, std::size_t index, const Verified& verified) {
   std::vector<PlanFile> files;
   const json::Value* value = json::find(object, "files");
   if (value == nullptr || !value->is_array() || value->get_array().size() > kFilesLimit)
@@ -33,15 +65,12 @@ Result<std::vector<PlanFile>> read_files(const json::Object& object, std::size_t
   for (const json::Value& entry : value->get_array()) {
     if (!entry.is_string()) return broken(index, "files holds what is not text");
     const std::string id{std::string_view(entry.get_string())};
-    const auto file = manifest.files.find(id);
-    if (file == manifest.files.end())
+    const auto* file = find_file(verified, id);
+    if (file == nullptr)
       return broken(index, fmt::format("the file '{}' is not in the signed manifest", id.substr(0, 64)));
     if (std::any_of(files.begin(), files.end(), [&](const PlanFile& f) { return f.id == id; }))
       return broken(index, fmt::format("the file '{}' is named twice", id));
-    files.push_back({.id = id,
-                     .name = file->second.file_name,
-                     .size = file->second.size,
-                     .sha256 = hex_encode(file->second.sha256())});
+    files.push_back(to_plan_file(id, *file));
   }
   return files;
 }
@@ -55,17 +84,21 @@ Result<bool> restores_update(const json::Object& properties, std::size_t index) 
   return broken(index, "handlerProperties.restoreScope is neither \"step\" nor \"update\"");
 }
 
-Result<PlanStep> read_step(const json::Value& value, std::size_t index, const manifest::UpdateManifest& manifest) {
+Result<PlanStep> read_step(const json::Value& value, std::size_t index, const Verified& verified) {
   if (!value.is_object()) return broken(index, "not an object");
   const json::Object& object = value.get_object();
   PlanStep step;
   step.index = static_cast<std::uint32_t>(index);
   step.path = json::text_or_nothing(object, "path").value_or("");
   if (!is_step_path(step.path)) return broken(index, "path is not a step's path");
+  if (auto skip = json::text_or_nothing(object, "skip"); skip && !skip->empty()) {
+    step.skip = cut_details(extension::printable(*skip));
+    return step;
+  }
   step.handler = json::text_or_nothing(object, "handler").value_or("");
   if (const std::string reason = extension::check_extension_id(step.handler); !reason.empty())
     return broken(index, "handler " + reason);
-  GODWIT_TRY(step.files, read_files(object, index, manifest));
+  GODWIT_TRY(step.files, read_files(object, index, verified));
   if (const json::Value* properties = json::find(object, "handlerProperties");
       properties != nullptr && !properties->is_null()) {
     if (!properties->is_object()) return broken(index, "handlerProperties is not an object");
@@ -75,13 +108,14 @@ Result<PlanStep> read_step(const json::Value& value, std::size_t index, const ma
   if (const json::Value* component = json::find(object, "component"); component != nullptr && !component->is_null()) {
     if (!component->is_object()) return broken(index, "component is not an object");
     step.component = component->get_object();
+    step.subject = subject_of(step.component);
   }
   return step;
 }
 
 }  // namespace
 
-Result<Plan> plan_from_answer(const json::Object& answer, const manifest::UpdateManifest& manifest) {
+Result<Plan> plan_from_answer(const json::Object& answer, const Verified& verified) {
   const json::Value* steps = json::find(answer, "steps");
   if (steps == nullptr || !steps->is_array())
     return fail(Code::extension_contract, "the planner's answer has no list of steps");
@@ -89,9 +123,9 @@ Result<Plan> plan_from_answer(const json::Object& answer, const manifest::Update
   if (array.empty() || array.size() > kStepsLimit)
     return fail(Code::extension_contract,
                 fmt::format("the planner's answer has {} steps, allowed are 1 to {}", array.size(), kStepsLimit));
-  Plan plan{.update_id = manifest.update_id.to_json()};
+  Plan plan{.update_id = verified.manifest.update_id.to_json()};
   for (std::size_t i = 0; i < array.size(); ++i) {
-    GODWIT_TRY(PlanStep step, read_step(array[i], i, manifest));
+    GODWIT_TRY(PlanStep step, read_step(array[i], i, verified));
     plan.steps.push_back(std::move(step));
   }
   return plan;

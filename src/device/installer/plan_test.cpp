@@ -13,7 +13,7 @@ manifest::UpdateManifest signed_manifest() {
       .value();
 }
 Result<Plan> plan(std::string_view answer) {
-  return plan_from_answer(json::parse_object(answer).value(), signed_manifest());
+  return plan_from_answer(json::parse_object(answer).value(), {.manifest = signed_manifest()});
 }
 
 TEST(Plan, a_planners_answer_becomes_a_plan_with_the_files_of_the_signed_manifest) {
@@ -26,6 +26,35 @@ TEST(Plan, a_planners_answer_becomes_a_plan_with_the_files_of_the_signed_manifes
   EXPECT_EQ(made->steps[0].component.at("id").as_string(), "m-1");
   EXPECT_EQ(made->steps[1].index, 1U);
   EXPECT_EQ(made->update_id.at("name").as_string(), "Toaster");
+}
+
+TEST(Plan, files_of_a_child_count_too_and_keep_what_they_can_be_made_from) {
+  const auto with_delta = manifest::parse_update_manifest(
+      R"({"manifestVersion":"5","updateId":{"provider":"C","name":"M","version":"2.0"},"compatibility":[{"group":"m"}],)"
+      R"("instructions":{"steps":[{"handler":"a/b:1","files":["fm"]}]},"files":{"fm":{"fileName":"m.bin","sizeInBytes":9,)"
+      R"("hashes":{"sha256":"mcB5SexMU4JOOzqmlJqKbue9qMskWY3EI/iVjJxCtAs="},"downloadHandler":{"id":"microsoft/delta:1"},)"
+      R"("relatedFiles":{"fd":{"fileName":"m.delta","sizeInBytes":3,)"
+      R"("hashes":{"sha256":"mcB5SexMU4JOOzqmlJqKbue9qMskWY3EI/iVjJxCtAs="},"properties":{"microsoft.sourceFileHash":"x"}}}}},)"
+      R"("createdDateTime":"2026-11-22T10:00:00Z"})");
+  ASSERT_TRUE(with_delta) << with_delta.error().message;
+  Verified verified{.manifest = signed_manifest()};
+  verified.children["fc"] = {.manifest = *with_delta};
+  const auto made = plan_from_answer(
+      json::parse_object(
+          R"({"steps":[{"path":"step_0/component_0/step_0","handler":"a/b:1","files":["fm"],"component":{"id":"m-1","name":"left"}},)"
+          R"({"path":"step_1","skip":"no component matches group=x"}]})")
+          .value(),
+      verified);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->steps[0].subject, "left (m-1)");
+  EXPECT_EQ(made->steps[0].files[0].download_handler, "microsoft/delta:1");
+  ASSERT_EQ(made->steps[0].files[0].related.size(), 1U);
+  EXPECT_EQ(made->steps[0].files[0].related[0].name, "m.delta");
+  EXPECT_EQ(made->steps[0].files[0].related[0].properties.at("microsoft.sourceFileHash").as_string(), "x");
+  EXPECT_EQ(made->steps[1].skip, "no component matches group=x");
+  const auto again = parse_plan(to_json(*made, PlanDetail::whole));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(*again, *made);
 }
 
 TEST(Plan, an_answer_that_says_more_than_the_signed_manifest_is_refused) {

@@ -66,22 +66,44 @@ Problem manifest_problem(std::string_view what, const Error& error) {
           fmt::format("{}: {}", what, error.message)};
 }
 
-/// The document {"updateManifest":"<text>"} that a mini manifest names: trusted by its size and hash in the signed
-/// manifest.
-Checked<std::string> open_detached(const manifest::UpdateManifest& mini, const std::string& document) {
-  const auto file = mini.files.find(mini.detached_manifest_file_id);
-  if (document.empty() || file == mini.files.end())
-    return problem(erc::detached_manifest, "the manifest is detached, and the file it points to was not handed over");
+/// The document {"updateManifest":"<text>"} under `file_id`: trusted by its size and hash in the signed manifest.
+Checked<std::string> open_detached(const manifest::UpdateManifest& signed_manifest, const std::string& file_id,
+                                   std::string_view document) {
+  const auto file = signed_manifest.files.find(file_id);
+  if (document.empty() || file == signed_manifest.files.end())
+    return problem(erc::detached_manifest,
+                   fmt::format("the manifest points to the file {}, which was not handed over", file_id));
   if (document.size() != file->second.size || sha256(document) != file->second.sha256())
     return problem(
         erc::detached_manifest,
         fmt::format("the detached manifest {} does not have the size and hash that the signed manifest names",
                     file->second.file_name));
-  const auto object = json::parse_object(document, {.bytes = 2 * manifest::kUpdateManifestLimit, .depth = 4});
-  if (!object) return problem(erc::detached_manifest, "detached manifest: " + object.error().message);
-  auto text = json::text_or_nothing(*object, "updateManifest");
-  if (!text) return problem(erc::detached_manifest, "detached manifest: updateManifest is missing or no text");
+  auto text = manifest::parse_detached_manifest(document);
+  if (!text) return problem(erc::detached_manifest, "detached manifest: " + text.error().message);
   return *std::move(text);
+}
+
+/// The updates that reference steps name.
+Checked<void> read_children(const OpenRequest& request, Verified& verified) {
+  for (const manifest::UpdateStep& step : verified.manifest.steps) {
+    const std::string& id = step.detached_manifest_file_id;
+    if (id.empty() || verified.children.contains(id)) continue;
+    const json::Value* document = json::find(request.children, id);
+    auto text = open_detached(
+        verified.manifest, id,
+        document != nullptr && document->is_string() ? std::string_view(document->get_string()) : std::string_view{});
+    if (!text) return tl::unexpected<Problem>{text.error()};
+    auto child = manifest::parse_update_manifest(*text);
+    if (!child) return tl::unexpected<Problem>{manifest_problem("child manifest", child.error())};
+    const bool refers_on = std::any_of(child->steps.begin(), child->steps.end(),
+                                       [](const auto& one) { return !one.detached_manifest_file_id.empty(); });
+    if (refers_on || !child->detached_manifest_file_id.empty())
+      return problem(erc::nested_reference,
+                     fmt::format("the child update {} refers to another update itself; references go one level deep",
+                                 child->update_id.str()));
+    verified.children.emplace(id, Verified::Child{.manifest = *std::move(child), .text = *std::move(text)});
+  }
+  return {};
 }
 
 std::string list_of(const CompatibilitySet& set) {
@@ -112,7 +134,8 @@ Checked<Verified> verify(const OpenRequest& request, const InstallerConfig& conf
                     .manifest_text = request.manifest,
                     .newer_package = roots->is_newer ? request.root_key_package : ""};
   if (!verified.manifest.detached_manifest_file_id.empty()) {
-    auto text = open_detached(verified.manifest, request.detached_manifest);
+    auto text =
+        open_detached(verified.manifest, verified.manifest.detached_manifest_file_id, request.detached_manifest);
     if (!text) return tl::unexpected<Problem>{text.error()};
     auto whole = manifest::parse_update_manifest(*text);
     if (!whole) return tl::unexpected<Problem>{manifest_problem("detached manifest", whole.error())};
@@ -124,6 +147,7 @@ Checked<Verified> verify(const OpenRequest& request, const InstallerConfig& conf
     verified.manifest = *std::move(whole);
     verified.manifest_text = *std::move(text);
   }
+  if (const auto read = read_children(request, verified); !read) return tl::unexpected<Problem>{read.error()};
   if (const auto fits = check_compatibility(verified.manifest, config.compatibility()); !fits)
     return tl::unexpected<Problem>{fits.error()};
   return verified;

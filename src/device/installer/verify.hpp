@@ -3,6 +3,7 @@
 // not count. Blocking (reads files); one thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <tl/expected.hpp>
 
@@ -25,9 +26,15 @@ struct Verified {
   manifest::UpdateManifest manifest;
   std::string manifest_text{};  // the whole manifest: the signed one, or the one the signed mini manifest points to
   std::string newer_package{};  // a root key package to keep; "" if the kept one is as new
+  struct Child {
+    manifest::UpdateManifest manifest;
+    std::string text{};
+  };
+  std::map<std::string, Child> children{};  // file id -> the update that a reference step names
 };
 
-/// Order: anchors, package (rollback refused), signature, structure, detached manifest, compatibility.
+/// Order: anchors, package (rollback refused), signature, structure, detached manifest, child
+/// manifests, compatibility. A child is believed for its hash in the signed manifest, and refers to no further one.
 [[nodiscard]] Checked<Verified> verify(const OpenRequest& request, const InstallerConfig& config);
 
 }  // namespace godwit::installer

@@ -130,5 +130,35 @@ TEST_F(Verify, a_detached_manifest_is_trusted_by_its_hash_only) {
   EXPECT_EQ(code(other), erc::detached_manifest) << "mix and match";
 }
 
+// faults: 5, 6
+TEST_F(Verify, children_are_trusted_by_their_hash_and_refer_no_further) {
+  const auto document_of = [](const std::string& text) { return json::print(json::Object{{"updateManifest", text}}); };
+  const auto parent = [](const std::string& document) {
+    return json::print(json::Object{
+        {"manifestVersion", "5"},
+        {"updateId", json::Object{{"provider", "Contoso"}, {"name", "Toaster"}, {"version", "2.0"}}},
+        {"compatibility", json::Array{json::Object{{"manufacturer", "Contoso"}, {"model", "Toaster"}}}},
+        {"instructions",
+         json::Object{{"steps", json::Array{json::Object{{"type", "reference"}, {"detachedManifestFileId", "fc"}}}}}},
+        {"files",
+         json::Object{{"fc", json::Object{{"fileName", "c.json"},
+                                          {"sizeInBytes", document.size()},
+                                          {"hashes", json::Object{{"sha256", base64_encode(sha256(document))}}}}}}}});
+  };
+  const std::string good = document_of(manifest("Motor"));
+  auto request = Bench::open_request(parent(good));
+  EXPECT_EQ(code(request), erc::detached_manifest) << "it was not handed over: " << message_;
+  request.children["fc"] = good;
+  const auto verified = verify(request, bench_.config());
+  ASSERT_TRUE(verified) << verified.error().message;
+  EXPECT_EQ(verified->children.at("fc").text, manifest("Motor"));
+  request.children["fc"] = document_of(manifest("Other"));
+  EXPECT_EQ(code(request), erc::detached_manifest) << "mix and match: " << message_;
+  const std::string nested = document_of(parent(good));
+  auto deep = Bench::open_request(parent(nested));
+  deep.children["fc"] = nested;
+  EXPECT_EQ(code(deep), erc::nested_reference) << message_;
+}
+
 }  // namespace
 }  // namespace godwit::installer

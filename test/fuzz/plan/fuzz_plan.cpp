@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto answer =
       godwit::json::parse_object({reinterpret_cast<const char*>(data), size}, {.bytes = 1 << 16, .depth = 32});
   if (!answer) return 0;
-  const auto plan = plan_from_answer(*answer, signed_manifest());
+  const auto plan = plan_from_answer(*answer, {.manifest = signed_manifest()});
   if (!plan) return 0;
   for (const PlanStep& step : plan->steps)
     for (const PlanFile& file : step.files) GODWIT_CHECK(signed_manifest().files.contains(file.id));

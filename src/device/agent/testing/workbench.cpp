@@ -1,4 +1,5 @@
 #include "device/agent/testing/workbench.hpp"
+#include "device/agent/testing/fake_maker.hpp"
 
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/test_keys.hpp"
@@ -73,8 +74,8 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
         outbox_(*Outbox::open(bench.folder.path() / "outbox", log_)),
         pauses_(bench.clock),
         installer_(bench.device),
-        payloads_({.give_up_after = std::chrono::minutes(5), .reserve = 0}, bench.downloader, bench.clock, random_,
-                  pauses_, log_),
+        payloads_({.give_up_after = std::chrono::minutes(5), .reserve = 0}, bench.downloader, maker_, bench.clock,
+                  random_, pauses_, log_),
         effects_({.downloads = bench.folder.path() / "downloads",
                   .verify = {.trust_anchors = bench.folder.path() / "anchors.json",
                              .root_keys_file = bench.folder.path() / "rootkeys.json",
@@ -82,6 +83,7 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
                  {.installer = installer_,
                   .payloads = payloads_,
                   .consent = bench.consent,
+                  .components = components_,
                   .pauses = pauses_,
                   .clock = bench.clock,
                   .log = log_}),
@@ -174,6 +176,8 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
   Outbox outbox_;
   FakePauses pauses_;
   DirectInstaller installer_;
+  FakeMaker maker_;
+  FakeComponents components_;
   Payloads payloads_;
   DeviceEffects effects_;
   Reporter reporter_;
