@@ -146,6 +146,8 @@ int main(int argc, char** argv) {
   add->add_option("--type", request.type, kTypes)->required();
   add->add_option("--id", request.id, "Such as microsoft/delta:1")->required();
   add->add_flag("--network", request.network, "Accepted for any type; the agent's extensions have the network anyway");
+  add->add_option("--option", request.options,
+                  "name=value: what the extension is told in every call; may be given again");
   add->add_option("file", flags.library, "The library (.so)")->required();
   auto* list = extension->add_subcommand("list", "Show what is registered");
   auto* remove = extension->add_subcommand("remove", "Forget a registration");

@@ -156,6 +156,8 @@ int main(int argc, char** argv) {
   add->add_option("--id", request.id, "Such as microsoft/script:1")->required();
   add->add_flag("--network", request.network, "Let it use the network");
   std::string library;
+  add->add_option("--option", request.options,
+                  "name=value: what the extension is told in every call; may be given again");
   add->add_option("file", library, "The library (.so); it and the folders above must belong to root")->required();
   auto* list = extension->add_subcommand("list", "Show what is registered");
   auto* remove = extension->add_subcommand("remove", "Forget a registration");

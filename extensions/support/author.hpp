@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -39,6 +40,11 @@ class Host {
   void warning(std::string_view line) const { host_->log(host_->context, GODWIT_LOG_WARNING, text(line)); }
   void progress(std::uint64_t done, std::uint64_t total) const { host_->progress(host_->context, done, total); }
   void answer(std::string_view json) const { host_->answer(host_->context, text(json)); }
+  /// What was said of this extension at its registration; "{}" from a host that does not know options.
+  [[nodiscard]] std::string_view options_json() const {
+    const bool has_options = host_->size >= offsetof(godwit_host, options_json) + sizeof(godwit_text);
+    return has_options && host_->options_json.size > 0 ? view(host_->options_json) : std::string_view("{}");
+  }
   [[nodiscard]] bool is_cancelled() const { return host_->cancelled(host_->context) != 0; }
 
  private:

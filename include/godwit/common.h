@@ -89,6 +89,10 @@ typedef struct godwit_host {
   /* Gives the JSON answer of a call that has one (each header says which and what shape). At most 1 MiB. The last call
    * counts. */
   void (*answer)(void* context, godwit_text json);
+
+  /* Since minor version 2: what was said of this extension when it was registered on the device (extension register
+   * --option name=value): a flat JSON object of strings, {} if nothing was said. Look at `size` first. */
+  godwit_text options_json;
 } godwit_host;
 
 /* Room for `details`, with the closing NUL. */

@@ -224,13 +224,15 @@ model = "{self.model}"
                 ("installer", "manifest-handler", "microsoft/update-manifest:4", "godwit-manifest-steps.so"),
                 ("installer", "manifest-handler", "microsoft/update-manifest:5", "godwit-manifest-steps.so"),
                 ("agent", "content-downloader", "godwit/curl:1", "godwit-downloader-curl.so")):
-            if name in skip:
-                continue
-            command = [self.service.binaries / f"godwit-{program}", "extension", "register", "--config", self.folder / f"{program}.toml",
-                       "--type", kind, "--id", name, libraries / library]
-            done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(self.env or {})})
-            if done.returncode != 0:
-                raise StackError(f"registering {name} failed: {done.stderr or done.stdout}")
+            if name not in skip:
+                self.register_extension(program, kind, name, libraries / library)
+
+    def register_extension(self, program: str, kind: str, name: str, library: Path, *more) -> None:
+        command = [self.service.binaries / f"godwit-{program}", "extension", "register", "--config", self.folder / f"{program}.toml",
+                   "--type", kind, "--id", name, library, *more]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(self.env or {})})
+        if done.returncode != 0:
+            raise StackError(f"registering {name} failed: {done.stderr or done.stdout}")
 
     def set_up(self, skip_extensions: tuple = ()) -> None:
         self.register()

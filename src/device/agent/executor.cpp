@@ -72,8 +72,7 @@ Result<void> Executor::cancel() {
 
 Result<void> Executor::retry() {
   if (is_working(record_.state)) return fail(Code::conflict, "an update is under way; cancel it first");
-  if (record_.state != State::failed && record_.state != State::cancelled)
-    return fail(Code::conflict, "there is no failed or cancelled update to try again");
+  if (!is_final(record_.state)) return fail(Code::conflict, "there is no update to try again");
   if (!record_.goal || record_.goal->action == twin::Action::cancel)
     return fail(Code::conflict, "the service has cancelled this update; ask there to deploy it again");
   ports_.log.info("goal.retried_here", {{"workflow", workflow_of(record_)}});

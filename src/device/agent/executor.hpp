@@ -36,7 +36,8 @@ class Executor {
   void handle(const Input& input);
   /// Somebody on the device wants the update that runs to end. Errors: conflict (none runs, or it is ending already).
   [[nodiscard]] Result<void> cancel();
-  /// The update that failed or was cancelled is tried again. Errors: conflict (there is none, or one runs).
+  /// The update that ended is tried again: what is in place is left alone, a component that came back is taken up.
+  /// Errors: conflict (there is none, or one runs).
   [[nodiscard]] Result<void> retry();
   /// Why nothing moves, as the effect that runs has told; "" if it has not.
   [[nodiscard]] const std::string& waiting_for() const { return waiting_for_; }

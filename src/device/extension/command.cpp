@@ -6,6 +6,23 @@
 
 namespace godwit::extension {
 
+namespace {
+
+Result<std::map<std::string, std::string>> split_options(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> options;
+  for (const std::string& word : words) {
+    const auto sign = word.find('=');
+    if (sign == std::string::npos)
+      return fail(Code::invalid_argument,
+                  fmt::format("--option {} is not written like name=value", word.substr(0, 80)));
+    if (!options.emplace(word.substr(0, sign), word.substr(sign + 1)).second)
+      return fail(Code::invalid_argument, fmt::format("--option {} is given twice", word.substr(0, sign)));
+  }
+  return options;
+}
+
+}  // namespace
+
 void print_list(const Registry& registry, std::ostream& out) {
   out << fmt::format("{:<21} {:<32} {:<9} {:<8} {}\n", "TYPE", "ID", "CONTRACT", "NETWORK", "PATH");
   for (const Registration& entry : registry.list()) {
@@ -13,6 +30,7 @@ void print_list(const Registry& registry, std::ostream& out) {
     const char* network = entry.network || entry.type == Type::content_downloader ? "yes" : is_confined ? "no" : "-";
     out << fmt::format("{:<21} {:<32} {:<9} {:<8} {}\n", type_name(entry.type), entry.id, entry.contract, network,
                        entry.path.string());
+    for (const auto& [name, value] : entry.options) out << fmt::format("{:<21} option {}={}\n", "", name, value);
   }
 }
 
@@ -25,7 +43,9 @@ Result<void> register_extension(const Path& file, const std::vector<Type>& allow
                                                     belongs_to_installer ? "godwit-installer" : "godwit-agent"));
   }
   GODWIT_TRY(Registry registry, Registry::load(file));
-  GODWIT_TRY(const Registration entry, registry.add(type, request.id, request.library, request.network));
+  GODWIT_TRY(auto options, split_options(request.options));
+  GODWIT_TRY(const Registration entry,
+             registry.add(type, request.id, request.library, request.network, std::move(options)));
   out << fmt::format("registered {} {} (contract {}, sha256 {}) from {}\n", type_name(type), entry.id, entry.contract,
                      entry.sha256, entry.path.string());
   return {};

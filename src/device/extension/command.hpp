@@ -18,6 +18,7 @@ struct RegisterRequest {
   std::string id;
   Path library;
   bool network = false;
+  std::vector<std::string> options{};  // "name=value"
 };
 /// `allowed`: the types that this half runs. Errors: as Registry::add(); invalid_argument for a type of the other half,
 /// naming it.

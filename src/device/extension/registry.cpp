@@ -16,6 +16,7 @@
 namespace godwit::extension {
 namespace {
 
+constexpr std::size_t kOptionLimit = 16;
 constexpr std::size_t kEntryLimit = 100;
 constexpr ByteCount kDocumentLimit = 1024 * 1024;
 constexpr std::int64_t kFormatVersion = 1;
@@ -45,6 +46,20 @@ bool is_id_word(std::string_view word) {
   });
 }
 
+Result<std::map<std::string, std::string>> read_options(const json::Value& value, std::string_view where) {
+  const auto* object = value.if_object();
+  if (object == nullptr) return fail(Code::invalid_argument, fmt::format("{}: options is not an object", where));
+  std::map<std::string, std::string> options;
+  for (const auto& member : *object) {
+    if (!member.value().is_string())
+      return fail(Code::invalid_argument, fmt::format("{}: options holds what is not text", where));
+    options.emplace(member.key(), std::string_view(member.value().get_string()));
+  }
+  if (const std::string reason = check_options(options); !reason.empty())
+    return fail(Code::invalid_argument, fmt::format("{}: {}", where, reason));
+  return options;
+}
+
 Result<Registration> parse_entry(const json::Value& value, std::string_view where) {
   if (!value.is_object()) return fail(Code::invalid_argument, std::string(where) + " is not an object");
   const json::Object& object = value.get_object();
@@ -71,8 +86,21 @@ Result<Registration> parse_entry(const json::Value& value, std::string_view wher
     return fail(Code::invalid_argument, fmt::format("{}: network is not true or false", where));
   entry.network = network != nullptr && network->get_bool();
   GODWIT_TRY(entry.contract, json::text(object, "contract", where));
+  if (const json::Value* options = json::find(object, "options")) {
+    GODWIT_TRY(entry.options, read_options(*options, where));
+  }
   if (entry.contract.size() > 20) return fail(Code::invalid_argument, fmt::format("{}: contract is too long", where));
   return entry;
+}
+
+json::Object entry_to_json(const Registration& entry) {
+  json::Object object{{"type", type_name(entry.type)}, {"id", entry.id},     {"path", entry.path.string()},
+                      {"sha256", entry.sha256},        {"size", entry.size}, {"network", entry.network},
+                      {"contract", entry.contract}};
+  json::Object options;
+  for (const auto& [name, value] : entry.options) options[name] = value;
+  if (!options.empty()) object["options"] = std::move(options);
+  return object;
 }
 
 bool comes_before(const Registration& a, const Registration& b) {
@@ -115,6 +143,21 @@ std::string check_extension_id(std::string_view id) {
   return "";
 }
 
+std::string check_options(const std::map<std::string, std::string>& options) {
+  if (options.size() > kOptionLimit) return fmt::format("there are more than {} options", kOptionLimit);
+  for (const auto& [name, value] : options) {
+    const bool is_name = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+      return is_ascii_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+    });
+    if (!is_name) return fmt::format("the option name '{}' is not 1 to 64 of A-Z a-z 0-9 _ . -", name.substr(0, 64));
+    const bool has_control =
+        std::any_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    if (value.size() > 1024 || has_control || !is_valid_utf8(value))
+      return fmt::format("the option {} is not a text of at most 1024 bytes without control characters", name);
+  }
+  return "";
+}
+
 Result<std::vector<Registration>> parse_registrations(std::string_view text) {
   GODWIT_TRY(const json::Object document, json::parse_object(text, {.bytes = kDocumentLimit, .depth = 8}));
   GODWIT_TRY(const std::int64_t version, json::integer(document, "version", "extensions"));
@@ -137,14 +180,7 @@ Result<std::vector<Registration>> parse_registrations(std::string_view text) {
 
 std::string print_registrations(const std::vector<Registration>& registrations) {
   json::Array array;
-  for (const Registration& entry : registrations)
-    array.push_back(json::Object{{"type", type_name(entry.type)},
-                                 {"id", entry.id},
-                                 {"path", entry.path.string()},
-                                 {"sha256", entry.sha256},
-                                 {"size", entry.size},
-                                 {"network", entry.network},
-                                 {"contract", entry.contract}});
+  for (const Registration& entry : registrations) array.push_back(entry_to_json(entry));
   return json::print(json::Object{{"version", kFormatVersion}, {"extensions", std::move(array)}}) + "\n";
 }
 
@@ -192,7 +228,9 @@ Result<Registration> Registry::find_only(Type type) const {
           type_name(type), type_name(type)));
 }
 
-Result<Registration> Registry::add(Type type, std::string_view id, const Path& library, bool network) {
+Result<Registration> Registry::add(Type type, std::string_view id, const Path& library, bool network,
+                                   std::map<std::string, std::string> options) {
+  if (const std::string reason = check_options(options); !reason.empty()) return fail(Code::invalid_argument, reason);
   if (const std::string reason = check_extension_id(id); !reason.empty())
     return fail(Code::invalid_argument, fmt::format("id '{}' {}", id.substr(0, 64), reason));
   if (network && type != Type::step_handler && type != Type::manifest_handler)
@@ -210,7 +248,8 @@ Result<Registration> Registry::add(Type type, std::string_view id, const Path& l
                      .sha256 = opened.sha256,
                      .size = opened.size,
                      .network = network,
-                     .contract = {}};
+                     .contract = {},
+                     .options = std::move(options)};
   GODWIT_TRY(entry.contract, probe(entry));
 
   std::vector<Registration> before = entries_;

@@ -3,6 +3,7 @@
 // Values and plain blocking calls; a Registry belongs to one thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,13 +32,18 @@ struct Registration {
   Path path;           // absolute
   std::string sha256;  // 64 lower-case hex digits
   ByteCount size = 0;
-  bool network = false;  // step and manifest handlers only: leave the network in their process
-  std::string contract;  // "1.0": what the library answered when it was registered
+  bool network = false;                          // step and manifest handlers only: leave the network in their process
+  std::string contract;                          // "1.0": what the library answered when it was registered
+  std::map<std::string, std::string> options{};  // what the extension is told in every call
   friend bool operator==(const Registration&, const Registration&) = default;
 };
 
 /// "" if `id` obeys the rule above, else a sentence fragment.
 [[nodiscard]] std::string check_extension_id(std::string_view id);
+
+/// "" if these are at most 16 options with names of 1 to 64 of A-Z a-z 0-9 _ . - and values of at most 1024 bytes of
+/// UTF-8 without control characters, else a sentence.
+[[nodiscard]] std::string check_options(const std::map<std::string, std::string>& options);
 
 /// Looks at an opened library: a regular file of 1 byte to 64 MiB, owned by root or by this process's user, not
 /// writable by group or others. Errors: refused with what to do.
@@ -65,7 +71,8 @@ class Registry {
   /// Checks the library, hashes it, asks it for its contract in a worker process, and writes the file (mode 0644). An
   /// entry with the same type and id is replaced. Errors: invalid_argument, not_found, refused, extension_contract,
   /// extension_crashed, io_failed.
-  [[nodiscard]] Result<Registration> add(Type type, std::string_view id, const Path& library, bool network);
+  [[nodiscard]] Result<Registration> add(Type type, std::string_view id, const Path& library, bool network,
+                                         std::map<std::string, std::string> options = {});
   /// Errors: not_found.
   [[nodiscard]] Result<void> remove(Type type, std::string_view id);
 

@@ -55,6 +55,12 @@ class HostSide {
   HostSide(const HostSide&) = delete;
   HostSide& operator=(const HostSide&) = delete;
 
+  void set_options(const std::map<std::string, std::string>& options) {
+    json::Object object;
+    for (const auto& [name, value] : options) object[name] = value;
+    options_ = json::print(object);
+    host_.options_json = {options_.data(), options_.size()};
+  }
   [[nodiscard]] const godwit_host& host() const { return host_; }
   [[nodiscard]] const std::optional<std::string>& answer_text() const { return answer_; }
 
@@ -102,6 +108,7 @@ class HostSide {
   std::optional<Duration> last_progress_{};
   std::atomic<bool> cancelled_{false};
   std::optional<std::string> answer_{};
+  std::string options_{};
 };
 
 /// A step that was not granted the network gets an empty one. Needs root; without it the host has no rights to give
@@ -178,6 +185,7 @@ Result<Outcome> do_call(HostSide& side, const CallMessage& message) {
   }
   if (message.registration.type != Type::step_handler) ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (message.registration.type == Type::manifest_handler) GODWIT_TRY_VOID(drop_rights());
+  side.set_options(message.registration.options);
   godwit_outcome filled{};
   filled.size = sizeof filled;
   GODWIT_TRY_VOID(run_call(message.registration.type, loaded.entry, message.call, side.host(), filled));

@@ -68,12 +68,15 @@ std::string call_name(const json::Object& call) {
 }
 
 json::Object call_message(const Registration& registration, const json::Object& call) {
+  json::Object options;
+  for (const auto& [name, value] : registration.options) options[name] = value;
   return {{"type", type_name(registration.type)},
           {"id", registration.id},
           {"path", registration.path.string()},
           {"sha256", registration.sha256},
           {"size", registration.size},
           {"network", registration.network},
+          {"options", std::move(options)},
           {"call", call}};
 }
 
@@ -89,6 +92,10 @@ Result<CallMessage> parse_call_message(const json::Object& message) {
   parsed.registration.size = static_cast<ByteCount>(size);
   const json::Value* network = json::find(message, "network");
   parsed.registration.network = network != nullptr && network->is_bool() && network->get_bool();
+  if (const json::Object* options = json::object_or_null(message, "options"))
+    for (const auto& option : *options)
+      if (option.value().is_string())
+        parsed.registration.options.emplace(option.key(), std::string_view(option.value().get_string()));
   GODWIT_TRY(const json::Object* call, json::object(message, "call", "call"));
   parsed.call = *call;
   return parsed;
