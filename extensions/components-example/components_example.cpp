@@ -1,8 +1,8 @@
 // The border of the extension: C structs in, the list of parts out.
 #include "core/base/json.hpp"
+#include "godwit/author.hpp"
 #include "godwit/component_enumerator.h"
 #include "inventory.hpp"
-#include "support/author.hpp"
 
 namespace {
 

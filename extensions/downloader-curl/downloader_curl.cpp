@@ -2,8 +2,8 @@
 #include "core/base/json.hpp"
 #include "core/model/outcome.hpp"
 #include "download.hpp"
+#include "godwit/author.hpp"
 #include "godwit/content_downloader.h"
-#include "support/author.hpp"
 #include "upload.hpp"
 
 namespace {

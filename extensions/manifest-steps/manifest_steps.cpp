@@ -2,9 +2,9 @@
 #include <cstddef>
 
 #include "core/base/json.hpp"
+#include "godwit/author.hpp"
 #include "godwit/manifest_handler.h"
 #include "planner.hpp"
-#include "support/author.hpp"
 
 namespace {
 

@@ -11,11 +11,11 @@
 
 #include "core/base/file.hpp"
 #include "core/model/outcome.hpp"
+#include "godwit/author.hpp"
 #include "godwit/step_handler.h"
 #include "script_call.hpp"
 #include "script_process.hpp"
 #include "script_result.hpp"
-#include "support/author.hpp"
 
 namespace {
 
