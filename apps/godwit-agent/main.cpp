@@ -12,6 +12,7 @@
 #include "apps/godwit-agent/config_verb.hpp"
 #include "apps/godwit-agent/local_verbs.hpp"
 #include "core/base/bytes.hpp"
+#include "core/base/service_manager.hpp"
 #include "device/agent/agent.hpp"
 #include "device/agent/agent_config.hpp"
 #include "device/agent/own_log.hpp"
@@ -78,13 +79,18 @@ Result<void> run(const Flags& flags, char** argv) {
   GODWIT_TRY(const auto level, godwit::parse_log_level(config.log_level));
   ::mallopt(M_ARENA_MAX, 1);  // three threads that mostly sleep need no heap of their own
   GODWIT_TRY(const auto end_fd, end_signals());
+  const auto manager = godwit::ServiceManager::from_environment();
   const auto format = config.log_format == "json" ? godwit::LogFormat::json : godwit::LogFormat::text;
   godwit::FdLog standard_error(STDERR_FILENO, level, format);
   godwit::agent::OwnLog log(standard_error, config.own_log_folder(), config.log_keep.value, level, format);
   const godwit::SystemClock clock;
   godwit::SeededRandom random(seed());
-  GODWIT_TRY(const auto end, godwit::agent::run_agent(config, end_fd.get(), clock, random, log));
-  if (end == godwit::agent::AgentEnd::restart) return start_anew(argv);
+  GODWIT_TRY(const auto end,
+             godwit::agent::run_agent(config, {.end_fd = end_fd.get(), .manager = manager}, clock, random, log));
+  if (end == godwit::agent::AgentEnd::restart) {
+    manager.put_back();
+    return start_anew(argv);
+  }
   return {};
 }
 

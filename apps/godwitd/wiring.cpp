@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
+#include <functional>
 
 #include "apps/godwitd/instance.hpp"
 #include "apps/godwitd/instances.hpp"
 #include "core/trust/root_keys.hpp"
+#include "core/base/service_manager.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/server.hpp"
 #include "server/hub/hub.hpp"
@@ -29,11 +32,23 @@ constexpr ByteCount kSmallFile = 64 * 1024;
   return set;
 }
 
-/// Waits for a signal; a second one then ends the process at once.
-[[nodiscard]] int wait_for_signal() {
+/// Waits for a signal; a second one then ends the process at once. Meanwhile the service manager hears that we are
+/// alive as long as `look` returns, whatever it finds: a full disk is no reason for a restart, a stuck store is one.
+[[nodiscard]] int wait_for_signal(const ServiceManager& manager, const std::function<std::string()>& look) {
   const sigset_t set = stop_signals();
-  int number = 0;
-  while (sigwait(&set, &number) != 0) {
+  int number = -1;
+  while (number < 0) {
+    if (!manager.watchdog_pause()) {
+      if (sigwait(&set, &number) != 0) number = -1;
+      continue;
+    }
+    const auto pause = manager.watchdog_pause()->count();
+    const timespec time{.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1'000'000};
+    number = sigtimedwait(&set, nullptr, &time);
+    if (number >= 0) break;
+    const std::string problem = look();
+    manager.alive();
+    manager.status(problem.empty() ? "serving" : "not ready: " + problem);
   }
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return number;
@@ -180,6 +195,7 @@ struct Running {
   api::WorkerPool& workers;
   api::Server& server;
   Instances& instances;
+  const ServiceManager& manager;
 };
 
 /// The further hubs first: from the moment on which the first one listens, devices may be passed on.
@@ -208,7 +224,10 @@ struct Running {
   if (served) served = write_ports(layout, hub.port(), running.server.port());
   if (served) {
     log_started(log, layout, hub.port(), running.server.port(), base_url);
-    log.info("godwitd.stopping", {{"signal", wait_for_signal()}});
+    running.manager.ready();
+    log.info("godwitd.stopping",
+             {{"signal", wait_for_signal(running.manager, [&instances] { return why_not_ready(instances); })}});
+    running.manager.stopping();
   }
   stop_all();
   if (!served) return served;
@@ -227,6 +246,7 @@ void block_signals() {
 
 Result<void> run(const Config& config, const Layout& layout, Log& log) {
   prepare_process();
+  const auto manager = ServiceManager::from_environment();
 
   SystemClock clock;
   GODWIT_TRY(Files files, load_files(config, layout));
@@ -255,8 +275,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
       std::move(files.root_keys.documents), server_limits_of(config),
       [&first](hub::WebSocketArrival arrival) { first.hub().adopt(std::move(arrival)); }, std::move(further));
 
-  auto served = serve({.loop = loop, .workers = workers, .server = server, .instances = instances}, config, layout,
-                      files.api_port, premises.base_url, log);
+  auto served = serve({.loop = loop, .workers = workers, .server = server, .instances = instances, .manager = manager},
+                      config, layout, files.api_port, premises.base_url, log);
   while (instances.size() > 1) instances.pop_back();  // they hold on to the first
   return served;
 }

@@ -120,6 +120,12 @@ class Desk {
     return json::Object{};
   }
 
+  /// For whoever looks at the service from outside.
+  [[nodiscard]] std::string in_a_line() const {
+    const std::string text = status_text(situation());
+    return text.substr(0, text.find('\n'));
+  }
+
  private:
   [[nodiscard]] Situation situation() const {
     return {.record = executor_.record(),
@@ -151,18 +157,20 @@ class Desk {
 };
 
 /// The deciding thread's loop: inputs and timers, one after the other.
-Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Desk& desk, ControlServer& control, Inbox& inbox, int end_fd,
-                      const Clock& clock) {
+Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Desk& desk, ControlServer& control, Inbox& inbox,
+                      const AgentHost& host, const Clock& clock) {
   std::optional<Duration> trim_at = clock.monotonic() + kTrimAfter;
+  std::optional<Duration> alive_at;
+  if (host.manager.watchdog_pause()) alive_at = clock.monotonic();
   for (;;) {
     const Duration now = clock.monotonic();
     std::optional<Duration> until;
-    for (const auto& due : {executor.deadline(), control.deadline(), trim_at})
+    for (const auto& due : {executor.deadline(), control.deadline(), trim_at, alive_at})
       if (due) until = until ? std::min(*until, *due) : due;
     const int timeout = until ? static_cast<int>(std::clamp<std::int64_t>((*until - now).count(), 0, 3'600'000)) : -1;
     std::vector<pollfd> watched = control.fds();
     watched.push_back({inbox.fd(), POLLIN, 0});
-    watched.push_back({end_fd, POLLIN, 0});
+    watched.push_back({host.end_fd, POLLIN, 0});
     const int ready = ::poll(watched.data(), watched.size(), timeout);
     if (ready < 0 && errno != EINTR) return tl::unexpected<Error>{error_from_errno("wait for events", errno)};
     if (ready > 0 && watched.back().revents != 0) return AgentEnd::asked;
@@ -177,6 +185,11 @@ Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Desk& desk, ControlServ
     if (ready >= 0) control.attend(watched);
     executor.tick();
     if (executor.wants_restart()) return AgentEnd::restart;
+    if (alive_at && clock.monotonic() >= *alive_at) {
+      host.manager.alive();
+      host.manager.status(desk.in_a_line());
+      alive_at = clock.monotonic() + *host.manager.watchdog_pause();
+    }
     if (trim_at && clock.monotonic() >= *trim_at) {
       release_idle_memory();
       trim_at.reset();
@@ -218,7 +231,8 @@ json::Object downloader_options(const AgentConfig& config) {
   return options;
 }
 
-Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random, Log& log) {
+Result<AgentEnd> run_agent(const AgentConfig& config, const AgentHost& host, const Clock& clock, Random& random,
+                           Log& log) {
   GODWIT_TRY(const auto lock, lock_folder(config.data));
   GODWIT_TRY_VOID(make_folders(config.downloads_folder(), 0755));
   SharedRandom shared_random(random);
@@ -294,7 +308,9 @@ Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& c
   executor.start(std::move(loaded.record));
   logs.start();
   GODWIT_TRY_VOID(link.start());
-  const auto ended = turn(executor, logs, desk, control, inbox, end_fd, clock);
+  host.manager.ready();
+  const auto ended = turn(executor, logs, desk, control, inbox, host, clock);
+  if (ended && *ended == AgentEnd::asked) host.manager.stopping();
   link.stop();
   log_uploader.stop();  // what was under way begins again at the next start
   installer.abandon();  // an act under way goes on; the next start of the agent asks for its outcome

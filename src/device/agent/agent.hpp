@@ -6,6 +6,7 @@
 #include "core/base/error.hpp"
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
+#include "core/base/service_manager.hpp"
 #include "device/agent/agent_config.hpp"
 #include "device/agent/link.hpp"
 #include "device/agent/payloads.hpp"
@@ -17,10 +18,17 @@ enum class AgentEnd : std::uint8_t {
   restart,  // an update goes on once the process has been started anew
 };
 
-/// Runs until `end_fd` becomes readable (a signalfd in main). Ending at any time is safe: the journal takes the work up
-/// again. Errors: conflict (another agent uses the data folder), io_failed, what the first read of the files says.
-[[nodiscard]] Result<AgentEnd> run_agent(const AgentConfig& config, int end_fd, const Clock& clock, Random& random,
-                                         Log& log);
+/// Whom the agent answers to.
+struct AgentHost {
+  int end_fd = -1;                // readable: end
+  const ServiceManager& manager;  // hears when the agent is ready, and then that its loop turns
+};
+
+/// Runs until `host.end_fd` becomes readable (a signalfd in main). Ending at any time is safe: the journal takes the
+/// work up again. Errors: conflict (another agent uses the data folder), io_failed, what the first read of the files
+/// says.
+[[nodiscard]] Result<AgentEnd> run_agent(const AgentConfig& config, const AgentHost& host, const Clock& clock,
+                                         Random& random, Log& log);
 
 /// How the parts are set up from the configuration; also for tests.
 [[nodiscard]] LinkSettings link_settings(const AgentConfig& config);
