@@ -103,6 +103,9 @@ Result<int> run(const CLI::App& app, const LocalFlags& flags, const std::string&
     GODWIT_TRY_VOID(tell(config, {{"op", "cancel"}}, "The update is being cancelled; see godwit-agent status"));
   if (app.got_subcommand("retry"))
     GODWIT_TRY_VOID(tell(config, {{"op", "retry"}}, "The update is tried again; see godwit-agent status"));
+  if (app.got_subcommand("check"))
+    GODWIT_TRY_VOID(
+        tell(config, {{"op", "check"}}, "The agent asks the hub for its goal now; see godwit-agent status"));
   if (app.got_subcommand("pause")) GODWIT_TRY_VOID(pause(config, flags));
   if (app.got_subcommand("resume")) GODWIT_TRY_VOID(tell(config, {{"op", "resume"}}, "Updates go on"));
   if (!app.got_subcommand("health")) return 0;
@@ -110,7 +113,7 @@ Result<int> run(const CLI::App& app, const LocalFlags& flags, const std::string&
   return is_healthy ? 0 : kFailed;
 }
 
-constexpr std::array kVerbs{"status", "why", "history", "cancel", "retry", "pause", "resume", "health"};
+constexpr std::array kVerbs{"status", "why", "history", "cancel", "retry", "check", "pause", "resume", "health"};
 
 }  // namespace
 
@@ -128,7 +131,8 @@ void add_local_verbs(CLI::App& app, LocalFlags& flags) {
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
   app.add_subcommand("cancel", "End the update that runs; what the current step changed is restored");
-  app.add_subcommand("retry", "Try the update that failed or was cancelled once more");
+  app.add_subcommand("retry", "Do the last update once more; what is in place is left alone");
+  app.add_subcommand("check", "Ask the hub now what this device should be, or try to connect now");
   auto* pause = app.add_subcommand("pause", "Let updates wait before they change or restart this device");
   pause->add_option("--for", flags.duration, "How long, such as 30m, 8h or 2d; without it until resume");
   pause->add_option("--reason", flags.reason, "Shown here and at the service");

@@ -12,8 +12,8 @@
 
 #include "apps/godwitd/instance.hpp"
 #include "apps/godwitd/instances.hpp"
-#include "core/trust/root_keys.hpp"
 #include "core/base/service_manager.hpp"
+#include "core/trust/root_keys.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/server.hpp"
 #include "server/hub/hub.hpp"

@@ -112,3 +112,20 @@ def test_health_finds_what_is_wrong(scene, local):
 def test_the_socket_is_for_those_who_may_open_it(local):
     mode = stat.S_IMODE((local.folder / "run" / "agent.sock").stat().st_mode)
     assert mode == 0o660
+
+
+def test_check_ends_the_wait_before_the_next_try(scene, local):
+    """After a cut a device waits a random part of hub.reconnect_spread, so that a fleet does not storm; a person does not want to."""
+    config = local.folder / "agent.toml"
+    local.agent.stop()
+    config.write_text(config.read_text().replace("[hub]\n", '[hub]\nreconnect_spread = "10m"\n'))
+    local.agent.start()
+    wait_until("the agent is on-line", lambda: status(local)["link"]["online"], 60)
+    assert "asks the hub" in local.say("check").stdout, "with a connection it reads its twin once more"
+    scene.service.stop()
+    wait_until("the agent notices", lambda: not status(local)["link"]["online"], 60)
+    scene.service.start()
+    time.sleep(1)
+    if not status(local)["link"]["online"]:  # one in some hundred is drawn a wait below a second
+        local.say("check")
+    wait_until("the agent is back at once", lambda: status(local)["link"]["online"], 10)

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -116,4 +117,15 @@ TEST(PlainFileName, has_no_way_out_of_its_folder) {
   EXPECT_FALSE(is_plain_file_name(std::string_view("a\0b", 3)));
   EXPECT_TRUE(is_plain_file_name(std::string(255, 'x')));
   EXPECT_FALSE(is_plain_file_name(std::string(256, 'x')));
+}
+
+// faults: 14. Sizes are 64 bits wide all the way: a difference in the last byte, beyond 2^32, changes the digest.
+TEST_F(File, a_file_beyond_four_gigabytes_is_hashed_to_its_last_byte) {
+  const Path path = folder_ / "large";
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  constexpr off_t kSize = (off_t{1} << 32) + 1;
+  ASSERT_EQ(::ftruncate(fd.get(), kSize), 0);  // takes no room
+  ASSERT_EQ(::pwrite(fd.get(), "x", 1, kSize - 1), 1);
+  EXPECT_EQ(hex_encode(sha256_of_file(path).value()),
+            "07d357bda5c988a206bb478ade5af844c26eaf242e951e5ac4d4f85b417ed69f");
 }

@@ -97,8 +97,12 @@ LogUploadSettings log_settings(const AgentConfig& config) {
 /// What somebody on the device may ask and tell.
 class Desk {
  public:
-  Desk(const AgentConfig& config, Executor& executor, const Clock& clock)
-      : config_(config), executor_(executor), clock_(clock), link_({.hub = config.hub_host, .since = clock.now()}) {}
+  Desk(const AgentConfig& config, Executor& executor, Link& way_out, const Clock& clock)
+      : config_(config),
+        executor_(executor),
+        way_out_(way_out),
+        clock_(clock),
+        link_({.hub = config.hub_host, .since = clock.now()}) {}
 
   void handle(const Input& input) {
     if (const auto* offline = std::get_if<LinkOffline>(&input)) set_link(false, offline->reason);
@@ -115,8 +119,10 @@ class Desk {
     if (op == "retry") GODWIT_TRY_VOID(executor_.retry());
     if (op == "pause") GODWIT_TRY_VOID(pause(request));
     if (op == "resume") GODWIT_TRY_VOID(remove_pause(config_.pause_file()));
-    if (op != "cancel" && op != "retry" && op != "pause" && op != "resume")
-      return fail(Code::unsupported, "op is none of status, cancel, retry, pause, resume");
+    if (op == "check") way_out_.check();
+    constexpr std::array kOps{"cancel", "retry", "check", "pause", "resume"};
+    if (std::ranges::find(kOps, op) == kOps.end())
+      return fail(Code::unsupported, "op is none of status, cancel, retry, check, pause, resume");
     return json::Object{};
   }
 
@@ -152,6 +158,7 @@ class Desk {
 
   const AgentConfig& config_;
   Executor& executor_;
+  Link& way_out_;
   const Clock& clock_;
   LinkState link_;
 };
@@ -293,7 +300,7 @@ Result<AgentEnd> run_agent(const AgentConfig& config, const AgentHost& host, con
       config.log_state_file(), reporter,
       [&log_uploader](twin::LogRequest request) { log_uploader.ask(std::move(request)); }, log);
 
-  Desk desk(config, executor, clock);
+  Desk desk(config, executor, link, clock);
   ControlServer control(
       [&desk](const std::string& op, const json::Object& request) { return desk.answer(op, request); }, clock, log);
   if (const auto listens = control.listen(config.socket, config.socket_permissions()); !listens)

@@ -152,6 +152,10 @@ void HubSession::get_twin(Duration now) {
   publish("$iothub/twin/GET/?$rid=" + std::to_string(id), "", now);
 }
 
+void HubSession::ask_twin(Duration now) {
+  if (stage_ == Stage::ready && !is_getting_twin()) get_twin(now);
+}
+
 bool HubSession::is_getting_twin() const {
   return std::ranges::any_of(requests_, [](const auto& request) { return request.second.asked == Asked::twin; });
 }

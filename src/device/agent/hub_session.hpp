@@ -68,6 +68,8 @@ class HubSession {
 
   /// Sends a reported patch; its answer comes as SessionAnswer with `token`. Only after SessionReady.
   void report(std::uint64_t token, std::string_view patch, Duration now);
+  /// Reads the whole twin once more; it comes as SessionDesired. Nothing happens before SessionReady.
+  void ask_twin(Duration now);
   /// Queues DISCONNECT.
   void finish();
 

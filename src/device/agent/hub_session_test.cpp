@@ -171,6 +171,23 @@ TEST_F(HubSessionTest, a_patch_before_the_twin_makes_it_read_once_more) {
   EXPECT_EQ(std::get<mqtt::Publish>(packets[0]).topic, "$iothub/twin/GET/?$rid=3");
 }
 
+TEST_F(HubSessionTest, reads_the_twin_again_when_asked) {
+  session_.ask_twin(now_);
+  EXPECT_TRUE(sent().empty()) << "there is no connection yet";
+  become_ready();
+  take_twin(4);
+  (void)desired_events();
+  (void)sent();
+  session_.ask_twin(now_);
+  session_.ask_twin(now_);
+  EXPECT_EQ(sent().size(), 1U) << "one at a time";
+  ASSERT_TRUE(
+      hub_publishes("$iothub/twin/res/200/?$rid=3", R"({"desired":{"a":2,"$version":5},"reported":{"$version":1}})"));
+  const auto desired = desired_events();
+  ASSERT_EQ(desired.size(), 1U);
+  EXPECT_EQ(desired[0].version, 5U);
+}
+
 TEST_F(HubSessionTest, answers_come_back_with_their_token) {
   become_ready();
   take_twin(1);

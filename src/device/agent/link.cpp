@@ -63,11 +63,25 @@ void Link::send_patch(std::uint64_t token, std::string patch) {
   wake();
 }
 
+void Link::check() {
+  {
+    const std::lock_guard lock(mutex_);
+    must_check_ = true;
+  }
+  wake();
+}
+
+bool Link::is_check_wanted() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(must_check_, false);
+}
+
 void Link::take_commands(HubSession& session) {
   std::deque<Command> commands;
   {
     const std::lock_guard lock(mutex_);
     commands.swap(commands_);
+    if (std::exchange(must_check_, false)) session.ask_twin(clock_.monotonic());
   }
   for (const auto& command : commands) session.report(command.token, command.patch, clock_.monotonic());
 }
@@ -105,7 +119,7 @@ void Link::run(std::stop_token stop) {
         reconnect_wait(setback_of(ended.error(), was_online_), failures++, settings_.reconnect, random_);
     log_.warning("link.broken", {{"reason", ended.error().message}, {"again_in_ms", pause.count()}});
     const Duration until = clock_.monotonic() + pause;
-    while (!stop.stop_requested() && clock_.monotonic() < until) (void)wait(-1, 0, until);
+    while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted()) (void)wait(-1, 0, until);
   }
 }
 

@@ -52,6 +52,8 @@ class Link final : public PatchSender {
   /// Says good-bye to the hub and ends the thread. Waits at most as long as a name look-up takes.
   void stop();
   void send_patch(std::uint64_t token, std::string patch) override;
+  /// Reads the twin once more; without a connection the wait before the next try ends. Any thread.
+  void check();
 
  private:
   struct Command {
@@ -80,6 +82,7 @@ class Link final : public PatchSender {
   [[nodiscard]] Result<Secret> make_token() const;
   void take_commands(HubSession& session);
   void drop_commands();
+  [[nodiscard]] bool is_check_wanted();
   /// Waits for the socket (if not -1), a command, a stop or the time. True: the socket is ready.
   [[nodiscard]] bool wait(int fd, short events, Duration until);
   void wake() const;
@@ -92,6 +95,7 @@ class Link final : public PatchSender {
   UniqueFd wake_fd_;
   std::mutex mutex_;
   std::deque<Command> commands_;
+  bool must_check_ = false;
   bool was_online_ = false;  // link thread only
   Duration online_since_{};  // link thread only
   std::jthread thread_;

@@ -38,7 +38,6 @@ Result<bool> Workspaces::save(const OpenedWorkflow& workflow) {
                               {"manifest_sha256", workflow.manifest_sha256},
                               {"plan", to_json(workflow.plan, PlanDetail::whole)}};
   GODWIT_TRY_VOID(write_file_durably(folder / kPlanFile, json::print(document)));
-  GODWIT_TRY_VOID(sync_folder(folder_));
   return is_new;
 }
 
