@@ -34,12 +34,17 @@ def test_token_renewals_during_an_update_change_nothing(scene):
 
 
 def test_descriptors_that_run_out_fail_the_update_and_not_the_agent(scene):
-    """faults: 63."""
-    device = scene.device()
+    """faults: 63. One is left: enough for the journal, not for an extension. UBSan's look at virtual tables needs two of its own."""
+    device = scene.device(start=False)
+    quiet = device.folder / "ubsan.supp"
+    quiet.write_text("vptr:*\n")
+    device.agent.env = {**device.agent.env, "UBSAN_OPTIONS": f"halt_on_error=1:print_stacktrace=1:suppressions={quiet}"}
+    device.start()
+    scene.wait_listed(device)
     pid = device.agent.child.pid
     used = len(os.listdir(f"/proc/{pid}/fd"))
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, hard))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 1, hard))
     scene.import_update(scene.make_update(device, "1.0"))
     deployment = scene.deploy(device, "1.0")
     time.sleep(8)  # it tries; whatever it can do without a descriptor it may do
@@ -52,6 +57,8 @@ def test_descriptors_that_run_out_fail_the_update_and_not_the_agent(scene):
         wait_until("the retry ends well", lambda: scene.state(device, deployment).get("deviceState") == "Succeeded", 60)
     device.agent.check_alive()
     assert device.agent.child.pid == pid, "it never died"
+    again = device.agent.log.read_text().count("report.not_removed")
+    assert again < 10, f"what could not be removed was sent {again} times"
     assert scene.history(device) == ["installed 1.0", "applied 1.0"]
 
 

@@ -89,8 +89,11 @@ void Reporter::settle(const UnderWay& request, int status) {
     if (notice_taken_) notice_taken_();
   }
   if (request.kind != Kind::report) return;
-  if (auto removed = outbox_.remove(request.number); !removed)
+  if (auto removed = outbox_.remove(request.number); !removed) {
+    // It stays the oldest and goes out again: not at once, the disk needs a while.
+    quiet_until_ = clock_.monotonic() + kWritePause;
     log_.error("report.not_removed", {{"reason", removed.error().message}});
+  }
 }
 
 void Reporter::send_next() {
