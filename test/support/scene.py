@@ -78,12 +78,12 @@ class Scene:
 
     # ---- devices ------------------------------------------------------------------------------------------------------
 
-    def device(self, *, start: bool = True, group: str | None = None, model: str | None = None, skip_extensions: tuple = (), agent_config: str = "") -> Device:
+    def device(self, *, start: bool = True, group: str | None = None, model: str | None = None, skip_extensions: tuple = (), agent_config: str = "", **options) -> Device:
         """A device of its own class and group, unless told otherwise; its application folder is `device.root`."""
         number = next(self._numbers)
         name = f"device-{number}"
         device = Device(self.service, name, self.folder / name, group=group or f"group-{number}", model=model or f"Model{number}",
-                        agent_config=agent_config, env=SANITIZER_ENV)
+                        agent_config=agent_config, env=SANITIZER_ENV, **options)
         device.root = device.folder / "root"
         device.root.mkdir(parents=True)
         device.set_up(skip_extensions)

@@ -166,14 +166,16 @@ class Device:
     """One device: agent and installer in a folder, registered with the service."""
 
     def __init__(self, service: Service, device_id: str, folder: Path, *, group: str = "", manufacturer: str = "Contoso", model: str = "Toaster",
-                 agent_config: str = "", installer_config: str = "", env: dict | None = None):
+                 agent_config: str = "", installer_config: str = "", env: dict | None = None, binaries: Path | None = None, runner: list | None = None):
+        """`binaries`: of the device, where they are not those of the service. `runner`: words before each of its programs."""
         self.service, self.id, self.folder, self.group = service, device_id, Path(folder), group
         self.manufacturer, self.model, self.agent_config = manufacturer, model, agent_config
         self.installer_config = installer_config
         self.env = env
-        bin_ = service.binaries
-        self.agent = Process("godwit-agent", [bin_ / "godwit-agent", "run", "--config", self.folder / "agent.toml"], self.folder / "agent.log", env)
-        self.installer = Process("godwit-installer", [bin_ / "godwit-installer", "run", "--config", self.folder / "installer.toml"], self.folder / "installer.log", env)
+        self.binaries, self.runner = Path(binaries or service.binaries), runner or []
+        bin_ = self.binaries
+        self.agent = Process("godwit-agent", [*self.runner, bin_ / "godwit-agent", "run", "--config", self.folder / "agent.toml"], self.folder / "agent.log", env)
+        self.installer = Process("godwit-installer", [*self.runner, bin_ / "godwit-installer", "run", "--config", self.folder / "installer.toml"], self.folder / "installer.log", env)
 
     def register(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +220,7 @@ model = "{self.model}"
 {self.installer_config}""")
 
     def register_extensions(self, skip: tuple = ()) -> None:
-        libraries = self.service.binaries.parent / "lib"
+        libraries = self.binaries.parent / "lib"
         for program, kind, name, library in (
                 ("installer", "step-handler", "microsoft/script:1", "godwit-step-script.so"),
                 ("installer", "manifest-handler", "microsoft/update-manifest:4", "godwit-manifest-steps.so"),
@@ -228,7 +230,7 @@ model = "{self.model}"
                 self.register_extension(program, kind, name, libraries / library)
 
     def register_extension(self, program: str, kind: str, name: str, library: Path, *more) -> None:
-        command = [self.service.binaries / f"godwit-{program}", "extension", "register", "--config", self.folder / f"{program}.toml",
+        command = [*self.runner, self.binaries / f"godwit-{program}", "extension", "register", "--config", self.folder / f"{program}.toml",
                    "--type", kind, "--id", name, library, *more]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(self.env or {})})
         if done.returncode != 0:

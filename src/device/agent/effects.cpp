@@ -237,7 +237,8 @@ EffectResult DeviceEffects::verify(const Turn& turn) {
           .extended_codes = {},
           .details = "",
           .target = target,
-          .steps = *std::move(steps)};
+          .steps = *std::move(steps),
+          .copy_device = opened->plan->copy_device};
 }
 
 EffectResult DeviceEffects::download(const Turn& turn) {
@@ -291,7 +292,8 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
       total += file.size;
     }
   }
-  if (const auto space = ports_.payloads.check_space(files, folder); !space) return failed(space.error());
+  if (const auto space = ports_.payloads.reserve_space(files, folder, turn.record.copy_device); !space)
+    return failed(space.error());
   ByteCount before = 0;
   Duration next = ports_.clock.monotonic();
   for (const auto* file : files) {

@@ -274,6 +274,7 @@ std::string print_record(const Record& record) {
   if (record.restart_at_end != RestartWish::none)
     out["restart_at_end"] = record.restart_at_end == RestartWish::agent ? "agent" : "device";
   if (!record.boot.empty()) out["boot"] = record.boot;
+  if (record.copy_device != 0) out["copy_device"] = record.copy_device;
   if (!record.soft_codes.empty()) {
     json::Array codes;
     for (const auto code : record.soft_codes) codes.push_back(json::Value(extended_code_hex(code)));
@@ -316,6 +317,8 @@ Result<Record> parse_record(std::string_view text) {
     record.steps.push_back(std::move(step));
   }
   GODWIT_TRY(record.past, read_past(object));
+  if (const auto device = json::integer_or_nothing(object, "copy_device"); device && *device > 0)
+    record.copy_device = static_cast<std::uint64_t>(*device);
   GODWIT_TRY(record.soft_codes, read_soft_codes(object));
   GODWIT_TRY_VOID(read_restart(object, record));
   GODWIT_TRY_VOID(read_optional_parts(object, record));

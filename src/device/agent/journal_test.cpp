@@ -36,6 +36,7 @@ Record full_record() {
                                        .sha256 = sha256("r"),
                                        .properties = {{"microsoft.sourceFileHash", "x"}}}};
   record.soft_codes = {0x90800008};
+  record.copy_device = 66306;
   record.step = 1;
   record.outcome =
       InstallResult{.result_code = 0, .extended_codes = {0x30500205, 0xA0000FFF}, .details = "broke", .steps = {}};

@@ -1,6 +1,7 @@
 #include "device/agent/payloads.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -263,18 +264,37 @@ Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& ta
   return *std::move(text);
 }
 
-Attempt<void> Payloads::check_space(const std::vector<const PlannedFile*>& files, const Path& folder) const {
+Attempt<void> Payloads::reserve_space(const std::vector<const PlannedFile*>& files, const Path& folder,
+                                      std::uint64_t copy_device) const {
   ByteCount missing = 0;
+  ByteCount whole = 0;
   for (const auto* file : files) {
     const ByteCount here = std::max(size_of(folder / file->id), size_of(partial(folder / file->id)));
     missing += file->size - std::min(here, file->size);
+    whole += file->size;
   }
+  if (missing == 0) return {};
+  struct stat info {};
+  const bool is_same_disk = ::stat(folder.c_str(), &info) == 0 && info.st_dev == copy_device;
+  const ByteCount needed = missing + (is_same_disk ? whole : 0);
+  const auto refuse = [&](ByteCount space) {
+    return trouble(erc::disk_full,
+                   fmt::format("download: {} are needed{} and {} must stay free, but {} has only {}; free some space "
+                               "and retry",
+                               readable_size(needed), is_same_disk ? " (with the installer's copy)" : "",
+                               readable_size(settings_.reserve), folder.string(), readable_size(space)));
+  };
   const auto space = free_space(folder);
-  if (missing == 0 || !space || *space >= missing + settings_.reserve) return {};
-  return trouble(
-      erc::disk_full,
-      fmt::format("download: {} are needed and {} must stay free, but {} has only {}; free some space and retry",
-                  readable_size(missing), readable_size(settings_.reserve), folder.string(), readable_size(*space)));
+  if (space && *space < needed + settings_.reserve) return refuse(*space);
+  for (const auto* file : files) {
+    if (size_of(folder / file->id) == file->size || !file->download_handler.empty()) continue;
+    const UniqueFd fd(::open(partial(folder / file->id).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    // The length stays: it says how much is here. A file system that cannot reserve is no reason to refuse.
+    const bool is_full =
+        fd && ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(file->size)) != 0 && errno == ENOSPC;
+    if (is_full) return refuse(free_space(folder).value_or(0));
+  }
+  return {};
 }
 
 }  // namespace godwit::agent

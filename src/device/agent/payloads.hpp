@@ -101,8 +101,11 @@ class Payloads {
   /// Fetches a small document whose size and hash nobody knows before, e.g. the root key package.
   Attempt<std::string> fetch_text(const std::string& url, const Path& target, ByteCount limit,
                                   const std::stop_token& stop);
-  /// Refuses with disk_full when `files` do not fit into `folder` beside the reserve.
-  Attempt<void> check_space(const std::vector<const PlannedFile*>& files, const Path& folder) const;
+  /// Takes the room that `files` need in `folder` before the first byte comes, so that nobody else gets it meanwhile.
+  /// `copy_device`: st_dev of where the installer copies them to; on the same disk that room must be free as well.
+  /// Refuses with disk_full when they do not fit beside the reserve.
+  Attempt<void> reserve_space(const std::vector<const PlannedFile*>& files, const Path& folder,
+                              std::uint64_t copy_device) const;
 
  private:
   /// Tries until the file is there, or nothing came for too long. True: it came in one try from the first byte.

@@ -1,6 +1,8 @@
 #include "device/agent/payloads.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "device/agent/testing/fake_downloader.hpp"
 #include "device/agent/testing/fake_maker.hpp"
@@ -243,11 +245,35 @@ TEST_F(PayloadsTest, a_missing_url_names_the_file) {
 // faults: 56
 TEST_F(PayloadsTest, a_full_disk_is_known_before_the_first_byte) {
   const PlannedFile huge{.id = "f2", .name = "huge.bin", .size = 1ULL << 60, .sha256 = sha256("")};
-  const auto space = payloads_.check_space({&huge}, folder_.path());
+  const auto space = payloads_.reserve_space({&huge}, folder_.path(), 0);
   ASSERT_FALSE(space);
   EXPECT_EQ(space.error().extended_code, erc::disk_full);
   EXPECT_NE(space.error().details.find("are needed"), std::string::npos);
-  EXPECT_TRUE(payloads_.check_space({&file_}, folder_.path()));
+  EXPECT_TRUE(payloads_.reserve_space({&file_}, folder_.path(), 0));
+  struct stat info {};
+  ASSERT_EQ(::stat((folder_.path() / "f1.part").c_str(), &info), 0);
+  EXPECT_EQ(info.st_size, 0) << "nothing is here yet";
+  EXPECT_GE(static_cast<ByteCount>(info.st_blocks) * 512, file_.size) << "and its room is taken";
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(on_disk(), content_);
+}
+
+// faults: 56
+TEST_F(PayloadsTest, the_installers_copy_on_the_same_disk_is_counted) {
+  struct statvfs disk {};
+  struct stat info {};
+  ASSERT_EQ(::statvfs(folder_.path().c_str(), &disk), 0);
+  ASSERT_EQ(::stat(folder_.path().c_str(), &info), 0);
+  constexpr ByteCount kSize = 256ULL << 20U;
+  const ByteCount free = static_cast<ByteCount>(disk.f_bavail) * disk.f_frsize;
+  const Payloads careful({.reserve = free - kSize * 3 / 2}, downloader_, maker_, clock_, random_, pauses_, log_);
+  const PlannedFile large{.id = "large", .name = "large", .size = kSize, .sha256 = sha256("")};
+  EXPECT_TRUE(careful.reserve_space({&large}, folder_.path(), info.st_dev + 1));
+  std::filesystem::remove(folder_.path() / "large.part");
+  const auto twice = careful.reserve_space({&large}, folder_.path(), info.st_dev);
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().extended_code, erc::disk_full);
+  EXPECT_NE(twice.error().details.find("with the installer's copy"), std::string::npos) << twice.error().details;
   EXPECT_EQ(downloader_.tries, 0);
 }
 

@@ -147,6 +147,7 @@ void take_result(Record& record, State from, const Incident& incident) {
   if (!incident.result) return;
   const EffectResult& ended = *incident.result;
   if (ended.target) record.target = ended.target;
+  if (ended.copy_device != 0) record.copy_device = ended.copy_device;
   if (!ended.steps.empty()) record.steps = ended.steps;
   if (from == State::downloading && ended.event == Event::passed) record.soft_codes = ended.extended_codes;
   note_restart(record, from, incident);

@@ -75,6 +75,7 @@ struct Record {
   RestartWish restart_at_end = RestartWish::none;  // what steps want once all are done
   bool is_before_apply = false;                    // the restart stands between install and apply of the current step
   bool was_rebooted = false;                       // for the restore of the current step
+  std::uint64_t copy_device = 0;                   // st_dev of the installer's folder, which gets a second copy
   std::vector<ExtendedCode> soft_codes{};          // what went wrong without harm, e.g. a delta that did not fit
   std::string boot{};                              // the kernel's boot id when the restart became due; "" if none is
   friend bool operator==(const Record&, const Record&) = default;
@@ -92,6 +93,7 @@ struct EffectResult {
   std::string details{};
   std::optional<UpdateId> target{};  // verify, passed
   std::vector<PlannedStep> steps{};  // verify: the plan; download: the same steps, those in place marked
+  std::uint64_t copy_device = 0;     // verify: as the plan tells
 };
 
 /// One event with what came along.

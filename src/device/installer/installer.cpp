@@ -1,6 +1,7 @@
 #include "device/installer/installer.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -102,6 +103,8 @@ Reply Installer::open(const OpenRequest& request, std::stop_token stop, const Em
   if (*is_new)
     if (auto emptied = journal->write_emptied(); !emptied)
       return failure(code_of_own(emptied.error().code), emptied.error().message);
+  struct stat info {};
+  if (::stat(config_.data.c_str(), &info) == 0) plan->copy_device = info.st_dev;
   forget_old_journals(config_.acts_folder(), request.workflow_id, kJournalsKept);
   log_.info("workflow.opened", {{"workflow", request.workflow_id},
                                 {"update", verified->manifest.update_id.str()},

@@ -260,13 +260,17 @@ json::Object to_json(const Plan& plan, PlanDetail detail) {
     }
     steps.push_back(std::move(object));
   }
-  return {{"update_id", plan.update_id}, {"steps", std::move(steps)}};
+  json::Object object{{"update_id", plan.update_id}, {"steps", std::move(steps)}};
+  if (plan.copy_device != 0) object["copy_device"] = plan.copy_device;
+  return object;
 }
 
 Result<Plan> parse_plan(const json::Object& message) {
   Plan plan;
   GODWIT_TRY(const json::Object* update_id, json::object(message, "update_id", "plan"));
   plan.update_id = *update_id;
+  if (const auto device = json::integer_or_nothing(message, "copy_device"); device && *device > 0)
+    plan.copy_device = static_cast<std::uint64_t>(*device);
   GODWIT_TRY(const json::Array* steps, json::array(message, "steps", "plan"));
   if (steps->empty() || steps->size() > kStepsLimit)
     return fail(Code::invalid_argument,

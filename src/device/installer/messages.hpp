@@ -97,7 +97,8 @@ struct PlanStep {
   friend bool operator==(const PlanStep&, const PlanStep&) = default;
 };
 struct Plan {
-  json::Object update_id{};  // {"provider","name","version"}
+  json::Object update_id{};       // {"provider","name","version"}
+  std::uint64_t copy_device = 0;  // st_dev of where the installer copies payloads to; 0: not told
   std::vector<PlanStep> steps{};
   friend bool operator==(const Plan&, const Plan&) = default;
 };
