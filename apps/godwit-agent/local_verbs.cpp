@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "apps/godwit-agent/environment.hpp"
 #include "core/base/config.hpp"
 #include "device/agent/agent_config.hpp"
 #include "device/agent/control.hpp"
@@ -95,7 +96,7 @@ Result<bool> health(const AgentConfig& config, const LocalFlags& flags) {
 }
 
 Result<int> run(const CLI::App& app, const LocalFlags& flags, const std::string& config_file) {
-  GODWIT_TRY(const AgentConfig config, agent::load_agent_config(config_file));
+  GODWIT_TRY(const AgentConfig config, load_config(config_file));
   if (app.got_subcommand("status")) GODWIT_TRY_VOID(show_status(config, flags, "text"));
   if (app.got_subcommand("why")) GODWIT_TRY_VOID(show_status(config, flags, "why"));
   if (app.got_subcommand("history")) GODWIT_TRY_VOID(show_history(config, flags));

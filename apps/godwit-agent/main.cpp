@@ -10,6 +10,7 @@
 #include <string>
 
 #include "apps/godwit-agent/config_verb.hpp"
+#include "apps/godwit-agent/environment.hpp"
 #include "apps/godwit-agent/local_verbs.hpp"
 #include "core/base/bytes.hpp"
 #include "core/base/service_manager.hpp"
@@ -75,7 +76,7 @@ Result<void> start_anew(char** argv) {
 }
 
 Result<void> run(const Flags& flags, char** argv) {
-  GODWIT_TRY(const AgentConfig config, godwit::agent::load_agent_config(flags.config));
+  GODWIT_TRY(const AgentConfig config, godwit::agent_app::load_config(flags.config));
   GODWIT_TRY(const auto level, godwit::parse_log_level(config.log_level));
   ::mallopt(M_ARENA_MAX, 1);  // three threads that mostly sleep need no heap of their own
   GODWIT_TRY(const auto end_fd, end_signals());
@@ -103,7 +104,7 @@ Result<void> print_config(const Flags& flags, bool config_was_given) {
 }
 
 Result<void> extensions(const Flags& flags, const CLI::App& list, const CLI::App& remove) {
-  GODWIT_TRY(const AgentConfig config, godwit::agent::load_agent_config(flags.config));
+  GODWIT_TRY(const AgentConfig config, godwit::agent_app::load_config(flags.config));
   const Path file = config.extensions_file();
   if (list.parsed()) return godwit::extension::list_extensions(file, std::cout);
   if (remove.parsed())

@@ -1,28 +1,12 @@
 """The agent's ways to the hub, with real binaries: each ends in a device that is listed or updated, or in a sentence in the agent's log."""
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from certificates import Authority
-from stack import wait_until
-
-
-def connection_state(scene, device):
-    return scene.service.json("hub", "device-twin", "show", "-d", device.id)["connectionState"]
-
-
-def rewrite(device, old: str, new: str):
-    config = device.folder / "agent.toml"
-    text = config.read_text()
-    assert text.count(old) == 1, text
-    config.write_text(text.replace(old, new))
-
-
-def wait_log(device, words: str, count: int = 1):
-    wait_until(f"the agent says: {words}", lambda: device.agent.log.read_text().count(words) >= count, 60)
+from connecting import TinyProxy, by_thumbprint, connection_state, free_port, place, register_anew, rewrite, wait_log, wait_online
 
 
 @pytest.fixture
@@ -30,29 +14,14 @@ def certified(scene):
     """Makes a device that has no key: registered with `authentication`, with the files of `leaf` in its folder."""
     def make(authentication, leaf_of):
         device = scene.device(start=False)
-        scene.service.cli("hub", "device-identity", "delete", "-d", device.id, "-y")
         leaf = leaf_of(device.id)
-        wish = {"deviceId": device.id, "authentication": authentication(leaf)}
-        status, _, body = scene.rest("PUT", f"/devices/{device.id}?api-version=2021-04-12", wish)
-        assert status == 200, body
-        scene.service.cli("hub", "device-twin", "update", "-d", device.id, "--tags", json.dumps({"ADUGroup": device.group}))
+        register_anew(scene, device, authentication(leaf))
         place(device, leaf)
         (device.folder / "device.key").unlink()
         rewrite(device, 'key_file = "device.key"', 'certificate_file = "device.pem"\ncertificate_key_file = "device-key.pem"')
         return device
 
     return make
-
-
-def place(device, leaf):
-    """As a renewal does it: each file whole or not at all."""
-    for source, name in ((leaf.key, "device-key.pem"), (leaf.chain, "device.pem")):
-        shutil.copy(source, device.folder / "new.pem")
-        (device.folder / "new.pem").rename(device.folder / name)
-
-
-def by_thumbprint(leaf):
-    return {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": leaf.sha256, "secondaryThumbprint": ""}}
 
 
 def test_a_device_known_by_its_thumbprint_is_updated(scene, certified, tmp_path):
@@ -130,3 +99,70 @@ def test_a_device_of_the_original_agent_takes_its_configuration_along(scene):
     scene.wait_state(device, scene.deploy(device, "1.0.0"), "Succeeded")
     properties = scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["reported"]["deviceUpdate"]["agent"]["deviceProperties"]
     assert properties["location"] == "plant7" and properties["model"] == device.model
+
+
+# ---- ways to the hub ---------------------------------------------------------------------------------------------------
+
+def be_updated(scene, device):
+    scene.wait_listed(device)
+    scene.import_update(scene.make_update(device, "1.0.0"))
+    scene.wait_state(device, scene.deploy(device, "1.0.0"), "Succeeded")
+
+
+def remembered(device):
+    return json.loads((device.folder / "agent" / "transport.json").read_text())["transport"]
+
+
+def test_a_device_whose_mqtt_port_is_blocked_is_updated_by_websocket_and_remembers_it(scene):
+    device = scene.device(start=False, agent_config=f"\n[connection]\nwebsocket_port = {scene.service.ports['api']}\n")
+    rewrite(device, f"port = {scene.service.ports['hub']}\ndevice_id", f"port = {free_port()}\ndevice_id")
+    device.start()
+    be_updated(scene, device)
+    assert remembered(device) == "websocket"
+    device.agent.stop()
+    device.agent.start()
+    wait_online(device, 2)
+    assert "link.broken" not in device.agent.log.read_text(), "the blocked port is not asked again"
+    health = subprocess.run([scene.service.binaries / "godwit-agent", "health", "--config", device.folder / "agent.toml"], capture_output=True, text=True)
+    assert "answers by websocket" in health.stdout, health.stdout + health.stderr
+
+
+def test_a_websocket_wanted_by_name_is_taken_though_mqtt_would_work(scene):
+    device = scene.device(agent_config=f"\n[connection]\ntransport = \"websocket\"\nwebsocket_port = {scene.service.ports['api']}\n")
+    shown = scene.service.json("hub", "device-twin", "show", "-d", device.id)
+    assert shown["connectionState"] == "Connected"
+    assert not (device.folder / "agent" / "transport.json").exists(), "there is nothing to remember"
+
+
+def test_a_device_behind_a_proxy_is_updated_through_it(scene, tmp_path):
+    ports = scene.service.ports
+    with TinyProxy(tmp_path, [ports["hub"], ports["api"]], "line-7", "open-sesame") as proxy:
+        device = scene.device(start=False, agent_config=f"\n[connection]\nproxy = \"http://127.0.0.1:{proxy.port}\"\nproxy_credentials_file = \"proxy.txt\"\n")
+        (device.folder / "proxy.txt").write_text("line-7:wrong\n")
+        device.start()
+        wait_log(device, "it wants a user and a password")
+        assert "open-sesame" not in device.agent.log.read_text()
+        (device.folder / "proxy.txt").write_text("line-7:open-sesame\n")
+        be_updated(scene, device)
+        assert f"CONNECT localhost:{ports['hub']}" in proxy.log(), proxy.log()
+        proxy.process.kill()
+        wait_log(device, "through the proxy")
+        proxy.process.start()
+        wait_online(device, 2)
+
+
+def test_a_proxy_that_lets_only_https_through_leads_to_the_websocket(scene, tmp_path):
+    ports = scene.service.ports
+    with TinyProxy(tmp_path, [ports["api"]]) as proxy:
+        device = scene.device(start=False, agent_config=f"\n[connection]\nwebsocket_port = {ports['api']}\n")
+        device.agent.env = {**device.agent.env, "https_proxy": f"http://127.0.0.1:{proxy.port}", "no_proxy": "elsewhere.example"}
+        device.start()
+        be_updated(scene, device)
+        assert remembered(device) == "websocket" and f"CONNECT localhost:{ports['api']}" in proxy.log()
+        device.agent.stop()
+        (device.folder / "agent" / "transport.json").unlink()
+        seen = proxy.log().count("CONNECT")
+        device.agent.env["no_proxy"] = "localhost"
+        device.agent.start()
+        wait_online(device, 2)
+        assert remembered(device) == "mqtt" and proxy.log().count("CONNECT") == seen, "no_proxy names the hub: the way is direct"

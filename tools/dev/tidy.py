@@ -92,13 +92,14 @@ def code_only(text):
 
 # --- who may include whom -------------------------------------------------------------------------------------
 
-CORE = {"core/base", "core/model", "core/manifest", "core/trust", "core/twin", "core/mqtt", "core/delta"}
+CORE = {"core/base", "core/model", "core/manifest", "core/trust", "core/twin", "core/mqtt", "core/websocket", "core/delta"}
 # room -> rooms whose headers it may include, besides its own.
 MAY_INCLUDE = {
     "core/base": set(),
     "core/model": {"core/base"},
     "core/trust": {"core/base", "core/model"},
     "core/mqtt": {"core/base"},
+    "core/websocket": {"core/base"},
     "core/delta": {"core/base"},
     "core/manifest": {"core/base", "core/model"},
     "core/twin": {"core/base", "core/model"},

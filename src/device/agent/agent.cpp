@@ -206,6 +206,52 @@ Result<AgentEnd> turn(Executor& executor, LogDesk& logs, Desk& desk, ControlServ
 
 }  // namespace
 
+DialSettings dial_settings(const AgentConfig& config) {
+  DialSettings settings;
+  settings.fixed = config.transport == "auto" ? std::nullopt
+                                              : std::optional(config.transport == "mqtt" ? Way::mqtt : Way::websocket);
+  settings.websocket_port = std::to_string(config.websocket_port);
+  settings.proxy = {.url = config.proxy,
+                    .credentials_file = config.proxy_credentials_file,
+                    .environment_url = config.environment_proxy,
+                    .exceptions = config.environment_no_proxy};
+  settings.memory_file = config.transport_file();
+  settings.time_file = config.time_file();
+  settings.connect_timeout = config.connect_timeout;
+  return settings;
+}
+
+namespace {
+
+ProvisioningSettings provisioning_settings(const AgentConfig& config, const TlsTarget& hub) {
+  ProvisioningSettings settings;
+  settings.target = hub;
+  settings.target.host = settings.target.tls_name = config.provisioning_host;
+  settings.target.port = std::to_string(config.provisioning_port);
+  settings.request.id_scope = config.id_scope;
+  settings.request.registration_id = config.registration_id;
+  settings.request.client_version = "godwit-agent/" GODWIT_VERSION;
+  settings.key_file = config.key_file;
+  settings.group_key_file = config.group_key_file;
+  settings.derived_key_file = config.derived_key_file();
+  settings.file = config.assignment_file();
+  settings.token_lifetime = config.token_lifetime;
+  return settings;
+}
+
+/// What the words of this process are to call device and hub: as they were assigned before, if they were.
+AgentConfig with_assignment(AgentConfig config) {
+  if (!config.is_provisioned()) return config;
+  const auto kept =
+      kept_assignment(config.assignment_file(),
+                      {.id_scope = config.id_scope, .registration_id = config.registration_id, .client_version = ""});
+  config.hub_host = kept ? kept->hub : config.provisioning_host;
+  if (kept) config.device_id = kept->device_id;
+  return config;
+}
+
+}  // namespace
+
 LinkSettings link_settings(const AgentConfig& config) {
   twin::AgentIdentity identity;
   identity.properties = config.device_properties();
@@ -217,13 +263,15 @@ LinkSettings link_settings(const AgentConfig& config) {
                      .tls_name = config.hub_tls_name,
                      .ca_file = config.ca_file,
                      .certificate = {.chain_file = config.certificate_file, .key_file = config.certificate_key_file}};
+  if (config.is_provisioned()) settings.provisioning = provisioning_settings(config, settings.target);
   settings.session.hub_name = config.hub_name;
   settings.session.device_id = config.device_id;
+  settings.session.client_type = "godwit-agent/" GODWIT_VERSION;
   settings.session.identity_patch = json::print(twin::identity_patch(identity));
   settings.session.keep_alive = config.keep_alive;
   settings.key_file = config.key_file;
   settings.token_lifetime = config.token_lifetime;
-  settings.connect_timeout = config.connect_timeout;
+  settings.dial = dial_settings(config);
   settings.reconnect.longest_wait = config.reconnect_limit;
   settings.reconnect.spread = config.reconnect_spread;
   return settings;
@@ -231,15 +279,16 @@ LinkSettings link_settings(const AgentConfig& config) {
 
 json::Object downloader_options(const AgentConfig& config) {
   json::Object options;
-  options["caFile"] = config.download_ca_file.string();
+  if (!config.download_ca_file.empty()) options["caFile"] = config.download_ca_file.string();
   if (!config.download_proxy.empty()) options["proxy"] = config.download_proxy;
   if (config.allow_http) options["allowHttp"] = true;
   if (config.download_max_rate.value > 0) options["maxRateBytesPerSecond"] = config.download_max_rate.value;
   return options;
 }
 
-Result<AgentEnd> run_agent(const AgentConfig& config, const AgentHost& host, const Clock& clock, Random& random,
+Result<AgentEnd> run_agent(const AgentConfig& written, const AgentHost& host, const Clock& clock, Random& random,
                            Log& log) {
+  const AgentConfig config = with_assignment(written);
   GODWIT_TRY(const auto lock, lock_folder(config.data));
   GODWIT_TRY_VOID(make_folders(config.downloads_folder(), 0755));
   SharedRandom shared_random(random);

@@ -32,6 +32,7 @@ struct AgentHost {
 
 /// How the parts are set up from the configuration; also for tests.
 [[nodiscard]] LinkSettings link_settings(const AgentConfig& config);
+[[nodiscard]] DialSettings dial_settings(const AgentConfig& config);
 [[nodiscard]] json::Object downloader_options(const AgentConfig& config);
 
 }  // namespace godwit::agent

@@ -20,6 +20,39 @@ Result<void> need(bool there, std::string_view key, std::string_view what) {
   return fail(Code::invalid_argument, std::string(key) + " is missing: " + std::string(what));
 }
 
+/// Who says which hub: the configuration, or a provisioning service.
+Result<void> check_place(const AgentConfig& config) {
+  if (!config.is_provisioned()) {
+    GODWIT_TRY_VOID(need(!config.hub_host.empty(), "hub.host",
+                         "write the name of the hub, e.g. \"updates.example.org\", or set provisioning.id_scope"));
+    GODWIT_TRY_VOID(
+        need(!config.device_id.empty(), "hub.device_id", "write the id under which this device is registered"));
+    if (!config.registration_id.empty() || !config.group_key_file.empty())
+      return fail(Code::invalid_argument, "the section provisioning is there without provisioning.id_scope");
+    const std::string reason = check_device_id(config.device_id);
+    return reason.empty() ? Result<void>{} : fail(Code::invalid_argument, "hub.device_id " + reason);
+  }
+  for (const auto& [key, text] : {std::pair{"hub.host", config.hub_host},
+                                  {"hub.device_id", config.device_id},
+                                  {"hub.name", config.hub_name},
+                                  {"hub.tls_name", config.hub_tls_name}})
+    if (!text.empty())
+      return fail(Code::invalid_argument, std::string(key) +
+                                              " is set beside provisioning.id_scope, but the "
+                                              "provisioning service says that: keep one of them");
+  GODWIT_TRY_VOID(need(!config.provisioning_host.empty(), "provisioning.host", "write the service's name"));
+  const std::string& id = config.registration_id;
+  const bool is_good = id.size() <= 128 && std::ranges::all_of(id, [](char c) {
+                         return (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
+                                std::string_view("-._:").find(c) != std::string_view::npos;
+                       });
+  if (!is_good)
+    return fail(Code::invalid_argument,
+                "provisioning.registration_id has other characters than letters, digits and "
+                "- . _ :, or more than 128");
+  return need(!id.empty(), "provisioning.registration_id", "write the id under which this device asks");
+}
+
 /// How the device proves itself: by exactly one of key and certificate.
 Result<void> check_credential(AgentConfig& config) {
   if (!config.key_file.empty() && !config.certificate_file.empty())
@@ -29,11 +62,26 @@ Result<void> check_credential(AgentConfig& config) {
   if (config.certificate_file.empty() && !config.certificate_key_file.empty())
     return fail(Code::invalid_argument,
                 "hub.certificate_key_file is set without hub.certificate_file: write the path of the certificate too");
+  if (!config.group_key_file.empty() && (!config.key_file.empty() || !config.certificate_file.empty()))
+    return fail(
+        Code::invalid_argument,
+        "provisioning.group_key_file is set beside a key or certificate of the device itself: keep one of them");
+  if (!config.group_key_file.empty()) return {};
   if (config.certificate_file.empty())
     return need(!config.key_file.empty(), "hub.key_file",
                 "write the path of the file with the device's key, or set hub.certificate_file");
   if (config.certificate_key_file.empty()) config.certificate_key_file = config.certificate_file;
   return {};
+}
+
+/// Whose word counts is said in one place: two answers would let the weaker one win.
+Result<void> check_trust(const AgentConfig& config) {
+  if (config.trust == "system" && !config.ca_file.empty())
+    return fail(
+        Code::invalid_argument,
+        "hub.ca_file is set, but hub.trust = \"system\" looks at the authorities of the system: keep one of them");
+  return need(config.trust == "system" || !config.ca_file.empty(), "hub.ca_file",
+              "write the path of the PEM file of the hub's authority, or hub.trust = \"system\"");
 }
 
 Result<void> check_properties(const AgentConfig& config) {
@@ -102,7 +150,13 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
                     "agent only; empty: it is in the same file."});
   keys.add({.name = "hub.ca_file",
             .target = &ca_file,
-            .help = "PEM file with the authorities that the hub's certificate may come from; needed."});
+            .help = "PEM file with the authorities that the hub's certificate may come from; needed unless hub.trust "
+                    "is \"system\"."});
+  keys.add({.name = "hub.trust",
+            .target = &trust,
+            .help = "Whose word on the hub's certificate counts: that of the authorities in hub.ca_file, or of those "
+                    "that the system trusts.",
+            .choices = {"file", "system"}});
   keys.add({.name = "hub.keep_alive",
             .target = &keep_alive,
             .help = "Longest silence before the agent asks whether the hub is still there.",
@@ -131,6 +185,50 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
                     "whose hub restarts does not come at once.",
             .minimum = 0,
             .maximum = kDay});
+}
+
+void AgentConfig::add_connection_keys(config::Schema& keys) {
+  keys.add({.name = "connection.transport",
+            .target = &transport,
+            .help = "Way to the hub: MQTT on hub.port, MQTT in a WebSocket on connection.websocket_port, or whichever "
+                    "works; what worked is remembered.",
+            .choices = {"auto", "mqtt", "websocket"}});
+  keys.add({.name = "connection.websocket_port",
+            .target = &websocket_port,
+            .help = "Port of the hub for WebSocket.",
+            .minimum = 1,
+            .maximum = 65535});
+  keys.add({.name = "connection.proxy",
+            .target = &proxy,
+            .help =
+                "HTTP proxy on the way to the hub, \"http://host:port\"; \"none\": no proxy; empty: what https_proxy "
+                "and no_proxy in the environment say."});
+  keys.add({.name = "connection.proxy_credentials_file",
+            .target = &proxy_credentials_file,
+            .help = "File with \"user:password\" for connection.proxy, readable by the agent only."});
+}
+
+void AgentConfig::add_provisioning_keys(config::Schema& keys) {
+  keys.add({.name = "provisioning.id_scope",
+            .target = &id_scope,
+            .help = "Id scope of the provisioning service that says which hub this device belongs to, in place of "
+                    "hub.host and hub.device_id; empty: they are set here."});
+  keys.add({.name = "provisioning.host",
+            .target = &provisioning_host,
+            .help = "Name or address of the provisioning service."});
+  keys.add({.name = "provisioning.port",
+            .target = &provisioning_port,
+            .help = "Port of the provisioning service (MQTT over TLS).",
+            .minimum = 1,
+            .maximum = 65535});
+  keys.add({.name = "provisioning.registration_id",
+            .target = &registration_id,
+            .help = "Id under which this device asks; with a certificate its common name. Needed with an id scope."});
+  keys.add({.name = "provisioning.group_key_file",
+            .target = &group_key_file,
+            .help =
+                "File with the key of an enrollment group in base64, in place of hub.key_file. The device's own key "
+                "is derived from it and kept; the file may then be removed."});
 }
 
 void AgentConfig::add_device_keys(config::Schema& keys) {
@@ -258,6 +356,8 @@ void AgentConfig::add_extension_and_log_keys(config::Schema& keys) {
 config::Schema AgentConfig::schema() {
   config::Schema keys;
   add_hub_keys(keys);
+  add_connection_keys(keys);
+  add_provisioning_keys(keys);
   add_device_keys(keys);
   add_local_keys(keys);
   add_consent_keys(keys);
@@ -279,27 +379,24 @@ CompatibilitySet AgentConfig::device_properties() const {
 }
 
 Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
-  GODWIT_TRY_VOID(
-      need(!config.hub_host.empty(), "hub.host", "write the name of the hub, e.g. \"updates.example.org\""));
-  GODWIT_TRY_VOID(
-      need(!config.device_id.empty(), "hub.device_id", "write the id under which this device is registered"));
-  if (const std::string reason = check_device_id(config.device_id); !reason.empty())
-    return fail(Code::invalid_argument, "hub.device_id " + reason);
+  GODWIT_TRY_VOID(check_place(config));
   GODWIT_TRY_VOID(check_credential(config));
-  GODWIT_TRY_VOID(
-      need(!config.ca_file.empty(), "hub.ca_file", "write the path of the PEM file of the hub's authority"));
+  GODWIT_TRY_VOID(check_trust(config));
+  if (config.proxy.empty() && !config.proxy_credentials_file.empty())
+    return fail(Code::invalid_argument, "connection.proxy_credentials_file is set without connection.proxy");
   GODWIT_TRY_VOID(need(!config.manufacturer.empty(), "device.manufacturer", "updates are chosen by it"));
   GODWIT_TRY_VOID(need(!config.model.empty(), "device.model", "updates are chosen by it"));
   GODWIT_TRY_VOID(check_properties(config));
   GODWIT_TRY_VOID(check_logs(config));
   if (!config.consent_command.empty() && !Path(config.consent_command.front()).is_absolute())
     return fail(Code::invalid_argument, "consent.command must begin with the absolute path of a program");
+  if (config.is_provisioned()) config.device_id = config.registration_id;  // until the service says another one
   if (config.hub_name.empty()) config.hub_name = config.hub_host;
   if (config.hub_tls_name.empty()) config.hub_tls_name = config.hub_host;
   if (config.download_ca_file.empty()) config.download_ca_file = config.ca_file;
-  for (Path* path :
-       {&config.key_file, &config.certificate_file, &config.certificate_key_file, &config.ca_file, &config.data,
-        &config.trust_anchors, &config.installer_socket, &config.download_ca_file, &config.socket}) {
+  for (Path* path : {&config.key_file, &config.certificate_file, &config.certificate_key_file, &config.ca_file,
+                     &config.data, &config.proxy_credentials_file, &config.group_key_file, &config.trust_anchors,
+                     &config.installer_socket, &config.download_ca_file, &config.socket}) {
     if (path->empty()) continue;
     if (path->is_relative()) *path = folder / *path;
     *path = path->lexically_normal();

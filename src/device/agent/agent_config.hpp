@@ -25,12 +25,28 @@ struct AgentConfig {
   Path key_file;  // or the next one
   Path certificate_file;
   Path certificate_key_file;  // "": certificate_file
-  Path ca_file;
+  std::string trust = "file";
+  Path ca_file;  // "" with trust = "system"
   Duration keep_alive = std::chrono::minutes(4);
   Duration token_lifetime = std::chrono::hours(1);
   Duration connect_timeout = std::chrono::seconds(30);
   Duration reconnect_limit = std::chrono::minutes(5);
   Duration reconnect_spread = std::chrono::seconds(10);
+
+  // connection
+  std::string transport = "auto";
+  std::int64_t websocket_port = 443;
+  std::string proxy{};
+  Path proxy_credentials_file{};
+  std::string environment_proxy{};  // no keys: what the program found in its environment
+  std::string environment_no_proxy{};
+
+  // provisioning; without an id scope the hub is configured
+  std::string id_scope{};
+  std::string provisioning_host = "global.azure-devices-provisioning.net";
+  std::int64_t provisioning_port = 8883;
+  std::string registration_id{};
+  Path group_key_file{};
 
   // device
   std::string manufacturer;
@@ -91,11 +107,18 @@ struct AgentConfig {
   [[nodiscard]] unsigned socket_permissions() const;
   [[nodiscard]] Path pause_file() const { return data / "pause.json"; }
   [[nodiscard]] Path journal_file() const { return data / "journal.json"; }
+  [[nodiscard]] Path transport_file() const { return data / "transport.json"; }
+  [[nodiscard]] bool is_provisioned() const { return !id_scope.empty(); }
+  [[nodiscard]] Path assignment_file() const { return data / "assignment.json"; }
+  [[nodiscard]] Path derived_key_file() const { return data / "device.key"; }
+  [[nodiscard]] Path time_file() const { return data / "time.json"; }
   [[nodiscard]] Path extensions_file() const { return data / "extensions.json"; }
   [[nodiscard]] Path root_keys_file() const { return data / "rootkeys.json"; }
 
  private:
   void add_hub_keys(config::Schema& keys);
+  void add_connection_keys(config::Schema& keys);
+  void add_provisioning_keys(config::Schema& keys);
   void add_device_keys(config::Schema& keys);
   void add_local_keys(config::Schema& keys);
   void add_consent_keys(config::Schema& keys);

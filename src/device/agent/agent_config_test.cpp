@@ -80,6 +80,59 @@ TEST(AgentConfig, a_device_proves_itself_by_one_of_key_and_certificate) {
   EXPECT_NE(half.error().message.find("without hub.certificate_file"), std::string::npos);
 }
 
+TEST(AgentConfig, the_hub_is_configured_or_found_by_provisioning) {
+  const std::string rest = "[device]\nmanufacturer = \"Contoso\"\nmodel = \"Toaster\"\n";
+  const auto load_plain = [](const std::string& text) {
+    const TempFolder folder;
+    GODWIT_CHECK(write_file_durably(folder.path() / "agent.toml", text).has_value());
+    return load_agent_config(folder.path() / "agent.toml");
+  };
+  const std::string place = "[provisioning]\nid_scope = \"0ne1\"\nregistration_id = \"sn-1\"\n";
+  const auto good = load_plain("[hub]\nca_file = \"ca.pem\"\n" + place + "group_key_file = \"group.key\"\n" + rest);
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ(good->device_id, "sn-1");
+  EXPECT_EQ(good->provisioning_host, "global.azure-devices-provisioning.net");
+  EXPECT_TRUE(good->group_key_file.is_absolute());
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"[hub]\nca_file = \"ca.pem\"\nhost = \"h\"\nkey_file = \"k\"\n" + place, "hub.host is set beside"},
+      {"[hub]\nca_file = \"ca.pem\"\n" + place, "hub.key_file is missing"},
+      {"[hub]\nca_file = \"ca.pem\"\nkey_file = \"k\"\n" + place + "group_key_file = \"g\"\n", "group_key_file is set"},
+      {"[hub]\nca_file = \"ca.pem\"\nkey_file = \"k\"\n[provisioning]\nid_scope = \"0ne1\"\n",
+       "registration_id is missing"},
+      {"[hub]\nca_file = \"c\"\nkey_file = \"k\"\n[provisioning]\nid_scope = \"0ne1\"\nregistration_id = \"a/b\"\n",
+       "other characters"},
+      {"[hub]\nhost = \"h\"\ndevice_id = \"d\"\nca_file = \"ca.pem\"\nkey_file = "
+       "\"k\"\n[provisioning]\nregistration_id = \"x\"\n",
+       "without provisioning.id_scope"},
+  };
+  for (const auto& [text, expected] : cases) {
+    const auto config = load_plain(text + rest);
+    ASSERT_FALSE(config) << expected;
+    EXPECT_NE(config.error().message.find(expected), std::string::npos) << config.error().message;
+  }
+}
+
+TEST(AgentConfig, trust_and_proxy_are_chosen_explicitly) {
+  std::string text{kSmallest};
+  const auto with = [&](const std::string& hub, const std::string& more = "") {
+    std::string changed = text;
+    const auto begin = changed.find("ca_file =");
+    changed.replace(begin, changed.find('\n', begin) - begin, hub);
+    return load(changed + more);
+  };
+  const auto system = with("trust = \"system\"");
+  ASSERT_TRUE(system) << system.error().message;
+  EXPECT_TRUE(system->ca_file.empty() && system->download_ca_file.empty());
+  EXPECT_FALSE(with("trust = \"nobody\""));
+  EXPECT_FALSE(with("")) << "no trust without a word about it";
+  const auto both = with("ca_file = \"ca.pem\"\ntrust = \"system\"");
+  ASSERT_FALSE(both);
+  EXPECT_NE(both.error().message.find("keep one"), std::string::npos);
+  const auto credentials = with("ca_file = \"ca.pem\"", "[connection]\nproxy_credentials_file = \"p\"\n");
+  ASSERT_FALSE(credentials);
+  EXPECT_NE(credentials.error().message.find("without connection.proxy"), std::string::npos);
+}
+
 TEST(AgentConfig, says_what_is_wrong_and_where) {
   const auto without = [](std::string_view key) {
     std::string text{kSmallest};

@@ -1,7 +1,6 @@
 #include "device/agent/health.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,8 +10,8 @@
 #include "core/trust/root_keys.hpp"
 #include "device/agent/agent.hpp"
 #include "device/agent/control.hpp"
+#include "device/agent/dialer.hpp"
 #include "device/agent/installer_client.hpp"
-#include "device/agent/tls_connection.hpp"
 #include "device/extension/process.hpp"
 #include "device/extension/registry.hpp"
 
@@ -64,7 +63,9 @@ HealthCheck check_anchors(const AgentConfig& config) {
 
 HealthCheck check_key(const AgentConfig& config) {
   struct stat info {};
-  const Path& file = config.key_file.empty() ? config.certificate_key_file : config.key_file;
+  const Path file = !config.group_key_file.empty() ? config.derived_key_file()
+                    : config.key_file.empty()      ? config.certificate_key_file
+                                                   : config.key_file;
   if (::stat(file.c_str(), &info) != 0) return bad("key", error_from_errno("look at " + file.string(), errno).message);
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return warning("key", fmt::format("{} is open to others (mode {:04o}); run: chmod 600 {}", file.string(),
@@ -83,24 +84,27 @@ HealthCheck check_space(const AgentConfig& config) {
 }
 
 /// A connection of its own with TLS and the hub's certificate, ended before anything is said.
-HealthCheck check_hub(const AgentConfig& config) {
-  const TlsTarget target = link_settings(config).target;
-  const std::string where = target.host + ":" + target.port;
-  auto connection = TlsConnection::open(target);
-  if (!connection) return bad("hub", where + ": " + connection.error().message);
+HealthCheck check_hub(const AgentConfig& config, Log& log) {
+  const LinkSettings link = link_settings(config);
+  const TlsTarget& target = link.provisioning ? link.provisioning->target : link.target;
   const SystemClock clock;
-  const Duration until = clock.monotonic() + kDialPatience;
-  for (;;) {
-    const auto is_open = (*connection)->proceed();
-    if (!is_open) return bad("hub", where + ": " + is_open.error().message);
-    if (*is_open) break;
-    const auto left = (until - clock.monotonic()).count();
-    if (left <= 0) return bad("hub", where + " does not answer; check network, firewall and hub.port");
-    pollfd watched{(*connection)->fd(), (*connection)->wanted(), 0};
-    (void)::poll(&watched, 1, static_cast<int>(left));
-  }
-  (*connection)->close();
-  return good("hub", where + " answers, and its certificate is good");
+  Wakeable waiter(clock);
+  if (const auto is_open = waiter.open(); !is_open) return bad("hub", is_open.error().message);
+  DialSettings settings = dial_settings(config);
+  settings.connect_timeout = std::min(settings.connect_timeout, kDialPatience);
+  settings.time_file.clear();  // whoever asks is not the owner of the agent's files
+  Dialer dialer(settings, clock, waiter, log);
+  std::string way_taken;
+  const auto reached = dialer.reach([&](Way way) -> Result<void> {
+    GODWIT_TRY(const auto connection, dialer.dial(target, way, {}));
+    connection->close();
+    way_taken = name_of(way);
+    return {};
+  });
+  if (!reached)
+    return bad("hub", reached.error().message +
+                          (reached.error().code == Code::timed_out ? "; check network, firewall and hub.port" : ""));
+  return good("hub", target.host + " answers by " + way_taken + ", and its certificate is good");
 }
 
 HealthCheck check_installer(const AgentConfig& config, Log& log) {
@@ -144,8 +148,8 @@ std::string_view word_of(Verdict verdict) {
 
 std::vector<HealthCheck> check_health(const AgentConfig& config, Log& log) {
   std::vector<HealthCheck> checks{
-      check_clock(),     check_key(config),   check_anchors(config),       check_space(config),
-      check_hub(config), check_agent(config), check_installer(config, log)};
+      check_clock(),          check_key(config),   check_anchors(config),       check_space(config),
+      check_hub(config, log), check_agent(config), check_installer(config, log)};
   check_extensions(config, checks);
   return checks;
 }

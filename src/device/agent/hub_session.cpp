@@ -57,7 +57,9 @@ std::optional<std::uint64_t> take_version(json::Object& section) {
 }  // namespace
 
 std::string HubSession::user_name(const SessionSettings& settings) {
-  return settings.hub_name + "/" + settings.device_id + "/?api-version=" + settings.api_version +
+  const std::string client =
+      settings.client_type.empty() ? "" : "&DeviceClientType=" + percent_encode(settings.client_type);
+  return settings.hub_name + "/" + settings.device_id + "/?api-version=" + settings.api_version + client +
          "&model-id=" + percent_encode(settings.model_id);
 }
 
@@ -117,6 +119,7 @@ Result<void> HubSession::handle(const mqtt::Packet& packet, Duration now) {
 
 Result<void> HubSession::on_connect_ack(const mqtt::ConnectAck& ack, Duration now) {
   if (stage_ != Stage::connecting) return fail(Code::bad_packet, "the hub welcomed twice");
+  was_answered_ = true;
   GODWIT_TRY_VOID(refusal(ack.code));
   session_present_ = ack.session_present;
   stage_ = Stage::subscribing;

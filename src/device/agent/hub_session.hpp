@@ -26,6 +26,7 @@ struct SessionSettings {
   std::string device_id;
   std::string model_id = "dtmi:azure:iot:deviceUpdateModel;3";
   std::string api_version = "2021-04-12";
+  std::string client_type{};     // DeviceClientType, for who looks at connections; "" for none
   std::string identity_patch{};  // JSON of the first reported patch after each connect; "" for none
   Duration keep_alive = std::chrono::minutes(4);
   Duration answer_limit = std::chrono::seconds(30);  // welcome, subscriptions, pings, reported patches
@@ -53,7 +54,7 @@ class HubSession {
  public:
   explicit HubSession(SessionSettings settings) : settings_(std::move(settings)) {}
 
-  /// The text of the user name in CONNECT: "{hub}/{device}/?api-version=..&model-id=..".
+  /// The text of the user name in CONNECT: "{hub}/{device}/?api-version=..[&DeviceClientType=..]&model-id=..".
   [[nodiscard]] static std::string user_name(const SessionSettings& settings);
 
   /// Queues CONNECT. `password` is a SAS token, empty when a client certificate speaks for the device.
@@ -77,6 +78,8 @@ class HubSession {
   [[nodiscard]] std::string take_output() { return std::exchange(output_, {}); }
   [[nodiscard]] std::vector<SessionEvent> take_events() { return std::exchange(events_, {}); }
   [[nodiscard]] bool is_ready() const { return stage_ == Stage::ready; }
+  /// The hub said something to CONNECT, be it no.
+  [[nodiscard]] bool was_answered() const { return was_answered_; }
   /// Nothing is waiting for an answer.
   [[nodiscard]] bool is_quiet() const { return requests_.empty() && !ping_sent_at_; }
 
@@ -103,6 +106,7 @@ class HubSession {
 
   SessionSettings settings_;
   Stage stage_ = Stage::fresh;
+  bool was_answered_ = false;
   bool session_present_ = false;
   std::string input_;
   std::string output_;

@@ -1,10 +1,7 @@
 #include "device/agent/link.hpp"
 
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -31,13 +28,17 @@ void block_pipe_signal() {
 }  // namespace
 
 Link::Link(LinkSettings settings, Sink sink, const Clock& clock, Random& random, Log& log)
-    : settings_(std::move(settings)), sink_(std::move(sink)), clock_(clock), random_(random), log_(log) {}
+    : settings_(std::move(settings)),
+      sink_(std::move(sink)),
+      clock_(clock),
+      random_(random),
+      log_(log),
+      waiter_(clock) {}
 
 Link::~Link() { stop(); }
 
 Result<void> Link::start() {
-  wake_fd_.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!wake_fd_) return tl::unexpected<Error>{error_from_errno("make an event descriptor", errno)};
+  GODWIT_TRY_VOID(waiter_.open());
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
   return {};
 }
@@ -45,13 +46,8 @@ Result<void> Link::start() {
 void Link::stop() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
-  wake();
+  waiter_.wake();
   thread_.join();
-}
-
-void Link::wake() const {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wake_fd_.get(), &one, sizeof one);  // full means: awake already
 }
 
 void Link::send_patch(std::uint64_t token, std::string patch) {
@@ -60,7 +56,7 @@ void Link::send_patch(std::uint64_t token, std::string patch) {
     if (commands_.size() >= kCommandLimit) commands_.pop_front();
     commands_.push_back({token, std::move(patch)});
   }
-  wake();
+  waiter_.wake();
 }
 
 void Link::check() {
@@ -68,7 +64,7 @@ void Link::check() {
     const std::lock_guard lock(mutex_);
     must_check_ = true;
   }
-  wake();
+  waiter_.wake();
 }
 
 bool Link::is_check_wanted() {
@@ -91,36 +87,55 @@ void Link::drop_commands() {
   commands_.clear();
 }
 
-bool Link::wait(int fd, short events, Duration until) {
-  const auto left = until - clock_.monotonic();
-  const int timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 3'600'000));
-  pollfd watched[2] = {{wake_fd_.get(), POLLIN, 0}, {fd, events, 0}};
-  const int ready = ::poll(watched, fd >= 0 ? 2 : 1, timeout);
-  if (ready <= 0) return false;
-  if (watched[0].revents != 0) {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto got = ::read(wake_fd_.get(), &count, sizeof count);
-  }
-  return fd >= 0 && watched[1].revents != 0;
-}
-
 void Link::run(std::stop_token stop) {
   block_pipe_signal();
+  dialer_.emplace(settings_.dial, clock_, waiter_, log_);
+  if (settings_.provisioning) provisioner_.emplace(*settings_.provisioning, *dialer_, clock_, waiter_, log_);
   std::uint32_t failures = 0;
   while (!stop.stop_requested()) {
     was_online_ = false;
-    const auto ended = one_connection(stop);
+    const auto ended = one_try(stop);
     const bool was_stable = was_online_ && clock_.monotonic() - online_since_ >= settings_.stable_after;
     if (was_stable || (ended && *ended == Ended::renew)) failures = 0;
     drop_commands();
     if (was_online_) sink_(LinkOffline{ended ? "a new credential is due" : ended.error().message});
     if (ended) continue;
-    const Duration pause =
-        reconnect_wait(setback_of(ended.error(), was_online_), failures++, settings_.reconnect, random_);
-    log_.warning("link.broken", {{"reason", ended.error().message}, {"again_in_ms", pause.count()}});
-    const Duration until = clock_.monotonic() + pause;
-    while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted()) (void)wait(-1, 0, until);
+    after_failure(ended.error(), failures++, stop);
   }
+}
+
+Result<Link::Ended> Link::one_try(const std::stop_token& stop) {
+  if (provisioner_) {
+    GODWIT_TRY(const auto assignment, provisioner_->find(stop));
+    belong_to(assignment);
+  }
+  return dialer_->reach([&](Way way) { return one_connection(way, stop); });
+}
+
+void Link::belong_to(const Assignment& assignment) {
+  // A hub on another port than the usual one says so behind its name, and is then called by both.
+  const auto colon = assignment.hub.rfind(':');
+  const bool has_port = colon != std::string::npos && assignment.hub.find(']', colon) == std::string::npos;
+  settings_.target.host = assignment.hub.substr(0, has_port ? colon : std::string::npos);
+  if (has_port) settings_.target.port = assignment.hub.substr(colon + 1);
+  if (settings_.target.host.starts_with('[') && settings_.target.host.ends_with(']'))
+    settings_.target.host = settings_.target.host.substr(1, settings_.target.host.size() - 2);
+  settings_.target.tls_name = settings_.target.host;
+  settings_.session.hub_name = assignment.hub;
+  settings_.session.device_id = assignment.device_id;
+  settings_.key_file = provisioner_->key_file();
+}
+
+void Link::after_failure(const Error& error, std::uint32_t failures, const std::stop_token& stop) {
+  const Duration pause = reconnect_wait(setback_of(error, was_online_), failures, settings_.reconnect, random_);
+  log_.warning("link.broken", {{"reason", error.message}, {"again_in_ms", pause.count()}});
+  const Duration until = clock_.monotonic() + pause;
+  if (error.code == Code::unauthorized && provisioner_) provisioner_->doubt();
+  // A token is also refused when the clock it was made by is wrong, and that can be found out.
+  if (error.code == Code::unauthorized && !settings_.target.certificate.is_set())
+    dialer_->ask_time(settings_.target, stop);
+  while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted())
+    (void)waiter_.wait(-1, 0, until);
 }
 
 Result<Secret> Link::make_token() const {
@@ -129,21 +144,20 @@ Result<Secret> Link::make_token() const {
   auto key = base64_decode(trimmed(text));
   if (!key || key->empty())
     return fail(Code::invalid_argument, settings_.key_file.string() + " does not hold a key in base64");
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.now().time_since_epoch());
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(dialer_->time().now().time_since_epoch());
   const auto lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings_.token_lifetime);
   return Secret(trust::make_sas(settings_.session.hub_name + "/devices/" + settings_.session.device_id, *key,
                                 (now + lifetime).count()));
 }
 
-Result<Link::Ended> Link::one_connection(const std::stop_token& stop) {
+Result<Link::Ended> Link::one_connection(Way way, const std::stop_token& stop) {
   GODWIT_TRY(const auto token, make_token());
   const Duration begun = clock_.monotonic();
   GODWIT_TRY(auto renewal, plan_renewal(begun));
-  GODWIT_TRY(const auto connection, TlsConnection::open(settings_.target));
-  GODWIT_TRY_VOID(handshake(*connection, begun + settings_.connect_timeout, stop));
+  GODWIT_TRY(const auto connection, dialer_->dial(settings_.target, way, stop));
   HubSession session(settings_.session);
   session.start(token, clock_.monotonic());
-  auto ended = converse(*connection, session, std::move(renewal), stop);
+  auto ended = converse(*connection, way, session, std::move(renewal), stop);
   connection->close();
   return ended;
 }
@@ -168,17 +182,6 @@ bool Link::is_renewal_due(Renewal& renewal, const HubSession& session, Duration 
   return false;
 }
 
-Result<void> Link::handshake(TlsConnection& connection, Duration deadline, const std::stop_token& stop) {
-  for (;;) {
-    GODWIT_TRY(const bool is_open, connection.proceed());
-    if (is_open) return {};
-    if (stop.stop_requested()) return fail(Code::cancelled, "stopped");
-    if (clock_.monotonic() >= deadline)
-      return fail(Code::timed_out, "connect to " + settings_.target.host + ": no answer in time");
-    (void)wait(connection.fd(), connection.wanted(), deadline);
-  }
-}
-
 void Link::deliver(HubSession& session) {
   for (auto& event : session.take_events()) {
     if (const auto* ready = std::get_if<SessionReady>(&event)) {
@@ -192,7 +195,8 @@ void Link::deliver(HubSession& session) {
   }
 }
 
-Result<void> Link::move_bytes(TlsConnection& connection, HubSession& session, std::string& pending) {
+Result<void> Link::move_bytes(HubConnection& connection, HubSession& session, std::string& pending) {
+  GODWIT_TRY_VOID(connection.flush());
   std::string input;
   auto got = connection.read(input, kReadAtOnce);
   if (!input.empty()) GODWIT_TRY_VOID(session.receive(input, clock_.monotonic()));
@@ -209,12 +213,13 @@ Result<void> Link::move_bytes(TlsConnection& connection, HubSession& session, st
   return {};
 }
 
-Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& session, Renewal renewal,
+Result<Link::Ended> Link::converse(HubConnection& connection, Way way, HubSession& session, Renewal renewal,
                                    const std::stop_token& stop) {
   std::string pending;
   for (;;) {
     auto moved = move_bytes(connection, session, pending);
     deliver(session);
+    if (session.was_answered()) dialer_->answered(way);
     if (!moved) return tl::unexpected<Error>{std::move(moved).error()};
     const Duration now = clock_.monotonic();
     const bool is_due = is_renewal_due(renewal, session, now);
@@ -226,7 +231,7 @@ Result<Link::Ended> Link::converse(TlsConnection& connection, HubSession& sessio
     }
     if (connection.has_buffered()) continue;
     const Duration renew_check = now < renewal.at ? renewal.at : std::min(renewal.anyway_at, now + Duration{200});
-    (void)wait(connection.fd(), connection.wanted(), std::min(session.deadline(), renew_check));
+    (void)waiter_.wait(connection.fd(), connection.wanted(), std::min(session.deadline(), renew_check));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -15,20 +16,23 @@
 #include "core/base/file.hpp"
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
+#include "device/agent/dialer.hpp"
 #include "device/agent/hub_session.hpp"
+#include "device/agent/provisioner.hpp"
 #include "device/agent/reconnect.hpp"
 #include "device/agent/reporter.hpp"
-#include "device/agent/tls_connection.hpp"
+#include "device/agent/wakeable.hpp"
 
 namespace godwit::agent {
 
 struct LinkSettings {
-  TlsTarget target;
+  TlsTarget target;  // port: that of MQTT without WebSocket
+  DialSettings dial{};
+  std::optional<ProvisioningSettings> provisioning{};  // says then what target.host, session and key_file are
   SessionSettings session;
   Path key_file;  // base64 of the device's key, read anew for every token; unused with target.certificate
   Duration token_lifetime = std::chrono::hours(1);
   Duration certificate_check = std::chrono::seconds(30);  // how often the files are looked at for a renewal
-  Duration connect_timeout = std::chrono::seconds(30);
   ReconnectSettings reconnect;
   Duration stable_after = std::chrono::minutes(1);  // a connection that stood so long starts the waits anew
 };
@@ -63,8 +67,10 @@ class Link final : public PatchSender {
   enum class Ended : std::uint8_t { renew, stop };
 
   void run(std::stop_token stop);
-  [[nodiscard]] Result<Ended> one_connection(const std::stop_token& stop);
-  [[nodiscard]] Result<void> handshake(TlsConnection& connection, Duration deadline, const std::stop_token& stop);
+  [[nodiscard]] Result<Ended> one_try(const std::stop_token& stop);
+  void belong_to(const Assignment& assignment);
+  [[nodiscard]] Result<Ended> one_connection(Way way, const std::stop_token& stop);
+  void after_failure(const Error& error, std::uint32_t failures, const std::stop_token& stop);
   /// When the credential of a connection must be replaced by a new connection.
   struct Renewal {
     Duration at{};         // of the token; with a certificate: when the files are looked at next
@@ -74,25 +80,24 @@ class Link final : public PatchSender {
   [[nodiscard]] Result<Renewal> plan_renewal(Duration begun);
   /// True once the connection should end for a new credential. Looks at the certificate's files when that is due.
   [[nodiscard]] bool is_renewal_due(Renewal& renewal, const HubSession& session, Duration now) const;
-  [[nodiscard]] Result<Ended> converse(TlsConnection& connection, HubSession& session, Renewal renewal,
+  [[nodiscard]] Result<Ended> converse(HubConnection& connection, Way way, HubSession& session, Renewal renewal,
                                        const std::stop_token& stop);
-  [[nodiscard]] Result<void> move_bytes(TlsConnection& connection, HubSession& session, std::string& pending);
+  [[nodiscard]] Result<void> move_bytes(HubConnection& connection, HubSession& session, std::string& pending);
   void deliver(HubSession& session);
   /// Empty when a certificate speaks for the device.
   [[nodiscard]] Result<Secret> make_token() const;
   void take_commands(HubSession& session);
   void drop_commands();
   [[nodiscard]] bool is_check_wanted();
-  /// Waits for the socket (if not -1), a command, a stop or the time. True: the socket is ready.
-  [[nodiscard]] bool wait(int fd, short events, Duration until);
-  void wake() const;
 
   LinkSettings settings_;
   Sink sink_;
   const Clock& clock_;
   Random& random_;
   Log& log_;
-  UniqueFd wake_fd_;
+  Wakeable waiter_;
+  std::optional<Dialer> dialer_;            // link thread only, as the next
+  std::optional<Provisioner> provisioner_;  // where the hub is not configured
   std::mutex mutex_;
   std::deque<Command> commands_;
   bool must_check_ = false;

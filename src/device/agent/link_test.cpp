@@ -168,6 +168,59 @@ TEST_F(LinkTest, does_not_talk_to_a_hub_of_another_authority) {
   EXPECT_EQ(hub_.seen().connections + hub_.seen().refusals, 0);
 }
 
+TEST_F(LinkTest, speaks_in_a_websocket_as_it_does_without) {
+  settings_.dial.fixed = Way::websocket;
+  settings_.dial.websocket_port = settings_.target.port;
+  settings_.target.port = "1";
+  hub_.set_desired({{"a", std::string(100'000, 'x')}}, 5);
+  connect();
+  ASSERT_TRUE(wait_for<SessionDesired>([](const SessionDesired& desired) { return desired.version == 5; }));
+  link_->send_patch(42, "{\"text\":\"" + std::string(30'000, 'y') + "\"}");
+  ASSERT_TRUE(wait_for<SessionAnswer>([](const SessionAnswer& answer) { return answer.token == 42; }));
+  EXPECT_EQ(hub_.seen().reported.back().size(), 30'011U);
+  EXPECT_EQ(hub_.seen().websockets, 1);
+  hub_.drop_connection();
+  ASSERT_TRUE(wait_for<LinkOnline>([](const LinkOnline&) { return true; }, 2)) << "comes back";
+}
+
+TEST_F(LinkTest, falls_back_to_a_websocket_and_remembers_it) {
+  settings_.dial.fixed = std::nullopt;
+  settings_.dial.memory_file = folder_.path() / "transport.json";
+  settings_.dial.websocket_port = settings_.target.port;
+  settings_.target.port = "1";  // nothing listens there
+  settings_.reconnect.first_wait = seconds(20);
+  settings_.reconnect.longest_wait = seconds(20);
+  connect();
+  ASSERT_TRUE(wait_for<LinkOnline>()) << "at once, not after a wait";
+  link_->stop();
+  settings_.target.port = settings_.dial.websocket_port;  // both would work now
+  connect();
+  ASSERT_TRUE(wait_for<LinkOnline>([](const LinkOnline&) { return true; }, 2));
+  EXPECT_EQ(hub_.seen().websockets, 2);
+}
+
+// faults: 29
+TEST_F(LinkTest, a_port_that_makes_no_websocket_is_told_and_tried_again) {
+  settings_.dial.fixed = Way::websocket;
+  settings_.dial.websocket_port = settings_.target.port;
+  settings_.reconnect.refused_wait = milliseconds(20);
+  for (const std::string answer :
+       {"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>please log in</html>",
+        "220 mail.example ESMTP\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"}) {
+    const int before = hub_.seen().websockets;
+    hub_.refuse_websockets_with(answer);
+    connect();
+    ASSERT_TRUE(hub_.wait_for([&](const FakeHub::Seen& seen) { return seen.websockets >= before + 2; })) << answer;
+    EXPECT_EQ(hub_.seen().connections, 0);
+    link_->stop();
+  }
+  hub_.refuse_websockets_with("");
+  connect();
+  ASSERT_TRUE(wait_for<LinkOnline>());
+}
+
 TEST_F(LinkTest, stops_at_once_while_it_waits) {
   settings_.target.port = "1";
   settings_.reconnect.first_wait = seconds(60);

@@ -10,9 +10,13 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
+
+#include "device/agent/http_answer.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -24,6 +28,19 @@ std::string errno_text(int number) { return error_from_errno("", number).message
 bool is_ip_address(const std::string& text) {
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
   return inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
+}
+
+/// For a device whose clock is behind: "not yet valid" says that it is later than the device knows.
+int take_later_beginning(int is_good, X509_STORE_CTX* context) {
+  if (is_good == 1 || X509_STORE_CTX_get_error(context) != X509_V_ERR_CERT_NOT_YET_VALID) return is_good;
+  X509_STORE_CTX_set_error(context, X509_V_OK);
+  return 1;
+}
+
+std::optional<WallTime> wall_time(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
+  return WallTime{std::chrono::seconds(::timegm(&parts))};
 }
 
 std::string openssl_reason() {
@@ -38,6 +55,10 @@ std::string openssl_reason() {
 Result<std::unique_ptr<TlsConnection>> TlsConnection::open(const TlsTarget& target) {
   std::unique_ptr<TlsConnection> connection(new TlsConnection);
   connection->where_ = target.host + ":" + target.port;
+  if (target.proxy) {
+    connection->request_ = connect_request(*target.proxy, target.host, target.port);
+    connection->where_ += " through the proxy " + target.proxy->host + ":" + target.proxy->port;
+  }
   GODWIT_TRY_VOID(connection->look_up(target));
   GODWIT_TRY_VOID(connection->set_up_tls(target));
   GODWIT_TRY_VOID(connection->connect_next());
@@ -50,19 +71,21 @@ TlsConnection::~TlsConnection() {
 }
 
 Result<void> TlsConnection::look_up(const TlsTarget& target) {
+  const std::string& host = target.proxy ? target.proxy->host : target.host;
+  const std::string& port = target.proxy ? target.proxy->port : target.port;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | (is_ip_address(target.host) ? AI_NUMERICHOST : AI_ADDRCONFIG);
+  hints.ai_flags = AI_NUMERICSERV | (is_ip_address(host) ? AI_NUMERICHOST : AI_ADDRCONFIG);
   addrinfo* found = nullptr;
-  const int problem = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
+  const int problem = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
   if (problem != 0)
     return fail(Code::network_failed,
-                "look up " + target.host + ": " + (problem == EAI_SYSTEM ? errno_text(errno) : gai_strerror(problem)));
+                "look up " + host + ": " + (problem == EAI_SYSTEM ? errno_text(errno) : gai_strerror(problem)));
   for (const addrinfo* entry = found; entry != nullptr && addresses_.size() < kAddressLimit; entry = entry->ai_next)
     addresses_.push_back(
         {entry->ai_family, std::string(reinterpret_cast<const char*>(entry->ai_addr), entry->ai_addrlen)});
   ::freeaddrinfo(found);
-  if (addresses_.empty()) return fail(Code::network_failed, "look up " + target.host + ": no address");
+  if (addresses_.empty()) return fail(Code::network_failed, "look up " + host + ": no address");
   return {};
 }
 
@@ -96,9 +119,7 @@ Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
-  if (SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
-    return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() +
-                                      " (a PEM file with certificates is needed)");
+  GODWIT_TRY_VOID(set_up_trust(target));
   if (target.certificate.is_set()) GODWIT_TRY_VOID(use_client_certificate(context_, target.certificate));
   tls_ = SSL_new(context_);
   if (tls_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
@@ -111,6 +132,20 @@ Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
   return {};
 }
 
+Result<void> TlsConnection::set_up_trust(const TlsTarget& target) {
+  has_own_authorities_ = !target.ca_file.empty();
+  if (!has_own_authorities_ && SSL_CTX_set_default_verify_paths(context_) != 1)
+    return fail(Code::tls_failed, "read the authorities of the system: " + openssl_reason());
+  if (has_own_authorities_ && SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
+    return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() +
+                                      " (a PEM file with certificates is needed)");
+  if (!target.judge_at) return {};
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &take_later_beginning);
+  X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(context_),
+                             std::chrono::floor<std::chrono::seconds>(*target.judge_at).time_since_epoch().count());
+  return {};
+}
+
 Result<void> TlsConnection::begin_tls() {
   if (SSL_set_fd(tls_, fd_.get()) != 1) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   SSL_set_connect_state(tls_);
@@ -119,34 +154,89 @@ Result<void> TlsConnection::begin_tls() {
 }
 
 Result<bool> TlsConnection::proceed() {
-  if (stage_ == Stage::connecting) {
-    int problem = 0;
-    socklen_t size = sizeof problem;
-    pollfd check{fd_.get(), POLLOUT, 0};
-    if (::poll(&check, 1, 0) == 0) return false;
-    ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
-    if (problem != 0) {
-      last_problem_ = errno_text(problem);
-      GODWIT_TRY_VOID(connect_next());
-      return false;
-    }
-    GODWIT_TRY_VOID(begin_tls());
-  }
-  if (stage_ == Stage::handshaking) {
-    ERR_clear_error();
-    const int result = SSL_do_handshake(tls_);
-    if (result != 1) {
-      const int kind = SSL_get_error(tls_, result);
-      if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) {
-        wanted_ = kind == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-        return false;
-      }
-      return tl::unexpected<Error>{tls_error("TLS with " + where_, result)};
-    }
-    stage_ = Stage::open;
-    wanted_ = POLLIN;
+  using Step = Result<bool> (TlsConnection::*)();
+  constexpr std::array<Step, 4> kSteps{&TlsConnection::finish_connect, &TlsConnection::ask_proxy,
+                                       &TlsConnection::hear_proxy, &TlsConnection::shake_hands};
+  while (stage_ != Stage::open) {
+    GODWIT_TRY(const bool is_done, (this->*kSteps.at(static_cast<std::size_t>(stage_)))());
+    if (!is_done) return false;
   }
   return true;
+}
+
+Result<bool> TlsConnection::finish_connect() {
+  int problem = 0;
+  socklen_t size = sizeof problem;
+  pollfd check{fd_.get(), POLLOUT, 0};
+  if (::poll(&check, 1, 0) == 0) return false;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
+  if (problem != 0) {
+    last_problem_ = errno_text(problem);
+    GODWIT_TRY_VOID(connect_next());
+    return false;
+  }
+  if (request_.empty()) {
+    GODWIT_TRY_VOID(begin_tls());
+  } else {
+    stage_ = Stage::asking_proxy;
+  }
+  return true;
+}
+
+Result<bool> TlsConnection::ask_proxy() {
+  while (request_sent_ < request_.size()) {
+    const auto sent = ::send(fd_.get(), request_.data() + request_sent_, request_.size() - request_sent_, MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (sent < 0)
+      return tl::unexpected<Error>{
+          Error{Code::network_failed, "ask for a way to " + where_ + ": " + errno_text(errno)}};
+    request_sent_ += static_cast<std::size_t>(sent);
+  }
+  stage_ = Stage::hearing_proxy;
+  wanted_ = POLLIN;
+  return true;
+}
+
+/// Takes the proxy's head and not a byte more: what follows it belongs to TLS.
+Result<bool> TlsConnection::hear_proxy() {
+  std::array<char, 1024> chunk{};
+  for (;;) {
+    const auto seen = ::recv(fd_.get(), chunk.data(), chunk.size(), MSG_PEEK);
+    if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (seen <= 0)
+      return tl::unexpected<Error>{
+          Error{Code::network_failed,
+                "ask for a way to " + where_ + ": " + (seen < 0 ? errno_text(errno) : "closed by the proxy")}};
+    const std::size_t before = proxy_head_.size();
+    proxy_head_.append(chunk.data(), static_cast<std::size_t>(seen));
+    const auto end = proxy_head_.find("\r\n\r\n", before < 3 ? 0 : before - 3);
+    if (end != std::string::npos) proxy_head_.resize(end + 4);
+    const std::size_t taken = proxy_head_.size() - before;
+    if (::recv(fd_.get(), chunk.data(), taken, 0) != static_cast<ssize_t>(taken))
+      return fail(Code::network_failed, "ask for a way to " + where_ + ": the socket lost bytes");
+    if (end != std::string::npos) break;
+    if (proxy_head_.size() > kHttpHeadLimit)
+      return fail(Code::too_large, "ask for a way to " + where_ + ": the proxy's answer has no end");
+  }
+  if (auto answer = check_connect_answer(proxy_head_); !answer)
+    return with_context("ask for a way to " + where_, std::move(answer).error());
+  GODWIT_TRY_VOID(begin_tls());
+  return true;
+}
+
+Result<bool> TlsConnection::shake_hands() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(tls_);
+  if (result == 1) {
+    stage_ = Stage::open;
+    wanted_ = POLLIN;
+    return true;
+  }
+  const int kind = SSL_get_error(tls_, result);
+  if (kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE)
+    return tl::unexpected<Error>{tls_error("TLS with " + where_, result)};
+  wanted_ = kind == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+  return false;
 }
 
 Error TlsConnection::tls_error(std::string_view what, int result) {
@@ -156,7 +246,8 @@ Error TlsConnection::tls_error(std::string_view what, int result) {
   const long verified = SSL_get_verify_result(tls_);
   if (stage_ == Stage::handshaking && verified != X509_V_OK)
     return {Code::tls_failed, prefix + "the certificate is not accepted: " + X509_verify_cert_error_string(verified) +
-                                  "; check hub.ca_file, hub.tls_name and the clock"};
+                                  (has_own_authorities_ ? "; check hub.ca_file, hub.tls_name and the clock"
+                                                        : "; check hub.trust, hub.tls_name and the clock")};
   if (kind == SSL_ERROR_ZERO_RETURN) return {Code::network_failed, prefix + "closed by the other side"};
   const std::string reason = openssl_reason();
   if (!reason.empty()) return {Code::tls_failed, prefix + reason};
@@ -200,6 +291,22 @@ Result<std::size_t> TlsConnection::write(std::string_view bytes) {
   if (kind == SSL_ERROR_WANT_WRITE) wanted_ = POLLIN | POLLOUT;
   if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return std::size_t{0};
   return tl::unexpected<Error>{tls_error(where_, done)};
+}
+
+std::optional<TlsConnection::Validity> TlsConnection::peer_validity() const {
+  if (stage_ != Stage::open) return std::nullopt;
+  const STACK_OF(X509)* chain = SSL_get0_verified_chain(tls_);
+  Validity validity{.not_before = WallTime::min(), .not_after = WallTime::max()};
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
+    const X509* one = sk_X509_value(chain, i);
+    const auto begins = wall_time(X509_get0_notBefore(one));
+    const auto ends = wall_time(X509_get0_notAfter(one));
+    if (!begins || !ends) return std::nullopt;
+    validity.not_before = std::max(validity.not_before, *begins);
+    validity.not_after = std::min(validity.not_after, *ends);
+  }
+  if (sk_X509_num(chain) < 1) return std::nullopt;
+  return validity;
 }
 
 void TlsConnection::close() {

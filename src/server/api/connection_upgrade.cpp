@@ -1,8 +1,8 @@
 // Devices behind firewalls speak MQTT in a WebSocket on the HTTPS port. The request is judged here; an acceptable one
 // is not answered here: socket, TLS and what was read behind the head go to the hub's loop, which decides whether it
 // takes the device and says so. No authorisation: the device shows its credentials in CONNECT.
+#include "core/websocket/websocket.hpp"
 #include "server/api/connection.hpp"
-#include "server/net/websocket.hpp"
 
 namespace godwit::api {
 namespace {
@@ -14,14 +14,14 @@ constexpr std::string_view kTurnedAway =
 
 void HttpConnection::become_websocket() {
   const Head& head = parser_.head();
-  net::websocket::Offer offer;  // HTTP/1.0 knows no upgrade, and HEAD wants none
+  websocket::Offer offer;  // HTTP/1.0 knows no upgrade, and HEAD wants none
   if (request_.method == Method::get && !head.is_http_1_0)
     offer = {.connection = head.header("connection"),
              .upgrade = head.header("upgrade"),
              .version = head.header("sec-websocket-version"),
              .key = head.header("sec-websocket-key"),
              .protocols = head.header("sec-websocket-protocol")};
-  auto welcome = net::websocket::accept(offer, "mqtt");
+  auto welcome = websocket::accept(offer, "mqtt");
   if (!welcome) {
     const bool is_upgrade_missing = welcome.error().status == 426;
     Reply reply = error_reply(

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kPacketsPerTurn = 64;
 
-[[nodiscard]] net::websocket::Limits websocket_limits(const Limits& limits) {
+[[nodiscard]] websocket::Limits websocket_limits(const Limits& limits) {
   return {.frame_bytes = limits.websocket_frame_bytes, .message_bytes = limits.websocket_message_bytes};
 }
 
@@ -26,7 +26,7 @@ Session::Session(net::asio::io_context& context, net::DetachedConnection connect
     : owner_(owner),
       limits_(limits),
       connection_(context, std::move(connection)),
-      framing_(std::make_unique<net::websocket::Framing>(websocket_limits(limits))),
+      framing_(std::make_unique<websocket::Framing>(websocket_limits(limits))),
       phase_since_(owner.monotonic()),
       last_heard_(phase_since_),
       last_write_(phase_since_) {}
@@ -101,10 +101,9 @@ void Session::end(const std::string& reason) {
   const std::string why = end_reason_.empty() ? reason : std::exchange(end_reason_, {});
   set_phase(Phase::ended);
   if (framing_ && !has_sent_close_)
-    outgoing_ += framing_->is_over()
-                     ? framing_->last_frame()
-                     : net::websocket::close_frame(has_said_goodbye_ ? net::websocket::CloseCode::normal
-                                                                     : net::websocket::CloseCode::going_away);
+    outgoing_ += framing_->is_over() ? framing_->last_frame()
+                                     : websocket::close_frame(has_said_goodbye_ ? websocket::CloseCode::normal
+                                                                                : websocket::CloseCode::going_away);
   // Answers that were being gathered and the close frame get one try: a polite device has asked before it said goodbye.
   if ((is_pumping_ || framing_) && unsent() > 0)
     static_cast<void>(connection_.write_some(std::string_view(outgoing_).substr(sent_)));
@@ -171,7 +170,7 @@ void Session::send_publish(std::string_view topic, std::string_view payload) {
 }
 
 void Session::sent_packet(std::size_t begin) {
-  if (framing_) outgoing_.insert(begin, net::websocket::binary_head(outgoing_.size() - begin));
+  if (framing_) outgoing_.insert(begin, websocket::binary_head(outgoing_.size() - begin));
   sent_more();
 }
 

@@ -14,9 +14,9 @@
 
 #include "core/model/ids.hpp"
 #include "core/mqtt/packets.hpp"
+#include "core/websocket/websocket.hpp"
 #include "server/hub/limits.hpp"
 #include "server/net/connection.hpp"
-#include "server/net/websocket.hpp"
 
 namespace godwit::hub {
 
@@ -41,7 +41,7 @@ enum class Phase : std::uint8_t { shaking_hands, awaiting_connect, authenticatin
 /// What a session consists of between two hubs: its connection at rest, and what was read and not yet written.
 struct PartedSession {
   net::DetachedConnection connection{};
-  std::unique_ptr<net::websocket::Framing> framing{};
+  std::unique_ptr<websocket::Framing> framing{};
   std::string incoming{};
   std::string outgoing{};
 };
@@ -143,8 +143,8 @@ class Session : public std::enable_shared_from_this<Session> {
   SessionOwner& owner_;
   const Limits& limits_;
   net::Connection connection_;
-  std::unique_ptr<net::websocket::Framing> framing_;  // null for MQTT right over TLS
-  std::string incoming_;                              // the beginning of a packet, or packets that may not be taken yet
+  std::unique_ptr<websocket::Framing> framing_;  // null for MQTT right over TLS
+  std::string incoming_;                         // the beginning of a packet, or packets that may not be taken yet
   std::string outgoing_;
   std::size_t sent_ = 0;  // of outgoing_
   std::string end_reason_;

@@ -41,6 +41,11 @@ std::string common_name(SSL* tls) {
   return name.data();
 }
 
+bool send(SSL* tls, const std::string& bytes, bool is_framed) {
+  const std::string out = is_framed ? websocket::binary_head(bytes.size()) + bytes : bytes;
+  return SSL_write(tls, out.data(), static_cast<int>(out.size())) > 0;
+}
+
 std::string with_version(const json::Object& desired, std::uint64_t version) {
   json::Object out = desired;
   out["$version"] = version;
@@ -153,6 +158,8 @@ void FakeHub::serve(int fd) {
   SSL* tls = SSL_new(static_cast<SSL_CTX*>(context_));
   SSL_set_fd(tls, fd);
   std::string input;
+  http_.clear();
+  framing_.reset();
   bool must_close = SSL_accept(tls) != 1;
   {
     const std::lock_guard lock(mutex_);
@@ -173,17 +180,67 @@ void FakeHub::serve(int fd) {
       if (must_end_ || must_drop_) break;
       output = std::exchange(to_push_, {});
       if (output.empty() && watched[0].revents == 0) continue;
-      if (watched[0].revents == 0) must_close = SSL_write(tls, output.data(), static_cast<int>(output.size())) <= 0;
+      if (watched[0].revents == 0) must_close = !send(tls, output, framing_ != nullptr);
       if (watched[0].revents == 0) continue;
     }
-    if (!output.empty() && SSL_write(tls, output.data(), static_cast<int>(output.size())) <= 0) break;
+    if (!output.empty() && !send(tls, output, framing_ != nullptr)) break;
     if (decoded && *decoded) continue;
     std::array<char, 4096> chunk{};
     const int got = SSL_read(tls, chunk.data(), chunk.size());
     if (got <= 0) break;
-    input.append(chunk.data(), static_cast<std::size_t>(got));
+    if (!take(tls, {chunk.data(), static_cast<std::size_t>(got)}, input)) break;
   }
   SSL_free(tls);
+}
+
+bool FakeHub::take(ssl_st* tls, std::string_view bytes, std::string& stream) {
+  if (framing_) {
+    std::string frames(bytes);
+    const auto unwrapped = framing_->unwrap(frames);
+    stream.append(frames, 0, unwrapped.bytes);
+    if (!unwrapped.reply.empty() && !send(tls, unwrapped.reply, false)) return false;
+    return !framing_->is_over();
+  }
+  if (http_.empty() && !bytes.starts_with("GET ")) {
+    stream.append(bytes);
+    return true;
+  }
+  http_.append(bytes);
+  return !http_.ends_with("\r\n\r\n") || answer_http(tls);
+}
+
+bool FakeHub::answer_http(ssl_st* tls) {
+  const auto field = [this](const std::string& name) {
+    const auto at = http_.find("\r\n" + name + ": ");
+    const auto begin = at + name.size() + 4;
+    return at == std::string::npos ? "" : http_.substr(begin, http_.find("\r\n", begin) - begin);
+  };
+  const std::string key = field("Sec-WebSocket-Key");
+  const std::string protocols = field("Sec-WebSocket-Protocol");
+  const auto welcome = websocket::accept(
+      {.connection = "Upgrade", .upgrade = "websocket", .version = "13", .key = key, .protocols = protocols}, "mqtt");
+  std::string answer;
+  {
+    const std::lock_guard lock(mutex_);
+    answer = websocket_refusal_;
+    if (!welcome) answer = "HTTP/1.1 404 Not Found\r\nDate: " + http_date_ + "\r\n\r\n";
+    if (answer.empty()) answer = *welcome;
+    ++(welcome ? seen_.websockets : seen_.questions);
+  }
+  changed_.notify_all();
+  if (!send(tls, answer, false) || !answer.starts_with("HTTP/1.1 101")) return false;
+  framing_ = std::make_unique<websocket::Framing>(websocket::Limits{});
+  return true;
+}
+
+void FakeHub::refuse_websockets_with(std::string answer) {
+  const std::lock_guard lock(mutex_);
+  websocket_refusal_ = std::move(answer);
+}
+
+void FakeHub::tell_date(std::string date) {
+  const std::lock_guard lock(mutex_);
+  http_date_ = std::move(date);
 }
 
 std::string FakeHub::reply_to(const mqtt::Packet& packet, bool& must_close) {

@@ -1,11 +1,12 @@
 // A hub for one device, in the test's process: TLS with a certificate of its own authority, SAS checked (a client
-// certificate is only noted, and admits without a token), a twin kept. A thread of its own; the test tells it how to
-// behave and asks what it saw.
+// certificate is only noted, and admits without a token), a twin kept. A client that begins with GET gets a
+// WebSocket. A thread of its own; the test tells it how to behave and asks what it saw.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -14,6 +15,9 @@
 #include "core/base/file.hpp"
 #include "core/base/json.hpp"
 #include "core/mqtt/packets.hpp"
+#include "core/websocket/websocket.hpp"
+
+struct ssl_st;
 
 namespace godwit::agent {
 
@@ -32,12 +36,16 @@ class FakeHub {
                    std::uint64_t version);  // a connected device is told with a whole-section patch
   void refuse(mqtt::ConnectReturn code);    // from the next CONNECT on; accepted: no more
   void answer_reports_with(int status);
-  void drop_connection();  // without a good-bye
+  void drop_connection();                           // without a good-bye
+  void refuse_websockets_with(std::string answer);  // the whole of it; "": no more
+  void tell_date(std::string date);                 // what Date says to a question by HTTP
 
   struct Seen {
     int connections = 0;  // accepted CONNECTs
     int refusals = 0;
     int disconnects = 0;  // DISCONNECT packets
+    int websockets = 0;
+    int questions = 0;  // HTTP requests that wanted no WebSocket
     std::vector<std::string> reported{};
     std::vector<std::string> passwords{};
     std::vector<std::string> certificates{};  // common name in each CONNECT, "" without
@@ -49,6 +57,9 @@ class FakeHub {
  private:
   void run();
   void serve(int fd);
+  /// False when the connection must end.
+  [[nodiscard]] bool take(ssl_st* tls, std::string_view bytes, std::string& stream);
+  [[nodiscard]] bool answer_http(ssl_st* tls);
   [[nodiscard]] std::string reply_to(const mqtt::Packet& packet, bool& must_close);
   [[nodiscard]] std::string reply_to(const mqtt::Connect& connect, bool& must_close);
   [[nodiscard]] std::string reply_to(const mqtt::Publish& publish);
@@ -67,6 +78,10 @@ class FakeHub {
   std::uint64_t version_ = 1;
   std::string to_push_;
   std::string certificate_;  // common name on this connection
+  std::string websocket_refusal_;
+  std::string http_date_;
+  std::string http_;                             // a request so far; serving thread only
+  std::unique_ptr<websocket::Framing> framing_;  // serving thread only
   bool is_connected_ = false;
   bool must_drop_ = false;
   bool must_end_ = false;

@@ -1,4 +1,4 @@
-#include "server/net/websocket.hpp"
+#include "core/websocket/websocket.hpp"
 
 #include <openssl/evp.h>
 
@@ -6,23 +6,20 @@
 #include <cstring>
 
 #include "core/base/bytes.hpp"
+#include "core/base/text.hpp"
 
-namespace godwit::net::websocket {
+namespace godwit::websocket {
 namespace {
 
 constexpr std::string_view kKeySuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455 section 1.3
 constexpr std::size_t kKeyBytes = 16;
 constexpr std::size_t kControlBytes = 125;
+constexpr std::size_t kMaskBytes = 4;
 constexpr std::uint8_t kFinal = 0x80;
 constexpr std::uint8_t kReserved = 0x70;
 constexpr std::uint8_t kMasked = 0x80;
 
 enum Opcode : std::uint8_t { kContinuation = 0, kText = 1, kBinary = 2, kClose = 8, kPing = 9, kPong = 10 };
-
-[[nodiscard]] bool equal_in_any_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
 
 /// The member of a comma-separated list that equals `wanted`, as it stands there; "" if there is none.
 [[nodiscard]] std::string_view find_in_list(std::string_view list, std::string_view wanted) {
@@ -37,10 +34,31 @@ enum Opcode : std::uint8_t { kContinuation = 0, kText = 1, kBinary = 2, kClose =
   return {};
 }
 
-[[nodiscard]] std::string frame(Opcode opcode, std::string_view payload) {
+[[nodiscard]] std::string head_of(Opcode opcode, std::size_t size) {
+  std::string head(1, static_cast<char>(kFinal | opcode));
+  const int length_bytes = size <= 125 ? 0 : size <= 0xFFFF ? 2 : 8;
+  head.push_back(static_cast<char>(length_bytes == 0 ? size : length_bytes == 2 ? 126 : 127));
+  for (int i = length_bytes - 1; i >= 0; --i)
+    head.push_back(static_cast<char>(static_cast<std::uint64_t>(size) >> (8 * i)));
+  return head;
+}
+
+/// RFC 6455 section 5.3: the mask must not be guessed by who wrote the payload.
+[[nodiscard]] std::string masked_frame(Opcode opcode, std::string_view payload) {
+  const Bytes mask = random_bytes(kMaskBytes);
+  std::string bytes = head_of(opcode, payload.size());
+  bytes[1] = static_cast<char>(static_cast<std::uint8_t>(bytes[1]) | kMasked);
+  bytes += mask;
+  bytes.reserve(bytes.size() + payload.size());
+  for (std::size_t i = 0; i < payload.size(); ++i)
+    bytes.push_back(static_cast<char>(payload[i] ^ mask[i % kMaskBytes]));
+  return bytes;
+}
+
+[[nodiscard]] std::string control_frame(Opcode opcode, std::string_view payload, Side side) {
   GODWIT_CHECK(payload.size() <= kControlBytes);
-  std::string bytes{static_cast<char>(kFinal | opcode), static_cast<char>(payload.size())};
-  return bytes.append(payload);
+  if (side == Side::client) return masked_frame(opcode, payload);
+  return head_of(opcode, payload.size()).append(payload);
 }
 
 /// RFC 6455 section 7.4: what may stand in a close frame.
@@ -77,21 +95,44 @@ tl::expected<std::string, Refusal> accept(const Offer& offer, std::string_view p
          accept_key(offer.key) + "\r\nSec-WebSocket-Protocol: " + std::string(offered) + "\r\n\r\n";
 }
 
-// ---- frames to the peer ------------------------------------------------------------------------------------------
-
-std::string binary_head(std::size_t size) {
-  std::string head(1, static_cast<char>(kFinal | kBinary));
-  const int length_bytes = size <= 125 ? 0 : size <= 0xFFFF ? 2 : 8;
-  head.push_back(static_cast<char>(length_bytes == 0 ? size : length_bytes == 2 ? 126 : 127));
-  for (int i = length_bytes - 1; i >= 0; --i)
-    head.push_back(static_cast<char>(static_cast<std::uint64_t>(size) >> (8 * i)));
-  return head;
+std::string upgrade_request(std::string_view host, std::string_view target, std::string_view protocol,
+                            std::string_view key) {
+  std::string text = "GET ";
+  for (const std::string_view part :
+       {target, std::string_view(" HTTP/1.1\r\nHost: "), host,
+        std::string_view("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "), key,
+        std::string_view("\r\nSec-WebSocket-Protocol: "), protocol,
+        std::string_view("\r\nSec-WebSocket-Version: 13\r\n\r\n")})
+    text.append(part);
+  return text;
 }
 
-std::string close_frame(CloseCode code) {
-  if (code == CloseCode::none) return frame(kClose, {});
+Result<void> check_answer(const Answer& answer, std::string_view protocol, std::string_view key) {
+  if (answer.status == 429 || answer.status == 503)
+    return fail(Code::unavailable, "there is no room now (HTTP status " + std::to_string(answer.status) + ")");
+  if (answer.status != 101)
+    return fail(Code::refused, "no WebSocket is made here (HTTP status " + std::to_string(answer.status) + ")");
+  if (find_in_list(answer.upgrade, "websocket").empty() || find_in_list(answer.connection, "upgrade").empty())
+    return fail(Code::bad_packet, "the answer to the WebSocket request upgrades to something else");
+  if (answer.accept != accept_key(key))
+    return fail(Code::bad_packet, "the answer to the WebSocket request belongs to another request (key)");
+  if (!equal_in_any_case(answer.protocol, protocol))
+    return fail(Code::bad_packet, "the WebSocket does not speak '" + std::string(protocol) + "'");
+  if (!answer.extensions.empty())
+    return fail(Code::bad_packet, "the WebSocket came with an extension that nobody asked for");
+  return {};
+}
+
+// ---- frames to the peer ------------------------------------------------------------------------------------------
+
+std::string binary_head(std::size_t size) { return head_of(kBinary, size); }
+
+std::string masked_binary(std::string_view payload) { return masked_frame(kBinary, payload); }
+
+std::string close_frame(CloseCode code, Side side) {
+  if (code == CloseCode::none) return control_frame(kClose, {}, side);
   const auto number = static_cast<unsigned>(code);
-  return frame(kClose, std::string{static_cast<char>(number >> 8), static_cast<char>(number & 0xFF)});
+  return control_frame(kClose, std::string{static_cast<char>(number >> 8), static_cast<char>(number & 0xFF)}, side);
 }
 
 // ---- frames of the peer ------------------------------------------------------------------------------------------
@@ -104,7 +145,7 @@ Framing::Unwrapped Framing::unwrap(std::span<char> raw) {
       at += take_head(raw.subspan(at));
     } else {
       const std::span<char> piece = raw.subspan(at, std::min<std::uint64_t>(payload_left_, raw.size() - at));
-      unmask(piece);
+      if (side_ == Side::server) unmask(piece);
       if (is_control()) {
         control_.append(piece.data(), piece.size());
       } else {
@@ -135,7 +176,7 @@ std::size_t Framing::take_head(std::span<const char> bytes) {
 
 std::size_t Framing::head_size() const {
   const int length = head_[1] & 0x7F;
-  return 6U + (length == 126 ? 2U : length == 127 ? 8U : 0U);
+  return 2U + mask_size() + (length == 126 ? 2U : length == 127 ? 8U : 0U);
 }
 
 void Framing::check_first_bytes() {
@@ -143,7 +184,10 @@ void Framing::check_first_bytes() {
   const int length = head_[1] & 0x7F;
   if ((head_[0] & kReserved) != 0)
     return break_off(CloseCode::protocol_error, "a WebSocket frame with reserved bits came");
-  if ((head_[1] & kMasked) == 0) return break_off(CloseCode::protocol_error, "a WebSocket frame without a mask came");
+  const bool is_masked = (head_[1] & kMasked) != 0;
+  if (is_masked != (side_ == Side::server))
+    return break_off(CloseCode::protocol_error,
+                     is_masked ? "a WebSocket frame with a mask came" : "a WebSocket frame without a mask came");
   switch (opcode) {
     case kContinuation:
       if (!is_in_message_) break_off(CloseCode::protocol_error, "a WebSocket frame came that continues no message");
@@ -166,7 +210,7 @@ void Framing::check_first_bytes() {
 void Framing::begin_frame() {
   const unsigned short_length = head_[1] & 0x7FU;
   std::uint64_t length = short_length;
-  const std::size_t length_end = head_have_ - 4U;  // the mask follows it
+  const std::size_t length_end = head_have_ - mask_size();  // a mask follows it
   if (length_end > 2) {
     length = 0;
     for (std::size_t i = 2; i < length_end; ++i) length = length << 8 | head_[i];
@@ -182,7 +226,7 @@ void Framing::begin_frame() {
       return break_off(CloseCode::too_big,
                        "a WebSocket message above " + std::to_string(limits_.message_bytes) + " bytes came");
   }
-  std::memmove(head_.data() + 2, head_.data() + length_end, 4);  // where unmask() looks
+  std::memmove(head_.data() + 2, head_.data() + length_end, mask_size());  // where unmask() looks
   payload_left_ = length;
   mask_at_ = 0;
   is_in_payload_ = true;
@@ -196,7 +240,7 @@ void Framing::end_frame(Unwrapped& unwrapped) {
     return;
   }
   const int opcode = head_[0] & 0x0F;
-  if (opcode == kPing) unwrapped.reply += frame(kPong, control_);
+  if (opcode == kPing) unwrapped.reply += control_frame(kPong, control_, side_);
   if (opcode == kClose) end_close();
   control_ = {};
 }
@@ -226,4 +270,4 @@ void Framing::break_off(CloseCode answer, std::string reason) {
   control_ = {};
 }
 
-}  // namespace godwit::net::websocket
+}  // namespace godwit::websocket

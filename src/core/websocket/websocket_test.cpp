@@ -1,12 +1,12 @@
 // Goal: only a right request becomes a WebSocket, frames become the stream that they carry however they are cut, and
 // each broken rule ends it with the number that RFC 6455 gives it.
-#include "server/net/websocket.hpp"
+#include "core/websocket/websocket.hpp"
 
 #include <gtest/gtest.h>
 
-#include "server/net/test_websocket.hpp"
+#include "core/websocket/test_frames.hpp"
 
-namespace godwit::net::websocket {
+namespace godwit::websocket {
 namespace {
 
 using namespace std::string_literals;
@@ -215,5 +215,80 @@ TEST(WebSocketFrames, of_ours_are_whole_and_have_no_mask) {
 
 TEST(WebSocketFrames, cost_an_idle_connection_little) { EXPECT_LE(sizeof(Framing), 144U); }
 
+// ---- the client's half -------------------------------------------------------------------------------------------
+
+constexpr std::string_view kKey = "dGhlIHNhbXBsZSBub25jZQ==";
+constexpr Answer kGoodAnswer{.status = 101,
+                             .connection = "Upgrade",
+                             .upgrade = "websocket",
+                             .accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                             .protocol = "mqtt"};
+
+TEST(WebSocketClient, asks_in_a_way_that_our_own_server_takes) {
+  EXPECT_EQ(upgrade_request("hub.example:443", "/$iothub/websocket", "mqtt", kKey),
+            "GET /$iothub/websocket HTTP/1.1\r\nHost: hub.example:443\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n");
+}
+
+TEST(WebSocketClient, takes_only_the_answer_to_its_own_request) {
+  EXPECT_TRUE(check_answer(kGoodAnswer, "mqtt", kKey));
+  struct Row {
+    void (*spoil)(Answer&);
+    Code code;
+    std::string_view word;
+  };
+  const Row rows[] = {
+      {[](Answer& a) { a.status = 200; }, Code::refused, "status 200"},
+      {[](Answer& a) { a.status = 503; }, Code::unavailable, "status 503"},
+      {[](Answer& a) { a.upgrade = "h2c"; }, Code::bad_packet, "something else"},
+      {[](Answer& a) { a.connection = ""; }, Code::bad_packet, "something else"},
+      {[](Answer& a) { a.accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOO="; }, Code::bad_packet, "another request"},
+      {[](Answer& a) { a.protocol = ""; }, Code::bad_packet, "'mqtt'"},
+      {[](Answer& a) { a.extensions = "permessage-deflate"; }, Code::bad_packet, "extension"},
+  };
+  for (const Row& row : rows) {
+    Answer answer = kGoodAnswer;
+    row.spoil(answer);
+    const auto checked = check_answer(answer, "mqtt", kKey);
+    ASSERT_FALSE(checked) << row.word;
+    EXPECT_EQ(checked.error().code, row.code);
+    EXPECT_NE(checked.error().message.find(row.word), std::string::npos) << checked.error().message;
+  }
+}
+
+TEST(WebSocketClient, what_it_masks_its_server_reads_and_the_other_way_round) {
+  for (const std::size_t size : {0UL, 1UL, 125UL, 126UL, 65'535UL, 65'536UL}) {
+    const std::string payload(size, 'x');
+    const std::string sent = masked_binary(payload);
+    EXPECT_TRUE(size < 8 || sent.find("xxxxxxxx") == std::string::npos) << "not masked";
+    const Heard at_server = hear(sent, 1000);
+    EXPECT_EQ(at_server.stream, payload);
+    EXPECT_FALSE(at_server.framing.is_over()) << at_server.framing.end_reason();
+
+    Framing client(Limits{}, Side::client);
+    std::string answer = binary_head(size) + payload + "\x89\x02hi"s;
+    const auto unwrapped = client.unwrap(answer);
+    EXPECT_EQ(answer.substr(0, unwrapped.bytes), payload);
+    const Heard pong = hear(unwrapped.reply, 1);
+    EXPECT_EQ(unwrapped.reply.substr(0, 2), "\x8a\x82"s) << "a pong under a mask";
+    EXPECT_FALSE(pong.framing.is_over()) << pong.framing.end_reason();
+  }
+}
+
+TEST(WebSocketClient, a_masked_frame_of_the_server_and_its_close_end_it) {
+  Framing client(Limits{}, Side::client);
+  std::string masked = client_frame(kTestBinary, "a");
+  (void)client.unwrap(masked);
+  EXPECT_NE(client.end_reason().find("with a mask"), std::string::npos);
+  const Heard closing = hear(client.last_frame(), 1);
+  EXPECT_NE(closing.framing.end_reason().find("1002"), std::string::npos) << closing.framing.end_reason();
+
+  Framing closed(Limits{}, Side::client);
+  std::string close = close_frame(CloseCode::going_away);
+  (void)closed.unwrap(close);
+  EXPECT_NE(closed.end_reason().find("code 1001"), std::string::npos);
+}
+
 }  // namespace
-}  // namespace godwit::net::websocket
+}  // namespace godwit::websocket
