@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/base/toml.hpp"
+
 namespace godwit::config {
 /// toml++ 3.3 asserts on some broken files (a line that begins "[=" for one); a mistake in a file must not end a
 /// program.
@@ -262,6 +264,29 @@ class Loader {
   std::string_view source_;
 };
 
+/// Calls `use` with the file's table. Errors: what is wrong with the text, and those of `use`.
+template <class Use>
+auto with_table(std::string_view text, std::string_view source_name, const Use& use)
+    -> decltype(use(std::declval<const toml::table&>())) {
+  if (!is_valid_utf8(text)) return fail(Code::invalid_argument, fmt::format("{}: this is not UTF-8", source_name));
+  const auto ascii = as_ascii(text);
+  if (!ascii) {
+    return fail(
+        Code::invalid_argument,
+        fmt::format("{}:{}: only ASCII may stand outside of \"strings\" and comments, and a string ends on its line",
+                    source_name, ascii.error()));
+  }
+  try {
+    const toml::table table = toml::parse(*ascii, source_name);
+    return use(table);
+  } catch (const toml::parse_error& problem) {
+    return fail(Code::invalid_argument,
+                fmt::format("{}:{}: {}", source_name, problem.source().begin.line, problem.description()));
+  } catch (const std::logic_error& problem) {
+    return fail(Code::invalid_argument, fmt::format("{}: {}", source_name, problem.what()));
+  }
+}
+
 }  // namespace
 
 Result<void> Schema::load_file(const Path& file) {
@@ -271,23 +296,9 @@ Result<void> Schema::load_file(const Path& file) {
 }
 
 Result<void> Schema::load_text(std::string_view toml_text, std::string_view source_name) {
-  if (!is_valid_utf8(toml_text)) return fail(Code::invalid_argument, fmt::format("{}: this is not UTF-8", source_name));
-  const auto ascii = as_ascii(toml_text);
-  if (!ascii) {
-    return fail(
-        Code::invalid_argument,
-        fmt::format("{}:{}: only ASCII may stand outside of \"strings\" and comments, and a string ends on its line",
-                    source_name, ascii.error()));
-  }
-  try {
-    const toml::table table = toml::parse(*ascii, source_name);
+  return with_table(toml_text, source_name, [&](const toml::table& table) -> Result<void> {
     return Loader(keys_, source_name).table(table, "");
-  } catch (const toml::parse_error& problem) {
-    return fail(Code::invalid_argument,
-                fmt::format("{}:{}: {}", source_name, problem.source().begin.line, problem.description()));
-  } catch (const std::logic_error& problem) {
-    return fail(Code::invalid_argument, fmt::format("{}: {}", source_name, problem.what()));
-  }
+  });
 }
 
 std::string Schema::print() const {
@@ -358,3 +369,46 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 }
 
 }  // namespace godwit::config
+
+namespace godwit::toml_tree {
+namespace {
+
+Result<Node> copy(const toml::node& from, std::string_view source_name) {
+  Node node{.line = from.source().begin.line};
+  if (const auto* table = from.as_table()) {
+    Node::Table members;
+    for (const auto& [name, child] : *table) {
+      GODWIT_TRY(Node copied, copy(child, source_name));
+      members.push_back({.name = std::string(name.str()), .node = std::move(copied)});
+    }
+    node.value = std::move(members);
+  } else if (const auto* array = from.as_array()) {
+    Node::Array items;
+    for (const auto& child : *array) {
+      GODWIT_TRY(Node copied, copy(child, source_name));
+      items.push_back(std::move(copied));
+    }
+    node.value = std::move(items);
+  } else if (const auto* text = from.as_string()) {
+    node.value = text->get();
+  } else if (const auto* integer = from.as_integer()) {
+    node.value = integer->get();
+  } else if (const auto* number = from.as_floating_point()) {
+    node.value = number->get();
+  } else if (const auto* flag = from.as_boolean()) {
+    node.value = flag->get();
+  } else {
+    return fail(Code::invalid_argument,
+                fmt::format("{}:{}: dates and times without quotes are not used here", source_name, node.line));
+  }
+  return node;
+}
+
+}  // namespace
+
+Result<Node> parse(std::string_view text, std::string_view source_name) {
+  return config::with_table(text, source_name,
+                            [&](const toml::table& table) -> Result<Node> { return copy(table, source_name); });
+}
+
+}  // namespace godwit::toml_tree

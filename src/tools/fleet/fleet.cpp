@@ -107,7 +107,7 @@ void Fleet::dial_some(Steady::time_point now) {
     std::pop_heap(retries_.begin(), retries_.end(), is_later);
     Device& device = devices_[retries_.back().second];
     retries_.pop_back();
-    if (device.state == State::waiting) dial(device, now);
+    if (device.state == State::waiting && device.retry_at <= now) dial(device, now);
   }
   for (; may_dial() && next_idle_ < wanted_; ++next_idle_)
     if (devices_[next_idle_].state == State::idle) dial(devices_[next_idle_], now);
@@ -151,6 +151,10 @@ void Fleet::handshake(Device& device) {
 }
 
 void Fleet::log_in(Device& device) {
+  if (workload_ != nullptr && workload_->speaks()) {
+    set_state(device, State::logging_in);
+    return workload_->on_open(device);
+  }
   const std::string& id = device.identity.id.str();
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
@@ -206,6 +210,10 @@ void Fleet::read(Device& device) {
 }
 
 void Fleet::take(Device& device, std::string_view bytes) {
+  if (workload_ != nullptr && workload_->speaks()) {
+    ++counts_.packets;
+    return workload_->on_bytes(device, bytes);
+  }
   std::string joined;
   if (!device.incoming.empty()) {
     joined = std::exchange(device.incoming, {});
@@ -251,8 +259,12 @@ void Fleet::on_packet(Device& device, const mqtt::Packet& packet) {
 }
 
 void Fleet::send(Device& device, const mqtt::Packet& packet) {
-  if (!device.tls) return;
-  device.outgoing += mqtt::encode(packet);
+  if (device.tls) send_bytes(device, mqtt::encode(packet));
+}
+
+void Fleet::send_bytes(Device& device, std::string_view bytes) {
+  if (!device.tls || bytes.empty()) return;
+  device.outgoing += bytes;
   if (!std::exchange(device.has_unsent, true)) unsent_.push_back(device.index);
 }
 
@@ -310,9 +322,10 @@ bool Fleet::handle_tls(Device& device, int returned, std::string_view doing) {
 
 void Fleet::look_at_times(Steady::time_point now) {
   const Steady::duration ping_after = options_.keep_alive / 2;
+  const bool is_own = workload_ != nullptr && workload_->speaks();
   for (Device& device : devices_) {
     if (device.state == State::ready) {
-      if (now - device.last_sent >= ping_after) send(device, mqtt::PingRequest{});
+      if (!is_own && now - device.last_sent >= ping_after) send(device, mqtt::PingRequest{});
     } else if (device.state > State::waiting && now - device.begun > options_.login_time) {
       lose(device, "no login within its time");
     }
@@ -341,15 +354,25 @@ void Fleet::lose(Device& device, std::string reason) {
   ++counts_.errors[reason];
   const bool was_ready = device.state == State::ready;
   release(device);
-  const auto now = Steady::now();
   device.failures = static_cast<std::uint16_t>(std::min<unsigned>(device.failures + 1U, 1000));
-  device.retry_at = now + backoff(device.failures, options_.smallest_backoff, options_.largest_backoff, random_);
-  set_state(device, State::waiting);
-  retries_.emplace_back(device.retry_at, device.index);
-  std::push_heap(retries_.begin(), retries_.end(), is_later);
+  dial_again(device,
+             Steady::now() + backoff(device.failures, options_.smallest_backoff, options_.largest_backoff, random_));
+  if (workload_ != nullptr) workload_->on_closed(device);
   if (!was_ready) return;
   ++counts_.lost;
   if (workload_ != nullptr) workload_->on_lost(device);
+}
+
+void Fleet::dial_again(Device& device, Steady::time_point at) {
+  device.retry_at = at;
+  set_state(device, State::waiting);
+  retries_.emplace_back(at, device.index);
+  std::push_heap(retries_.begin(), retries_.end(), is_later);
+}
+
+void Fleet::vanish(Device& device, Steady::duration pause) {
+  release(device);
+  dial_again(device, Steady::now() + pause);
 }
 
 void Fleet::disconnect(Device& device) {

@@ -40,6 +40,14 @@ class Workload {
   virtual void on_publish(Device& device, const mqtt::Publish& publish) = 0;
   virtual void on_lost(Device& device) = 0;  // it was ready before
   virtual void on_turn(Steady::time_point now) = 0;
+
+  /// True: it speaks MQTT itself. Then the Fleet dials and does TLS, on_open() says CONNECT through send_bytes(), what
+  /// comes goes to on_bytes(), and Fleet::become_ready() is for the workload to call. on_publish() is not called.
+  [[nodiscard]] virtual bool speaks() const { return false; }
+  virtual void on_open(Device& /*device*/) {}
+  virtual void on_bytes(Device& /*device*/, std::string_view /*bytes*/) {}
+  /// Lost, before it was ready too; on_lost() follows where it was.
+  virtual void on_closed(Device& /*device*/) {}
 };
 
 struct FleetCounts {
@@ -68,7 +76,15 @@ class Fleet {
 
   /// Leaves at the end of this turn, together with what else is sent to the device.
   void send(Device& device, const mqtt::Packet& packet);
+  void send_bytes(Device& device, std::string_view bytes);
   void disconnect(Device& device);  // says goodbye; the device becomes idle
+  /// The session stands.
+  void become_ready(Device& device);
+  /// Closes the connection for a reason that is counted, and dials again after the backoff.
+  void lose(Device& device, std::string reason);
+  /// Closes the connection without a word, and dials again after `pause`. Not counted as an error or as lost; the
+  /// workload hears nothing.
+  void vanish(Device& device, Steady::duration pause);
 
   [[nodiscard]] std::size_t ready() const { return ready_; }
   [[nodiscard]] std::size_t wanted() const { return wanted_; }
@@ -87,12 +103,11 @@ class Fleet {
   void read(Device& device);
   void take(Device& device, std::string_view bytes);
   void on_packet(Device& device, const mqtt::Packet& packet);
-  void become_ready(Device& device);
   void flush(Device& device);
   void flush_all();
   void watch_writing(Device& device, bool on);
   void look_at_times(Steady::time_point now);
-  void lose(Device& device, std::string reason);
+  void dial_again(Device& device, Steady::time_point at);
   void release(Device& device);
   void set_state(Device& device, State state);
   /// After a call of OpenSSL that returned <= 0: waits, or loses the device. False when it is lost.

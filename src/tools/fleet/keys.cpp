@@ -19,10 +19,30 @@ Result<Secret> read_key(std::string_view base64) {
   return Secret(*std::move(key));
 }
 
+/// "HostName=h;DeviceId=d;SharedAccessKey=k", in any order; the host is the run's, not the line's.
+Result<Identity> read_connection_string(std::string_view line) {
+  std::string_view id;
+  std::string_view key;
+  while (!line.empty()) {
+    const std::string_view part = line.substr(0, line.find(';'));
+    line.remove_prefix(std::min(part.size() + 1, line.size()));
+    const auto equals = part.find('=');
+    if (equals == std::string_view::npos) continue;
+    if (part.substr(0, equals) == "DeviceId") id = part.substr(equals + 1);
+    if (part.substr(0, equals) == "SharedAccessKey") key = part.substr(equals + 1);
+  }
+  if (id.empty() || key.empty())
+    return fail(Code::invalid_argument, "a connection string must have DeviceId and SharedAccessKey");
+  GODWIT_TRY(auto device, DeviceId::parse(id));
+  GODWIT_TRY(auto secret, read_key(key));
+  return Identity{.id = std::move(device), .key = std::move(secret)};
+}
+
 Result<Identity> read_line(std::string_view line) {
+  if (line.starts_with("HostName=") || line.starts_with("DeviceId=")) return read_connection_string(line);
   const auto blank = line.find(' ');
   if (blank == std::string_view::npos)
-    return fail(Code::invalid_argument, "a line must be: device, one blank, key in base64");
+    return fail(Code::invalid_argument, "a line must be: device, one blank, key in base64; or a connection string");
   GODWIT_TRY(auto id, DeviceId::parse(line.substr(0, blank)));
   GODWIT_TRY(auto key, read_key(line.substr(blank + 1)));
   return Identity{.id = std::move(id), .key = std::move(key)};
@@ -58,11 +78,19 @@ Result<std::vector<Identity>> read_keys(const Path& file, std::size_t first, std
 
 Result<std::vector<Identity>> derive_keys(std::string_view group_key_base64, std::string_view prefix, std::size_t first,
                                           std::size_t count) {
+  std::vector<std::string> names;
+  names.reserve(count);
+  for (std::size_t number = first; number < first + count; ++number)
+    names.push_back(fmt::format("{}{}", prefix, number));
+  return derive_keys(group_key_base64, names);
+}
+
+Result<std::vector<Identity>> derive_keys(std::string_view group_key_base64, const std::vector<std::string>& names) {
   GODWIT_TRY(const Secret group_key, read_key(group_key_base64));
   std::vector<Identity> identities;
-  identities.reserve(count);
-  for (std::size_t number = first; number < first + count; ++number) {
-    GODWIT_TRY(auto id, DeviceId::parse(fmt::format("{}{}", prefix, number)));
+  identities.reserve(names.size());
+  for (const std::string& name : names) {
+    GODWIT_TRY(auto id, DeviceId::parse(name));
     Secret key(trust::derive_device_key(group_key.reveal(), id.str()));
     identities.push_back(Identity{.id = std::move(id), .key = std::move(key)});
   }

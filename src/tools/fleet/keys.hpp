@@ -1,4 +1,4 @@
-// The identities of a virtual fleet: read from a file of "device base64key" lines, or derived from one group key as
+// The identities of a virtual fleet: read from a file of keys or connection strings, or derived from one group key as
 // device provisioning derives them. Plain values; any thread.
 #pragma once
 
@@ -17,8 +17,9 @@ struct Identity {
   Secret key;  // raw bytes
 };
 
-/// Lines of "device base64key"; empty lines and lines that begin with '#' are skipped. Takes `count` identities after
-/// skipping `first` of them; count 0 takes all. Errors: not_found, invalid_argument naming file and line, too_large.
+/// Lines of "device base64key", or connection strings "HostName=..;DeviceId=..;SharedAccessKey=.."; empty lines and
+/// lines that begin with '#' are skipped. Takes `count` identities after skipping `first` of them; count 0 takes all.
+/// Errors: not_found, invalid_argument naming file and line, too_large.
 [[nodiscard]] Result<std::vector<Identity>> read_keys(const Path& file, std::size_t first, std::size_t count);
 /// As read_keys(), from text; `name` stands in messages.
 [[nodiscard]] Result<std::vector<Identity>> parse_keys(std::string_view text, std::string_view name, std::size_t first,
@@ -27,5 +28,9 @@ struct Identity {
 /// enrolment groups with symmetric keys. Errors: invalid_argument.
 [[nodiscard]] Result<std::vector<Identity>> derive_keys(std::string_view group_key_base64, std::string_view prefix,
                                                         std::size_t first, std::size_t count);
+
+/// The same for devices with names of their own.
+[[nodiscard]] Result<std::vector<Identity>> derive_keys(std::string_view group_key_base64,
+                                                        const std::vector<std::string>& names);
 
 }  // namespace godwit::fleet

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "tools/fleet/requests.hpp"
-#include "tools/fleet/server_use.hpp"
+#include "tools/fleet/stage.hpp"
 #include "tools/fleet/watch.hpp"
 
 namespace godwit::fleet {
@@ -14,111 +14,6 @@ namespace {
 
 constexpr std::string_view kTwinAnswers = "$iothub/twin/res/#";
 constexpr std::string_view kDesiredPatches = "$iothub/twin/PATCH/properties/desired/#";
-
-double rounded(double value, double unit) { return std::round(value / unit) * unit; }
-double seconds_since(Steady::time_point begun) { return std::chrono::duration<double>(Steady::now() - begun).count(); }
-
-json::Object print_counts(const std::map<std::string, std::uint64_t>& counts) {
-  json::Object object;
-  for (const auto& [name, count] : counts) object[name] = count;
-  return object;
-}
-
-/// Time and server use of one stretch of work.
-class Stretch {
- public:
-  explicit Stretch(pid_t server) : server_(server), begun_(Steady::now()), before_(look()) {}
-  /// Adds seconds, rate, and the server's share of `count` pieces of work.
-  void print(json::Object& into, std::uint64_t count) const {
-    const double seconds = seconds_since(begun_);
-    into["seconds"] = rounded(seconds, 0.001);
-    into["per_second"] = rounded(static_cast<double>(count) / std::max(seconds, 0.001), 0.1);
-    const auto after = look();
-    if (!before_ || !after) return;
-    const double cpu = after->cpu_seconds - before_->cpu_seconds;
-    into["server_cpu_seconds"] = rounded(cpu, 0.01);
-    if (cpu > 0) into["per_server_cpu_second"] = rounded(static_cast<double>(count) / cpu, 0.1);
-    into["server_resident_kib"] = after->resident_kib;
-    into["server_resident_kib_before"] = before_->resident_kib;
-  }
-
- private:
-  [[nodiscard]] std::optional<ServerUse> look() const {
-    if (server_ == 0) return std::nullopt;
-    const auto use = read_server_use(server_);
-    return use ? std::optional(*use) : std::nullopt;
-  }
-  pid_t server_;
-  Steady::time_point begun_;
-  std::optional<ServerUse> before_;
-};
-
-/// A fleet with all that it stands on, in the order that destruction needs.
-struct Stage {
-  RunOptions options;
-  const Tell& tell;
-  const std::atomic<bool>& stop;
-  SeededRandom random;
-  std::unique_ptr<TlsClient> tls{};
-  std::unique_ptr<Fleet> fleet{};
-
-  Stage(RunOptions run, const Tell& to, const std::atomic<bool>& when)
-      : options(std::move(run)), tell(to), stop(when), random(options.seed) {}
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
-
-  Result<void> open() {
-    FleetOptions fleet_options{.hub = options.hub,
-                               .hub_name = options.hub_name,
-                               .filters = options.filters,
-                               .is_clean = options.is_clean,
-                               .connecting = options.connecting,
-                               .connects_per_second = options.connects_per_second,
-                               .smallest_backoff = options.smallest_backoff,
-                               .largest_backoff = options.largest_backoff};
-    if (is_loopback(ntohl(options.hub.sin_addr.s_addr))) {
-      GODWIT_TRY(auto sources,
-                 SourceAddresses::make(options.first_source, options.devices_per_source, options.identities.size()));
-      fleet_options.sources = sources;
-    }
-    GODWIT_TRY(tls, TlsClient::make(options.ca, options.host, options.resume));
-    fleet = std::make_unique<Fleet>(std::move(fleet_options), std::move(options.identities), *tls, random);
-    return fleet->open();
-  }
-
-  /// Connects the first `count` devices. Errors: unavailable when they do not become ready in time.
-  Result<void> connect(std::size_t count) {
-    const auto begun = Steady::now();
-    fleet->want(count);
-    fleet->run_until([&] { return stop || fleet->ready() >= count || seconds_since(begun) > options.connect_seconds; });
-    if (fleet->ready() >= count) return {};
-    std::string why;
-    for (const auto& [reason, times] : fleet->counts().errors) why += fmt::format("; {} times {}", times, reason);
-    return fail(
-        stop ? Code::cancelled : Code::unavailable,
-        fmt::format("{} of {} devices are ready after {:.0f} s{}", fleet->ready(), count, seconds_since(begun), why));
-  }
-
-  /// Connects all and says so.
-  Result<void> connect_all() {
-    const Stretch stretch(options.server);
-    const std::size_t count = fleet->devices().size();
-    GODWIT_TRY_VOID(connect(count));
-    json::Object milestone{{"event", "ready"}, {"devices", count}};
-    stretch.print(milestone, count);
-    tell(milestone);
-    return {};
-  }
-
-  void print(json::Object& figures) const {
-    const FleetCounts& counts = fleet->counts();
-    figures["connects"] = counts.connects;
-    figures["lost"] = counts.lost;
-    figures["connection_errors"] = print_counts(counts.errors);
-    figures["connect_ms"] = print_times(fleet->connect_times());
-    figures["seed"] = options.seed;
-  }
-};
 
 /// Says when the fleet is no longer whole and when it is again, with the time between.
 class Wholeness {
@@ -177,6 +72,7 @@ json::Object print_times(const Histogram& times) {
   const auto ms = [](Microseconds value) { return rounded(static_cast<double>(value.count()) / 1000, 0.001); };
   return {{"p50", ms(times.percentile(0.5))},
           {"p90", ms(times.percentile(0.9))},
+          {"p95", ms(times.percentile(0.95))},
           {"p99", ms(times.percentile(0.99))},
           {"max", ms(times.max())}};
 }

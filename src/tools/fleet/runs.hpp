@@ -1,12 +1,14 @@
 // The verbs of godwit-fleet: each connects devices, lets them work, and gives its figures as one JSON object. While it
-// runs, milestones ("ready", "step", "lost", "back") go out as objects of their own. One thread.
+// runs, milestones ("ready", "step", "lost", "back", "now") go out as objects of their own. One thread.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <optional>
 
 #include "core/base/json.hpp"
 #include "tools/fleet/fleet.hpp"
+#include "tools/fleet/scenario.hpp"
 
 namespace godwit::fleet {
 
@@ -36,6 +38,7 @@ struct RunOptions {
   std::uint64_t first_sequence = 0;
   std::uint64_t expected = 1;
   Path ledger;
+  std::optional<Scenario> scenario{};  // run: with as many devices as there are identities
 };
 
 /// Where milestones go.
@@ -49,7 +52,10 @@ using Tell = std::function<void(const json::Object& milestone)>;
 /// The figure "broken" counts the promises that the hub did not keep.
 [[nodiscard]] Result<json::Object> run_verify(RunOptions options, const Tell& tell, const std::atomic<bool>& stop);
 
-/// {"p50":..,"p90":..,"p99":..,"max":..} in milliseconds.
+/// Lets the scenario's devices live until each has ended its updates, or the time limit.
+[[nodiscard]] Result<json::Object> run_scenario(RunOptions options, const Tell& tell, const std::atomic<bool>& stop);
+
+/// {"p50":..,"p90":..,"p95":..,"p99":..,"max":..} in milliseconds.
 [[nodiscard]] json::Object print_times(const Histogram& times);
 
 }  // namespace godwit::fleet
