@@ -198,6 +198,10 @@ void add_listening_keys(config::Schema& schema, Config& config) {
   schema.add({.name = "api.least_free_disk",
               .target = &config.api_least_free_disk,
               .help = "Below this much free space in the data folder /readyz says no."});
+  schema.add(
+      {.name = "console.folder",
+       .target = &config.console_folder,
+       .help = "Folder with the files of the web console; empty means ../share/godwit/console beside the program."});
   add_throttle_keys(schema, config);
 }
 

@@ -28,6 +28,8 @@ struct Config {
   bool api_open_metrics = false;
   config::ByteSize api_least_free_disk{64ULL * 1024 * 1024};
 
+  std::string console_folder;  // "": beside the program
+
   std::int64_t throttle_reads = 60'000;
   std::int64_t throttle_writes = 60'000;
   std::int64_t throttle_deployments = 600;

@@ -8,12 +8,15 @@
 
 #include <csignal>
 #include <ctime>
+#include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "apps/godwitd/instance.hpp"
 #include "apps/godwitd/instances.hpp"
 #include "core/base/service_manager.hpp"
 #include "core/trust/root_keys.hpp"
+#include "server/api/console/console_files.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/server.hpp"
 #include "server/hub/hub.hpp"
@@ -182,6 +185,21 @@ void join_hubs(Instances& instances) {
   });
 }
 
+/// The console's files; none is no reason not to start, since devices need none.
+[[nodiscard]] std::optional<api::ConsoleFiles> load_console(const Config& config, Log& log) {
+  std::error_code error;
+  const Path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const Path beside = program.parent_path().parent_path() / "share" / "godwit" / "console";
+  const Path folder = config.console_folder.empty() ? beside : Path(config.console_folder);
+  auto files = api::ConsoleFiles::load(folder);
+  if (!files) {
+    log.warning("godwitd.no_console", {{"problem", files.error().message}});
+    return std::nullopt;
+  }
+  log.info("godwitd.console", {{"folder", folder.string()}, {"files", files->count()}});
+  return *std::move(files);
+}
+
 [[nodiscard]] std::string why_not_ready(const Instances& instances) {
   for (const auto& instance : instances)
     if (const std::string reason = instance->why_not_ready(); !reason.empty())
@@ -265,6 +283,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   Instance& first = *instances.front();
   first.services().metrics = &metrics;
   first.services().queued_requests = [&workers] { return workers.queued(); };
+  const std::optional<api::ConsoleFiles> console = load_console(config, log);
+  for (const auto& instance : instances) instance->services().console = console ? &*console : nullptr;
   first.services().why_not_ready = [&instances] { return why_not_ready(instances); };
   std::vector<api::Tenant> further;
   for (std::size_t i = 1; i < instances.size(); ++i)

@@ -134,8 +134,7 @@ void Link::after_failure(const Error& error, std::uint32_t failures, const std::
   // A token is also refused when the clock it was made by is wrong, and that can be found out.
   if (error.code == Code::unauthorized && !settings_.target.certificate.is_set())
     dialer_->ask_time(settings_.target, stop);
-  while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted())
-    (void)waiter_.wait(-1, 0, until);
+  while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted()) (void)waiter_.wait(-1, 0, until);
 }
 
 Result<Secret> Link::make_token() const {

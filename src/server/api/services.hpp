@@ -29,7 +29,8 @@ class LogCollections;
 namespace godwit::api {
 
 class Access;
-class Metrics;  // metrics.hpp
+class ConsoleFiles;  // console/console_files.hpp
+class Metrics;       // metrics.hpp
 class Policies;
 class TelemetryFeed;  // telemetry/feed.hpp
 class Webhook;        // telemetry/webhook.hpp
@@ -66,7 +67,8 @@ struct Services {
   Policies* policies = nullptr;              // null in tests that do without
   Access* access = nullptr;                  // to forget tokens that were revoked
   service::LogCollections* logs = nullptr;
-  Metrics* metrics = nullptr;  // what the rim has counted
+  const ConsoleFiles* console = nullptr;  // null: this installation has none
+  Metrics* metrics = nullptr;             // what the rim has counted
   std::function<std::size_t()> queued_requests{};
   std::function<ScanFigures()> scans{};
   /// Why the service should get no requests now, or "". Blocks.

@@ -1,4 +1,5 @@
 // The whole surface of the API in one place.
+#include "server/api/console/console_files.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/openapi/description.hpp"
 #include "server/api/server.hpp"
@@ -52,6 +53,7 @@ Router make_router(bool has_open_metrics) {
   router.add({{Method::get, "/i/{instanceId}/metrics",
                has_open_metrics ? Permission::none : Permission::management_read, get_metrics}});
   router.add(openapi_routes());
+  router.add(console_routes());
   router.add(deviceupdate_updates_routes());
   router.add(deviceupdate_management_routes());
   router.add(iothub_routes());

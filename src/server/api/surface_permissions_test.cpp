@@ -77,7 +77,9 @@ const std::set<std::string_view>& open_routes() {
                                                 "/i/{instanceId}/rootkeys/{file}",
                                                 "/openapi.json",
                                                 "/docs/api",
-                                                "/docs/api.css"};
+                                                "/docs/api.css",
+                                                "/console",
+                                                "/console/{path...}"};
   return paths;
 }
 

@@ -195,6 +195,8 @@ constexpr auto kRouteTexts = std::to_array<RouteText>({
     {get,     "/openapi.json",                           "This description", "", "", "OpenApi"},
     {get,     "/docs/api",                               "This description as a page", "", "", "html"},
     {get,     "/docs/api.css",                           "The page's style", "", "", "text"},
+    {get,     "/console",                                "The web console", "", "", "html"},
+    {get,     "/console/{path...}",                      "A file of the web console, or a place inside it", "", "", "html"},
     {get,     "/download/{sha256}/{filename}",           "Fetch a payload; knows ranges", "se* sig*", "", "bytes"},
     {put,     "/device-logs/{container}/{blob...}",      "Put a log, as a block blob", "se* sig*", "bytes", "", 201},
     {get,     "/rootkeys/{file}",                        "Fetch the root key package", "", "", "RootKeyPackage"},

@@ -1,0 +1,172 @@
+import { Link } from "wouter-preact";
+import { ask, hub, manage, own, Problem } from "../api";
+import { useLive } from "../live";
+import { className, titleOf, type DeviceClass, type ExplainedDevice, type Words } from "../model";
+import { remedyOf } from "../fleet";
+import { at, Card, DeviceStateOf, Heading, State, Table, Time, Trouble, Waiting } from "../ui";
+
+interface Twin {
+  tags?: Record<string, unknown>;
+  properties?: { desired?: Record<string, unknown>; reported?: Record<string, unknown> };
+}
+interface Connection {
+  isConnected: boolean;
+  connectedSince?: string;
+  disconnectedSince?: string;
+  lastActivityTime?: string;
+  lastDisconnectReason?: string;
+}
+const AGENT_STATES: Record<number, string> = { 0: "Idle", 1: "Download began", 2: "Downloaded", 3: "Installing", 4: "Installed", 5: "Applying", 6: "Work began", 255: "Failed" };
+
+/** What the caller may not see is left out; the rest of the page stands. */
+async function ifAllowed<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (failure) {
+    if (failure instanceof Problem && (failure.status === 403 || failure.status === 404)) return null;
+    throw failure;
+  }
+}
+
+async function load(id: string, module: string | undefined, signal: AbortSignal) {
+  const tail = module ? ["modules", module] : [];
+  const device = await ask<ExplainedDevice>(own(["devices", id, ...tail]), { signal });
+  const [twin, connection, kind] = await Promise.all([
+    ifAllowed(ask<Twin>(hub(["twins", id, ...tail]), { signal })),
+    ifAllowed(ask<Connection>(own(["hub", "connections", id, ...tail]), { signal })),
+    device.deviceClassId ? ifAllowed(ask<DeviceClass>(manage(["deviceClasses", device.deviceClassId]), { signal })) : null,
+  ]);
+  return { device, twin, connection, kind };
+}
+
+export function DevicePage({ id, module }: { id: string; module?: string }) {
+  const { data, problem } = useLive(`device ${id}/${module}`, (signal) => load(id, module, signal), 5000);
+  const title = module ? `${id}/${module}` : id;
+  return (
+    <>
+      <Heading title={title} back={["/devices", "Devices"]} says={data?.connection && (data.connection.isConnected ? <>Connected since <Time of={data.connection.connectedSince} /></> : <>Not connected; last heard of <Time of={data.connection.lastActivityTime} />{data.connection.lastDisconnectReason && `, ${data.connection.lastDisconnectReason}`}</>)}>
+        {data?.connection && <State is={data.connection.isConnected ? "online" : "offline"} />}
+        {data && <DeviceStateOf state={data.device.deploymentStatus} isLatest={data.device.onLatestUpdate} />}
+      </Heading>
+      {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Details {...data} />}
+    </>
+  );
+}
+
+function Details({ device, twin, kind }: Awaited<ReturnType<typeof load>>) {
+  return (
+    <div class="grid">
+      <Card title="Update">
+        <Why device={device} />
+        <dl>
+          <dt>Installed</dt>
+          <dd>{device.installedUpdate ? titleOf(device.installedUpdate) : <span class="faint">not known: no update came by this service yet</span>}</dd>
+          <dt>Best update</dt>
+          <dd>{device.bestUpdate ? <Link href={at("updates", device.bestUpdate.updateId.provider, device.bestUpdate.updateId.name, device.bestUpdate.updateId.version)}>{titleOf(device.bestUpdate)}</Link> : <span class="faint">none fits</span>}</dd>
+          <dt>Deployment</dt>
+          <dd>{device.deployment ? <Link href={at("deployments", device.deployment.groupId, device.deployment.deploymentId)}>{device.deployment.deploymentId}</Link> : <span class="faint">none</span>}</dd>
+        </dl>
+      </Card>
+      <Card title="Identity">
+        <dl>
+          <dt>Group</dt>
+          <dd>{device.groupId ? <Link href={at("groups", device.groupId)}>{device.groupId}</Link> : <span class="faint">none</span>}</dd>
+          <dt>Class</dt>
+          <dd>{kind ? className(kind) : <span class="faint">not reported</span>}</dd>
+          {Object.entries(device.agent?.properties ?? {}).map(([name, value]) => (
+            <>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </>
+          ))}
+        </dl>
+      </Card>
+      <Card title="History" wide>
+        <History device={device} />
+      </Card>
+      {twin && (
+        <Card title="Twin" wide>
+          <TwinTable twin={twin} />
+        </Card>
+      )}
+    </div>
+  );
+}
+
+function Why({ device }: { device: ExplainedDevice }) {
+  if (device.onLatestUpdate) return <div class="note">This device has the best update that there is for it.</div>;
+  const code = device.result?.extendedResultCodes?.[0];
+  return (
+    <>
+      {device.whyNoUpdate && (
+        <div class={device.deploymentStatus === "Failed" ? "trouble" : "note due"}>
+          <strong>Why it is not up to date</strong>
+          <p>{device.whyNoUpdate}.</p>
+        </div>
+      )}
+      {device.deploymentStatus === "Failed" && device.result && (
+        <p>
+          <code>{code?.code}</code> {code?.text || device.result.resultText}
+          {device.result.resultDetails && <>: “{device.result.resultDetails}”</>}. <span class="faint">{code && remedyOf(code.code)}</span>
+        </p>
+      )}
+      {!device.whyNoUpdate && device.deploymentStatus === "InProgress" && <div class="note">The device works on it{device.agent?.state !== undefined && `: ${(AGENT_STATES[device.agent.state] ?? "state " + device.agent.state).toLowerCase()}`}.</div>}
+    </>
+  );
+}
+
+function History({ device }: { device: ExplainedDevice }) {
+  if (device.reports.length === 0) return <p class="faint">No report about an update yet. Reports appear when a deployment reaches the device.</p>;
+  const words = (result?: Words) => [result?.resultText, result?.resultDetails && `“${result.resultDetails}”`].filter(Boolean).join(": ");
+  return (
+    <Table label="Reports, newest first" heads={["When", "State", "Result", "Service"]}>
+      {device.reports.map((one, index) => (
+        <tr key={index}>
+          <td>
+            <Time of={one.time} />
+          </td>
+          <td>{one.report.state === 255 ? <State is="Failed" /> : one.report.state === 0 ? <State is="Succeeded">Done</State> : <State is="InProgress">{AGENT_STATES[one.report.state ?? -1] ?? `State ${one.report.state}`}</State>}</td>
+          <td>{one.report.state === 6 ? "" : words(one.report.result)}</td>
+          <td class="faint">{one.verdict}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+/** Each leaf by its path; metadata is left out. */
+function leaves(value: unknown, path = "", into = new Map<string, string>()): Map<string, string> {
+  if (value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length) {
+    for (const [key, inner] of Object.entries(value)) if (!key.startsWith("$")) leaves(inner, path ? `${path}.${key}` : key, into);
+  } else if (path) into.set(path, typeof value === "string" ? value : JSON.stringify(value));
+  return into;
+}
+
+function TwinTable({ twin }: { twin: Twin }) {
+  const desired = leaves(twin.properties?.desired);
+  const reported = leaves(twin.properties?.reported);
+  const paths = [...new Set([...desired.keys(), ...reported.keys()])].sort();
+  // The update contract speaks in two halves that never have a path in common; elsewhere a wish without its echo is a difference.
+  const differs = (path: string) => desired.has(path) && !/^(deviceUpdate|diagnosticInformation)\./.test(path) && desired.get(path) !== reported.get(path);
+  const count = paths.filter(differs).length;
+  const cell = (text?: string) => (text === undefined ? <span class="faint">–</span> : text.length > 160 ? <details><summary class="mono">{text.slice(0, 60)}…</summary><code>{text}</code></details> : <code>{text}</code>);
+  return (
+    <>
+      <p class="faint">
+        {count ? `${count} desired values are not reported like that; they are marked.` : "No desired value waits for its report."} Tags: <code>{JSON.stringify(twin.tags ?? {})}</code>
+      </p>
+      <Table label="Twin, desired beside reported" heads={["Property", "Desired", "Reported"]}>
+        {paths.map((path) => (
+          <tr key={path} class={differs(path) ? "differs" : ""}>
+            <td class="mono">
+              {path}
+              {differs(path) && <State is="due">differs</State>}
+            </td>
+            <td>{cell(desired.get(path))}</td>
+            <td>{cell(reported.get(path))}</td>
+          </tr>
+        ))}
+      </Table>
+    </>
+  );
+}

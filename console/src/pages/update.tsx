@@ -1,0 +1,126 @@
+import { useState } from "preact/hooks";
+import { Link, useLocation } from "wouter-preact";
+import { ask, data as path, each, pathOf, Problem, raw, type Page } from "../api";
+import { useLive } from "../live";
+import { nameOf, type Operation, type Update, type UpdateFile, type UpdateId } from "../model";
+import { at, bytes, Card, Confirm, Heading, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
+
+const placeOf = (id: UpdateId) => ["updates", "providers", id.provider, "names", id.name, "versions", id.version];
+
+/** Until the operation that an answer names has ended; gives its end. */
+export async function waitForOperation(answer: Response): Promise<Operation> {
+  const place = answer.headers.get("operation-location");
+  if (!place) throw new Problem("the service did not say where the work can be followed", -1);
+  for (;;) {
+    const operation = await ask<Operation>(pathOf(place));
+    if (operation.status === "Failed") throw new Problem(operation.error?.innererror?.message ?? operation.error?.message ?? "the service could not finish it", 409, operation.error?.code);
+    if (operation.status === "Succeeded") return operation;
+    await new Promise((done) => setTimeout(done, 500));
+  }
+}
+
+export function UpdatePage({ id }: { id: UpdateId }) {
+  const [, go] = useLocation();
+  const [question, setQuestion] = useState<Question | null>(null);
+  const { data, problem } = useLive("update " + nameOf(id), async (signal) => {
+    const update = await ask<Update>(path(placeOf(id)), { signal });
+    const ids = await ask<Page<string>>(path([...placeOf(id), "files"]), { signal });
+    const files = await each(ids.value, (file) => ask<UpdateFile>(path([...placeOf(id), "files", file]), { signal }));
+    return { update, files };
+  });
+  const remove = () =>
+    setQuestion({
+      title: `Delete ${id.name} ${id.version}?`,
+      says: <p>The service forgets the update and its files. It refuses while a deployment or another update needs it.</p>,
+      verb: "Delete the update",
+      typed: id.version,
+      act: async () => {
+        await waitForOperation(await raw(path(placeOf(id)), { method: "DELETE" }));
+        go("/updates");
+      },
+    });
+  return (
+    <>
+      <Heading title={`${id.name} ${id.version}`} back={["/updates", "Updates"]} says={data?.update.description}>
+        {data?.update.isDeployable && (
+          <Link class="button" href={`/deployments/new?update=${encodeURIComponent(nameOf(id))}`}>
+            Deploy
+          </Link>
+        )}
+        <button type="button" class="plain" onClick={remove}>
+          Delete…
+        </button>
+      </Heading>
+      {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Contents {...data} />}
+      <Confirm question={question} onEnd={() => setQuestion(null)} />
+    </>
+  );
+}
+
+function Contents({ update, files }: { update: Update; files: UpdateFile[] }) {
+  return (
+    <div class="grid">
+      <Card title="About">
+        <dl>
+          <dt>Provider</dt>
+          <dd>{update.updateId.provider}</dd>
+          <dt>Made for</dt>
+          <dd>
+            {update.compatibility.map((set, index) => (
+              <div key={index}>
+                {Object.entries(set)
+                  .map(([name, value]) => `${name} ${value}`)
+                  .join(", ")}
+              </div>
+            ))}
+          </dd>
+          <dt>Imported</dt>
+          <dd>
+            <Time of={update.importedDateTime} />
+          </dd>
+          <dt>Malware scan</dt>
+          <dd>{update.scanResult === "Success" ? <State is="Succeeded">Clean</State> : "Not scanned: the service has no scanner set up, or a file was too large"}</dd>
+          {!!update.referencedBy?.length && (
+            <>
+              <dt>Part of</dt>
+              <dd>
+                {update.referencedBy.map((one) => (
+                  <Link key={nameOf(one)} href={at("updates", one.provider, one.name, one.version)}>
+                    {one.name} {one.version}
+                  </Link>
+                ))}
+              </dd>
+            </>
+          )}
+        </dl>
+      </Card>
+      <Card title="Steps, in order">
+        <ol>
+          {update.instructions?.steps.map((step, index) => (
+            <li key={index}>
+              <span class="strong">{step.description ?? (step.updateId ? `${step.updateId.name} ${step.updateId.version}` : "Step")}</span> {step.handler && <code>{step.handler}</code>}
+              {step.files && <p class="faint">{step.files.join(", ")}</p>}
+              {step.updateId && <Link href={at("updates", step.updateId.provider, step.updateId.name, step.updateId.version)}>Show this part</Link>}
+            </li>
+          ))}
+        </ol>
+      </Card>
+      <Card title="Files" wide>
+        {files.length === 0 ? (
+          <p class="faint">None of its own; its steps refer to other updates.</p>
+        ) : (
+          <Table label="Files" heads={["File", "Size", "SHA-256 (base64)", "Scan"]}>
+            {files.map((file) => (
+              <tr key={file.fileId}>
+                <td class="name">{file.fileName}</td>
+                <td>{bytes(file.sizeInBytes)}</td>
+                <td class="mono">{file.hashes.sha256}</td>
+                <td title={file.scanDetails}>{file.scanResult === "Success" ? "Clean" : "Not scanned"}</td>
+              </tr>
+            ))}
+          </Table>
+        )}
+      </Card>
+    </div>
+  );
+}
