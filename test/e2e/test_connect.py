@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from certificates import Authority
-from connecting import TinyProxy, by_thumbprint, connection_state, free_port, place, register_anew, rewrite, wait_log, wait_online
+from connecting import TinyProxy, by_thumbprint, connection_state, free_port, place, register_anew, rewrite, wait_connected, wait_log, wait_online
 
 
 @pytest.fixture
@@ -129,8 +129,7 @@ def test_a_device_whose_mqtt_port_is_blocked_is_updated_by_websocket_and_remembe
 
 def test_a_websocket_wanted_by_name_is_taken_though_mqtt_would_work(scene):
     device = scene.device(agent_config=f"\n[connection]\ntransport = \"websocket\"\nwebsocket_port = {scene.service.ports['api']}\n")
-    shown = scene.service.json("hub", "device-twin", "show", "-d", device.id)
-    assert shown["connectionState"] == "Connected"
+    wait_connected(scene, device.id)
     assert not (device.folder / "agent" / "transport.json").exists(), "there is nothing to remember"
 
 
@@ -166,3 +165,35 @@ def test_a_proxy_that_lets_only_https_through_leads_to_the_websocket(scene, tmp_
         device.agent.start()
         wait_online(device, 2)
         assert remembered(device) == "mqtt" and proxy.log().count("CONNECT") == seen, "no_proxy names the hub: the way is direct"
+
+
+# ---- what differs from hub to hub --------------------------------------------------------------------------------------
+
+def test_a_gateway_as_parent_is_dialled_and_the_hub_behind_it_is_named(scene):
+    # As behind a gateway: socket and certificate are the parent's, user name and token say the hub's name.
+    device = scene.device(start=False)
+    rewrite(device, 'host = "localhost"', 'host = "127.0.0.1"\nname = "godwit.local"\ntls_name = "localhost"')
+    device.start()
+    be_updated(scene, device)
+    assert scene.service.json("hub", "device-twin", "show", "-d", device.id)["modelId"] == "dtmi:azure:iot:deviceUpdateModel;3"
+    device.agent.stop()
+    rewrite(device, "godwit.local", "fleet.azure-devices.net")
+    device.agent.start()
+    wait_log(device, "check hub.name")
+
+
+def test_the_authorities_of_the_system_count_only_where_they_are_chosen(scene):
+    device = scene.device(start=False)
+    system = {"SSL_CERT_FILE": str(device.folder / "ca.pem"), "SSL_CERT_DIR": "/nonexistent"}
+    rewrite(device, 'ca_file = "ca.pem"', 'trust = "system"')
+    device.start()
+    wait_log(device, "check hub.trust")
+    device.agent.stop()
+    device.agent.env = {**device.agent.env, **system}
+    device.agent.start()
+    wait_online(device)
+    device.agent.stop()
+    (device.folder / "other.pem").write_bytes(Authority(device.folder, "Other").certificate.read_bytes())
+    rewrite(device, 'trust = "system"', 'ca_file = "other.pem"')
+    device.agent.start()
+    wait_log(device, "check hub.ca_file")

@@ -212,6 +212,15 @@ TEST(Reported, texts_and_code_lists_are_cut_to_what_the_wire_takes) {
   EXPECT_TRUE(check_patch(patch, Limits{}));
 }
 
+TEST(Reported, the_largest_report_is_within_the_limits_of_a_hub) {
+  AgentReport report = success();
+  report.result->details = std::string(5000, 'x');
+  report.result->steps.assign(10, {.result_code = 700, .extended_code = 1, .details = std::string(5000, 'y')});
+  const json::Object patch = report_patch(report);
+  EXPECT_TRUE(check_patch(patch, Limits{})) << "32 KB for the section, 4 KB for a text";
+  EXPECT_LT(json::print(patch).size(), 16U * 1024);
+}
+
 TEST(Reported, ack_echoes_the_goal_without_signature_and_urls) {
   EXPECT_EQ(
       json::print(ack_patch(goal(), 200, "", 17)),

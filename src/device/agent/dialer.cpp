@@ -11,6 +11,7 @@ namespace {
 
 constexpr ByteCount kMemoryLimit = 4096;
 constexpr Duration kTimePatience = std::chrono::seconds(10);
+constexpr Duration kUncertainty = std::chrono::hours(365 * 24);
 constexpr Duration kTimeAgain = std::chrono::hours(1);  // a device that is refused costs its hub enough
 
 std::optional<Way> remembered_way(const Path& file) {
@@ -59,6 +60,11 @@ Result<std::unique_ptr<HubConnection>> Dialer::dial(TlsTarget target, Way way, c
   GODWIT_TRY_VOID(proceed(*connection, prepared_target.host + ":" + prepared_target.port, stop));
   learn(connection->tls(), connection->date());
   return connection;
+}
+
+std::int64_t Dialer::token_expiry(Duration lifetime) const {
+  const auto expiry = time_.now() + lifetime + (time_.is_guess() ? kUncertainty : Duration{0});
+  return std::chrono::floor<std::chrono::seconds>(expiry).time_since_epoch().count();
 }
 
 void Dialer::learn(const TlsConnection& connection, std::optional<WallTime> date) {

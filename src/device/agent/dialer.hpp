@@ -42,6 +42,9 @@ class Dialer {
   /// effort; takes as long as one dial().
   void ask_time(TlsTarget target, const std::stop_token& stop);
   [[nodiscard]] const TrustedTime& time() const { return time_; }
+  /// When a token that is made now should expire, in seconds since 1970. A device that does not know the time makes
+  /// tokens that live a year longer: they are seen by the hub alone, and the hub is what may not find them expired.
+  [[nodiscard]] std::int64_t token_expiry(Duration lifetime) const;
 
  private:
   [[nodiscard]] Result<TlsTarget> prepared(TlsTarget target) const;

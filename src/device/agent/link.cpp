@@ -143,17 +143,16 @@ Result<Secret> Link::make_token() const {
   auto key = base64_decode(trimmed(text));
   if (!key || key->empty())
     return fail(Code::invalid_argument, settings_.key_file.string() + " does not hold a key in base64");
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(dialer_->time().now().time_since_epoch());
-  const auto lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings_.token_lifetime);
   return Secret(trust::make_sas(settings_.session.hub_name + "/devices/" + settings_.session.device_id, *key,
-                                (now + lifetime).count()));
+                                dialer_->token_expiry(settings_.token_lifetime)));
 }
 
 Result<Link::Ended> Link::one_connection(Way way, const std::stop_token& stop) {
-  GODWIT_TRY(const auto token, make_token());
+  GODWIT_TRY_VOID(make_token());  // a key that is missing costs no connection
   const Duration begun = clock_.monotonic();
   GODWIT_TRY(auto renewal, plan_renewal(begun));
   GODWIT_TRY(const auto connection, dialer_->dial(settings_.target, way, stop));
+  GODWIT_TRY(const auto token, make_token());  // dialling may have told the time
   HubSession session(settings_.session);
   session.start(token, clock_.monotonic());
   auto ended = converse(*connection, way, session, std::move(renewal), stop);

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 
+#include "core/trust/sas.hpp"
 #include "core/trust/test_certificates.hpp"
 #include "device/agent/testing/fake_hub.hpp"
 #include "device/agent/testing/temp_folder.hpp"
@@ -255,6 +256,48 @@ TEST(TlsConnection, names_what_is_wrong) {
             std::string::npos);
   EXPECT_NE(problem_of({"127.0.0.1", port, "hub.example", folder.path() / "missing.pem"}).find("missing.pem"),
             std::string::npos);
+}
+
+// faults: 19, 31
+TEST(TlsConnection, judges_certificates_by_the_time_it_is_told) {
+  const TempFolder folder;
+  FakeHub hub(folder.path(), "hub.example", kKey);
+  const auto problem_at = [&](WallTime time) -> std::string {
+    TlsTarget target{"127.0.0.1", std::to_string(hub.port()), "hub.example", hub.ca_file()};
+    target.judge_at = time;
+    auto connection = TlsConnection::open(target);
+    if (!connection) return connection.error().message;
+    for (int i = 0; i < 2000; ++i) {
+      const auto done = (*connection)->proceed();
+      if (!done) return done.error().message;
+      if (*done) {
+        const auto validity = (*connection)->peer_validity();
+        return validity && validity->not_before < validity->not_after ? "" : "no validity";
+      }
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return "still waiting";
+  };
+  const WallTime now = SystemClock{}.now();
+  EXPECT_EQ(problem_at(now), "");
+  EXPECT_EQ(problem_at(now - std::chrono::days(1000)), "") << "the certificate begins later: so it is later";
+  EXPECT_NE(problem_at(now + std::chrono::days(3)).find("expired"), std::string::npos);
+}
+
+// faults: 19
+TEST_F(LinkTest, a_hub_that_refuses_is_asked_for_the_time_once) {
+  hub_.tell_date("Sun, 06 Nov 2044 08:49:37 GMT");  // outside of its certificate: not believed
+  settings_.dial.websocket_port = settings_.target.port;
+  settings_.reconnect.refused_wait = milliseconds(20);
+  hub_.refuse(mqtt::ConnectReturn::not_authorized);
+  connect();
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.refusals >= 3; }));
+  EXPECT_EQ(hub_.seen().questions, 1);
+  hub_.refuse(mqtt::ConnectReturn::accepted);
+  ASSERT_TRUE(wait_for<LinkOnline>());
+  const auto token = trust::parse_sas(hub_.seen().passwords.back());
+  ASSERT_TRUE(token);
+  EXPECT_LT(token->expiry, 2'000'000'000) << "by the clock, not by the year 2044";
 }
 
 }  // namespace

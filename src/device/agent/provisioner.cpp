@@ -70,16 +70,14 @@ Result<Secret> Provisioner::make_token() const {
   if (settings_.target.certificate.is_set()) return Secret{};
   GODWIT_TRY_VOID(derive_key());
   GODWIT_TRY(const auto key, read_key(key_file()));
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(dialer_.time().now().time_since_epoch());
-  const auto lifetime = std::chrono::duration_cast<std::chrono::seconds>(settings_.token_lifetime);
-  return Secret(
-      trust::make_sas(ProvisioningSession::scope(settings_.request), key, (now + lifetime).count(), "registration"));
+  return Secret(trust::make_sas(ProvisioningSession::scope(settings_.request), key,
+                                dialer_.token_expiry(settings_.token_lifetime), "registration"));
 }
 
 Result<Assignment> Provisioner::find(const std::stop_token& stop) {
   if (const auto kept = kept_assignment(settings_.file, settings_.request); kept && !is_in_doubt_) return *kept;
-  GODWIT_TRY(const auto token, make_token());
-  auto found = dialer_.reach([&](Way way) { return ask(way, token, stop); });
+  GODWIT_TRY_VOID(make_token());  // a key that is missing costs no connection
+  auto found = dialer_.reach([&](Way way) { return ask(way, stop); });
   if (!found) {
     if (found.error().code == Code::refused && !settings_.target.certificate.is_set())
       dialer_.ask_time(settings_.target, stop);
@@ -91,8 +89,9 @@ Result<Assignment> Provisioner::find(const std::stop_token& stop) {
   return found;
 }
 
-Result<Assignment> Provisioner::ask(Way way, const Secret& token, const std::stop_token& stop) {
+Result<Assignment> Provisioner::ask(Way way, const std::stop_token& stop) {
   GODWIT_TRY(const auto connection, dialer_.dial(settings_.target, way, stop));
+  GODWIT_TRY(const auto token, make_token());  // dialling may have told the time
   ProvisioningSession session(settings_.request);
   session.start(token, clock_.monotonic());
   std::string pending;

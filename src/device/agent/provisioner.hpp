@@ -35,7 +35,7 @@ class Provisioner {
   [[nodiscard]] Path key_file() const;
 
  private:
-  [[nodiscard]] Result<Assignment> ask(Way way, const Secret& token, const std::stop_token& stop);
+  [[nodiscard]] Result<Assignment> ask(Way way, const std::stop_token& stop);
   [[nodiscard]] Result<void> derive_key() const;
   [[nodiscard]] Result<Secret> make_token() const;
 

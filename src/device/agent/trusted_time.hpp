@@ -23,6 +23,8 @@ class TrustedTime {
   [[nodiscard]] WallTime now() const;
   /// The clock is certainly wrong: it is below the floor.
   [[nodiscard]] bool is_clock_behind() const { return clock_.now() < floor_; }
+  /// now() is no more than the floor: the true time may be much later.
+  [[nodiscard]] bool is_guess() const { return is_clock_behind() && !by_anchor(); }
   [[nodiscard]] WallTime floor() const { return floor_; }
 
   /// What a verified server's certificate proves: it is not earlier than `not_before`.

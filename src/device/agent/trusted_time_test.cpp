@@ -29,6 +29,7 @@ TEST_F(TrustedTimeTest, a_clock_at_1970_does_not_go_below_the_build) {
   const TrustedTime time = make();
   EXPECT_TRUE(time.is_clock_behind());
   EXPECT_EQ(time.now(), built);
+  EXPECT_TRUE(time.is_guess());
   EXPECT_GT(built, parse_time("2025-01-01T00:00:00Z").value());
 }
 
@@ -52,8 +53,11 @@ TEST_F(TrustedTimeTest, a_clock_that_jumps_back_while_it_runs_is_seen_through) {
   clock.advance(minutes(10));
   EXPECT_EQ(time.now(), today + minutes(10));
   clock.set(today - days(30));
-  EXPECT_TRUE(time.is_clock_behind());
+  EXPECT_TRUE(time.is_clock_behind() && time.is_guess());
   EXPECT_EQ(time.now(), today);
+  time.learn_now(today + hours(1), today - days(3), today + days(3));
+  EXPECT_TRUE(time.is_clock_behind() && !time.is_guess());
+  EXPECT_EQ(time.now(), today + hours(1));
 }
 
 TEST_F(TrustedTimeTest, a_clock_that_is_off_is_corrected_by_a_server_until_somebody_sets_it) {
