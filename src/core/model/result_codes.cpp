@@ -34,6 +34,7 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(erc::handler_timed_out, "handler_timed_out", "The step handler did not finish in its time and was ended. Raise the time limit or repair the step, then retry"),
     one(erc::handler_contract, "handler_contract", "The step handler speaks another version of the extension contract than the agent. Install a matching pair"),
     one(erc::handler_refused, "handler_refused", "The step handler refused the step; the details say why"),
+    one(0x30300001, "simulator_bad_data", "The simulator's data file cannot be read or breaks its format; the details name the place. Correct the file, then retry"),
     one(0x30400009, "nested_reference", "A referenced update refers to another update, which is one level too many. Flatten it and import it again"),
     one(erc::script_no_file_name, "script_no_file_name", "The step names no scriptFileName. Add it to handlerProperties and import the update again"),
     one(erc::script_bad_result, "script_bad_result", "The script wrote no result file, or one that cannot be read. It must write JSON with resultCode, extendedResultCode and resultDetails to the path after --result-file"),
