@@ -82,6 +82,7 @@ std::string_view action_name(Action action) {
     case Action::download: return "download";
     case Action::install: return "install";
     case Action::apply: return "apply";
+    case Action::cancel: return "cancel";
   }
   return "?";
 }
@@ -112,11 +113,14 @@ CallOrRefusal make_call(Action action, std::string_view properties, const Surrou
     call.arguments = {fmt::format("--action-{}", action_name(action))};
   else
     call.arguments = {"--action", std::string(action_name(action))};
+  const ExtraArguments& extra = surroundings.extra;
+  call.arguments.insert(call.arguments.end(), extra.before.begin(), extra.before.end());
   call.arguments.insert(call.arguments.end(), words.begin(), words.end());
   call.arguments.insert(call.arguments.end(),
                         {"--work-folder", surroundings.work_folder, "--result-file", surroundings.result_file});
   if (surroundings.installed_criteria)
     call.arguments.insert(call.arguments.end(), {"--installed-criteria", *surroundings.installed_criteria});
+  call.arguments.insert(call.arguments.end(), extra.after.begin(), extra.after.end());
   return {.call = std::move(call)};
 }
 

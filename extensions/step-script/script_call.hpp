@@ -12,14 +12,21 @@
 
 namespace godwit::step_script {
 
-enum class Action : std::uint8_t { is_installed, download, install, apply };
+enum class Action : std::uint8_t { is_installed, download, install, apply, cancel };
 [[nodiscard]] std::string_view action_name(Action action);  // "is-installed", ...
+
+/// What another handler adds to the call.
+struct ExtraArguments {
+  std::vector<std::string> before{};  // before those of the manifest
+  std::vector<std::string> after{};   // after all others
+};
 
 /// What a script is called with, apart from the manifest.
 struct Surroundings {
   std::string work_folder{};
   std::string result_file{};
   std::optional<std::string> installed_criteria{};
+  ExtraArguments extra{};
   json::Object component{};  // empty: the device itself
 };
 

@@ -26,6 +26,7 @@ Family family_of(Action action) {
     case Action::download: return {500, 599, result::download_ok};
     case Action::install: return {600, 699, result::install_ok};
     case Action::apply: return {700, 799, result::apply_ok};
+    case Action::cancel: return {800, 899, 800};
   }
   return {0, 0, 0};
 }

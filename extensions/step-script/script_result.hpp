@@ -9,8 +9,13 @@
 
 #include "core/base/error.hpp"
 #include "script_call.hpp"
+#include "support/child_process.hpp"
+#include "support/step.hpp"
 
 namespace godwit::step_script {
+
+using author::StepOutcome;
+using ScriptEnd = author::ChildEnd;
 
 inline constexpr std::size_t kResultFileLimit = 64 * 1024;
 
@@ -22,19 +27,6 @@ struct ResultFile {
 /// Errors: bad_json, invalid_argument (a member is missing or out of range), too_large.
 [[nodiscard]] Result<ResultFile> parse_result_file(std::string_view text);
 
-/// How the script's process ended.
-struct ScriptEnd {
-  int exit_status = 0;
-  int signal = 0;              // != 0: ended by this signal
-  bool was_cancelled = false;  // we ended it, because we were asked to
-  std::string last_output{};   // the last lines it printed, for the sentence
-};
-
-struct StepOutcome {
-  std::int32_t result_code = 0;
-  std::uint32_t extended_code = 0;
-  std::string details{};
-};
 /// `file`: what was read from the result file; an Error if there was none, or a bad one.
 [[nodiscard]] StepOutcome conclude(Action action, const ScriptEnd& end, const Result<ResultFile>& file);
 

@@ -1,4 +1,4 @@
-#include "script_process.hpp"
+#include "support/child_process.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,7 +19,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/clock.hpp"
 
-namespace godwit::step_script {
+namespace godwit::author {
 namespace {
 
 constexpr int kPollMs = 100;
@@ -31,7 +31,7 @@ constexpr std::size_t kLoggedLines = 2000;
 /// Cuts output into lines, hands them on, and remembers the last.
 class Output {
  public:
-  explicit Output(const ScriptWatch& watch) : watch_(watch) {}
+  explicit Output(const ChildWatch& watch) : watch_(watch) {}
 
   void take(std::string_view bytes) {
     for (const char c : bytes) {
@@ -67,7 +67,7 @@ class Output {
     if (kept_.size() > kKeptLines) kept_.pop_front();
   }
 
-  const ScriptWatch& watch_;
+  const ChildWatch& watch_;
   std::string line_{};
   std::deque<std::string> kept_{};
   std::size_t count_ = 0;
@@ -86,23 +86,23 @@ struct Spawned {
 };
 
 /// The child, from fork to exec: async-signal-safe calls only. A failure travels through `report` as errno.
-[[noreturn]] void become_script(const char* script, char* const* argv, char* const* shell_argv, char* const* envp,
-                                const char* folder, int output, int report) {
+[[noreturn]] void become_child(const char* program, char* const* argv, char* const* shell_argv, char* const* envp,
+                               const char* folder, int output, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int null = ::open("/dev/null", O_RDONLY);
   if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0 || ::chdir(folder) != 0)
     ::_exit(127);
   ::umask(022);
-  ::execve(script, argv, envp);
+  ::execve(program, argv, envp);
   if (errno == ENOEXEC) ::execve("/bin/sh", shell_argv, envp);
   const int problem = errno;
   (void)!::write(report, &problem, sizeof problem);
   ::_exit(127);
 }
 
-Result<Spawned> spawn(const Path& script, const std::vector<std::string>& arguments,
-                      const std::vector<std::string>& environment, const Path& work_folder) {
+Result<Spawned> spawn(const Path& program, const std::vector<std::string>& arguments,
+                      const std::vector<std::string>& environment, const Path& folder) {
   std::array<int, 2> output{};
   std::array<int, 2> report{};
   if (::pipe2(output.data(), O_CLOEXEC) != 0) return tl::unexpected<Error>{error_from_errno("make a pipe", errno)};
@@ -112,7 +112,7 @@ Result<Spawned> spawn(const Path& script, const std::vector<std::string>& argume
   const UniqueFd report_read{report[0]};
   UniqueFd report_write{report[1]};
 
-  std::vector<std::string> words{script.string()};
+  std::vector<std::string> words{program.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> shell_words{"/bin/sh"};
   shell_words.insert(shell_words.end(), words.begin(), words.end());
@@ -124,10 +124,10 @@ Result<Spawned> spawn(const Path& script, const std::vector<std::string>& argume
 
   Spawned spawned;
   spawned.pid = ::fork();
-  if (spawned.pid < 0) return tl::unexpected<Error>{error_from_errno("start the script's process", errno)};
+  if (spawned.pid < 0) return tl::unexpected<Error>{error_from_errno("start a process", errno)};
   if (spawned.pid == 0)
-    become_script(script.c_str(), argv.data(), shell_argv.data(), envp.data(), work_folder.c_str(), output_write.get(),
-                  report_write.get());
+    become_child(program.c_str(), argv.data(), shell_argv.data(), envp.data(), folder.c_str(), output_write.get(),
+                 report_write.get());
   ::setpgid(spawned.pid, spawned.pid);  // whoever comes first
   output_write.reset();
   report_write.reset();
@@ -138,7 +138,7 @@ Result<Spawned> spawn(const Path& script, const std::vector<std::string>& argume
                        : problem == EACCES ? "; is the installer's folder on a disk mounted noexec?"
                                            : "";
     return fail(Code::process_failed,
-                fmt::format("{} cannot be run: {}{}", script.filename().string(), std::strerror(problem), hint));
+                fmt::format("{} cannot be run: {}{}", program.filename().string(), std::strerror(problem), hint));
   }
   ::fcntl(output_read.get(), F_SETFL, O_NONBLOCK);
   spawned.output = std::move(output_read);
@@ -162,13 +162,17 @@ void read_all(UniqueFd& fd, Output& output) {
 
 }  // namespace
 
-Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>& arguments,
-                             const std::vector<std::string>& environment, const Path& work_folder,
-                             const ScriptWatch& watch) {
-  GODWIT_TRY(Spawned spawned, spawn(script, arguments, environment, work_folder));
+std::string how_it_ended(const ChildEnd& end) {
+  return end.signal != 0 ? fmt::format("was ended by signal {} ({})", end.signal, ::strsignal(end.signal))
+                         : fmt::format("ended with status {}", end.exit_status);
+}
+
+Result<ChildEnd> run_child(const Path& program, const std::vector<std::string>& arguments,
+                           const std::vector<std::string>& environment, const Path& folder, const ChildWatch& watch) {
+  GODWIT_TRY(Spawned spawned, spawn(program, arguments, environment, folder));
   const UniqueFd end_event{static_cast<int>(::syscall(SYS_pidfd_open, spawned.pid, 0))};
   Output output(watch);
-  ScriptEnd end;
+  ChildEnd end;
   std::optional<Duration> kill_at;
   int status = 0;
   for (;;) {
@@ -183,7 +187,7 @@ Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>&
     }
     if (kill_at && SystemClock{}.monotonic() >= *kill_at) ::kill(-spawned.pid, SIGKILL);
   }
-  if (end.was_cancelled) ::kill(-spawned.pid, SIGKILL);  // what the script started and did not end
+  if (end.was_cancelled) ::kill(-spawned.pid, SIGKILL);  // what it started and did not end
   read_all(spawned.output, output);
   output.finish();
   end.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
@@ -192,4 +196,4 @@ Result<ScriptEnd> run_script(const Path& script, const std::vector<std::string>&
   return end;
 }
 
-}  // namespace godwit::step_script
+}  // namespace godwit::author
