@@ -54,6 +54,11 @@ export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/** A text inside a hub query, whose escapes are others. */
+export function queryText(text: string): string {
+  return `'${text.replace(/[\\']/g, "\\$&")}'`;
+}
+
 export interface Call {
   method?: string;
   body?: unknown;

@@ -75,6 +75,7 @@ export function State({ is, children }: { is: string; children?: ComponentChildr
 export function DeviceStateOf({ state, isLatest }: { state?: DeviceState; isLatest?: boolean }) {
   if (state === "InProgress" || state === "Failed") return <State is={state} />;
   if (isLatest) return <State is="Succeeded">Up to date</State>;
+  if (state === "Succeeded") return <State is="due" />;
   return state ? <State is={state} /> : <State is="due">Not updated yet</State>;
 }
 

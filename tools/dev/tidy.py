@@ -327,7 +327,7 @@ def rooms_have_readmes(tree):
             rooms.add("/".join(parts[:3]))
         elif parts[0] in ("extensions", "apps", "include") and len(parts) > 2:
             rooms.add("/".join(parts[:2]))
-        elif parts[0] in ("bench", "demo", "test", "docs", "tools", "cmake") and len(parts) > 1:
+        elif parts[0] in ("bench", "console", "demo", "test", "docs", "tools", "cmake") and len(parts) > 1:
             rooms.add(parts[0])
     for room in sorted(rooms):
         if f"{room}/README.md" not in tree.files:

@@ -27,7 +27,8 @@ async function reachOf(group: string, signal: AbortSignal): Promise<Reach[]> {
 /** A name that tells what and when, from letters that a deployment's id may have. */
 function idFor(update: UpdateInfo): string {
   const stamp = new Date().toISOString().slice(0, 19).replace(/[-:T]/g, "");
-  return `${update.updateId.name}-${update.updateId.version}-${stamp}`.replace(/[^A-Za-z0-9._-]/g, "-");
+  const name = `${update.updateId.name}-${update.updateId.version}`.toLowerCase().replace(/[^a-z0-9._-]/g, "-");
+  return `${name.slice(0, 58)}-${stamp}`;
 }
 
 export function Deploy() {

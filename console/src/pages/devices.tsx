@@ -1,7 +1,7 @@
 // The list comes in the service's pages: from the inventory when browsing, from the hub's query when searching by name.
 import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
-import { ask, hub, manage, pathOf, quoted, raw, type Page } from "../api";
+import { ask, hub, manage, pathOf, queryText, quoted, raw, type Page } from "../api";
 import { classesById, listGroups } from "../fleet";
 import { useLive } from "../live";
 import { className, titleOf, type Device, type DeviceState } from "../model";
@@ -35,8 +35,8 @@ interface Found {
 }
 
 async function searchHub(asked: Asked, from: string, signal: AbortSignal): Promise<{ rows: Row[]; next: string }> {
-  const terms = [`CONTAINS(deviceId, ${quoted(asked.search)})`];
-  if (asked.group) terms.push(asked.group === "$default" ? "NOT IS_DEFINED(tags.ADUGroup)" : `tags.ADUGroup = ${quoted(asked.group)}`);
+  const terms = [`CONTAINS(deviceId, ${queryText(asked.search)})`];
+  if (asked.group) terms.push(asked.group === "$default" ? "NOT IS_DEFINED(tags.ADUGroup)" : `tags.ADUGroup = ${queryText(asked.group)}`);
   const query = `SELECT deviceId, connectionState, tags.ADUGroup AS grp, properties.reported.deviceUpdate.agent AS agent FROM devices WHERE ${terms.join(" AND ")}`;
   const answer = await raw(hub(["devices", "query"]), { method: "POST", body: { query }, signal, headers: { "x-ms-max-item-count": String(PAGE), ...(from ? { "x-ms-continuation": from } : {}) } });
   const found = (await answer.json()) as Found[];

@@ -6,7 +6,7 @@ import { Card, Heading, Trouble, Waiting } from "../ui";
 
 type Counters = Record<string, number>;
 const POINTS_MAX = 360;
-const EVERY_MS = 5000;
+const EVERY_MS = 2000;
 
 interface Sample {
   at: number;
@@ -21,16 +21,16 @@ async function load(signal: AbortSignal) {
 
 export function Hub() {
   const { data, problem } = useLive("hub", load, EVERY_MS);
-  const samples = useRef<Sample[]>([]);
+  const [samples, setSamples] = useState<Sample[]>([]);
   useEffect(() => {
     if (!data) return;
     const { counters } = data;
-    samples.current = [...samples.current, { at: data.at, devices: counters.devices ?? 0, requests: (counters.twinGets ?? 0) + (counters.reportedPatches ?? 0) + (counters.telemetry ?? 0) }].slice(-POINTS_MAX);
+    setSamples((had) => [...had, { at: data.at, devices: counters.devices ?? 0, requests: (counters.twinGets ?? 0) + (counters.reportedPatches ?? 0) + (counters.telemetry ?? 0) }].slice(-POINTS_MAX));
   }, [data]);
   return (
     <>
       <Heading title="Hub" says="Where devices connect: identities, connections, twins." />
-      {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Figures {...data} samples={samples.current} />}
+      {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Figures {...data} samples={samples} />}
     </>
   );
 }
@@ -62,8 +62,8 @@ function Figures({ counters, registry, samples }: Awaited<ReturnType<typeof load
           {figure(counters.takeovers, "taken over by a new connection")}
           {figure(counters.disconnects, "disconnects")}
           {figure(counters.twinGets, "twins read")}
-          {figure(counters.reportedPatches, "reports")}
-          {figure(counters.desiredPushes, "wishes pushed")}
+          {figure(counters.reportedPatches, "reported changes")}
+          {figure(counters.desiredPushes, "desired changes pushed")}
           {figure(counters.telemetry, "telemetry messages")}
           {figure(counters.methodCalls, "methods called")}
         </div>
