@@ -62,6 +62,7 @@ void add_certificate_commands(CLI::App& hub, Context& context);    // hub certif
 void add_dps_commands(CLI::App& root, Context& context);           // dps show|enrollment-group|enrollment|registration
 
 void add_token_commands(CLI::App& root, Context& context);  // token create|list|show|revoke
+void add_delta_commands(CLI::App& root, Context& context);  // delta make|apply|show
 
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);

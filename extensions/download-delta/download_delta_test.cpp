@@ -1,0 +1,163 @@
+// The whole extension, as the agent calls it: the library in a worker process, real deltas.
+#include <gtest/gtest.h>
+
+#include "core/delta/make.hpp"
+#include "core/model/outcome.hpp"
+#include "device/extension/process.hpp"
+#include "device/extension/testing/test_extensions.hpp"
+
+namespace godwit::download_delta {
+namespace {
+
+using extension::Outcome;
+using extension::Type;
+
+Bytes text_of(int lines, std::uint64_t seed) {
+  Bytes text;
+  for (int i = 0; i < lines; ++i) {
+    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    text += "line " + std::to_string(seed >> 20U) + "\n";
+  }
+  return text;
+}
+
+class DownloadDelta : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_folders(work_));
+    target_.replace(target_.size() / 2, 5, "new content");
+    ASSERT_TRUE(delta::make(source_, target_,
+                            [this](std::string_view bytes) -> Result<void> {
+                              delta_ += bytes;
+                              return {};
+                            },
+                            {.level = 3, .group_size = 16 * 1024}));
+  }
+
+  json::Object related(const Bytes& source, std::int64_t size, std::string_view algorithm = "sha256") const {
+    return {{"fileName", "a.delta"},
+            {"sizeInBytes", size},
+            {"hashes", json::Object{{"sha256", base64_encode(sha256(delta_))}}},
+            {"properties", json::Object{{"microsoft.sourceFileHash", base64_encode(sha256(source))},
+                                        {"microsoft.sourceFileHashAlgorithm", algorithm}}}};
+  }
+  Result<Outcome> run(const std::string& verb, const Bytes& whole, const json::Object& related_files) const {
+    const json::Object file{{"fileName", "image"},
+                            {"sizeInBytes", whole.size()},
+                            {"hashes", json::Object{{"sha256", base64_encode(sha256(whole))}}},
+                            {"relatedFiles", related_files}};
+    return extension::run_extension(
+        registration_,
+        {{"verb", verb},
+         {"file", file},
+         {"target", made_.string()},
+         {"work_dir", work_.string()},
+         {"cache_dir", (folder_ / "cache").string()},
+         {"update_id", json::Object{{"provider", "Contoso"}, {"name", "Toaster"}, {"version", "1.1"}}}},
+        {.time_limit = std::chrono::seconds(60)}, {}, {});
+  }
+  /// As after an earlier update: its payload was kept.
+  void keep_source() {
+    ASSERT_TRUE(write_file_durably(made_, source_));
+    const auto kept = run("completed", source_, {});
+    ASSERT_TRUE(kept) << kept.error().message;
+    EXPECT_EQ(kept->result_code, 1) << kept->details;
+    std::filesystem::remove(made_);
+  }
+  Path kept_path() const {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / "cache" / "Contoso")) return entry.path();
+    return {};
+  }
+
+  extension::testing::TemporaryFolder folder_;
+  Path work_ = folder_ / "work";
+  Path made_ = folder_ / "f1.made";
+  extension::Registration registration_ = extension::testing::registration_of(
+      extension::testing::library_folder() / "godwit-download-delta.so", Type::download_handler, "microsoft/delta:1");
+  Bytes source_ = text_of(9000, 1);
+  Bytes target_ = source_;
+  Bytes delta_{};
+};
+
+TEST_F(DownloadDelta, a_payload_that_was_kept_becomes_the_source_of_the_next) {
+  keep_source();
+  const json::Object files{{"d1", related(source_, 900)}, {"d2", related(source_, 300)}, {"d3", related("other", 1)}};
+  const auto chosen = run("choose", target_, files);
+  ASSERT_TRUE(chosen) << chosen.error().message;
+  EXPECT_EQ(chosen->result_code, 520) << chosen->details;
+  EXPECT_EQ(json::print(chosen->answer), R"({"related":["d2"]})") << "the smallest one whose source is here";
+  ASSERT_TRUE(write_file_durably(work_ / "d2", delta_));
+  const auto made = run("make", target_, files);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->result_code, 520) << made->details;
+  EXPECT_TRUE(*read_file(made_, 10'000'000) == target_);
+}
+
+TEST_F(DownloadDelta, without_a_source_the_full_file_is_asked_for_with_the_soft_code) {
+  for (const json::Object& files :
+       {json::Object{}, json::Object{{"d1", related(source_, 1)}}, json::Object{{"d1", related(source_, 1, "md5")}},
+        json::Object{{"d1", "nonsense"}}, json::Object{{"../d1", related(source_, 1)}}}) {
+    const auto chosen = run("choose", target_, files);
+    ASSERT_TRUE(chosen) << chosen.error().message;
+    EXPECT_EQ(chosen->result_code, 521);
+    EXPECT_EQ(extended_code_hex(chosen->extended_code), "90800008");
+  }
+}
+
+TEST_F(DownloadDelta, what_an_earlier_try_made_is_not_made_again_and_a_torn_end_is_mended) {
+  keep_source();
+  ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+  ASSERT_TRUE(write_file_durably(made_, target_.substr(0, 50000) + "torn"));
+  const auto made = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->result_code, 520) << made->details;
+  EXPECT_TRUE(*read_file(made_, 10'000'000) == target_);
+}
+
+// faults: 47
+TEST_F(DownloadDelta, bit_rot_in_the_source_or_the_delta_falls_back_to_the_full_file_in_words) {
+  keep_source();
+  ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+  Bytes rotten = source_;
+  rotten[20000] = static_cast<char>(rotten[20000] ^ 1);
+  ASSERT_TRUE(write_file_durably(kept_path(), rotten));
+  const auto made = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->result_code, 521);
+  EXPECT_NE(made->details.find("16384 bytes in 1 ranges cannot be made from it, the first 16384 at 16384"),
+            std::string::npos)
+      << made->details;
+  ASSERT_TRUE(write_file_durably(kept_path(), source_));
+  Bytes damaged = delta_;
+  damaged[300] = static_cast<char>(damaged[300] ^ 1);
+  ASSERT_TRUE(write_file_durably(work_ / "d1", damaged));
+  const auto again = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->result_code, 521);
+  EXPECT_NE(again->details.find("delta"), std::string::npos) << again->details;
+}
+
+TEST_F(DownloadDelta, a_delta_that_makes_another_file_is_refused) {
+  keep_source();
+  ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+  const auto made = run("make", target_ + "x", {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->result_code, 521);
+  EXPECT_NE(made->details.find("are expected"), std::string::npos) << made->details;
+}
+
+TEST_F(DownloadDelta, the_installed_system_may_be_linked_as_a_source_larger_than_the_image) {
+  ASSERT_TRUE(write_file_durably(folder_ / "slot", source_ + Bytes(100000, '\xFF')));
+  keep_source();
+  const Path kept = kept_path();
+  std::filesystem::remove(kept);
+  std::filesystem::create_symlink(folder_ / "slot", kept);
+  ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+  const auto made = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->result_code, 520) << made->details;
+  EXPECT_TRUE(*read_file(made_, 10'000'000) == target_);
+}
+
+}  // namespace
+}  // namespace godwit::download_delta
