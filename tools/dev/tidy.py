@@ -162,6 +162,7 @@ LIBRARY_HOMES = {
     "boost/beast": ("src/server/net/", "src/server/api/"),
     "sqlite3.h": ("src/server/store/", "bench/"),
     "curl/": ("src/server/service/import/", "src/tools/cli/", "extensions/downloader-curl/", "apps/", "bench/", "test/"),
+    "archive": ("extensions/step-files/",),
     "CLI/": ("apps/", "src/tools/", "bench/"),
 }
 
