@@ -15,7 +15,7 @@
 #include "core/model/outcome.hpp"
 #include "godwit/download_handler.h"
 #include "source_cache.hpp"
-#include "support/author.hpp"
+#include "godwit/author.hpp"
 
 namespace {
 

@@ -164,6 +164,7 @@ LIBRARY_HOMES = {
     "sqlite3.h": ("src/server/store/", "bench/"),
     "curl/": ("src/server/service/import/", "src/tools/cli/", "extensions/downloader-curl/", "apps/", "bench/", "test/"),
     "zstd.h": ("src/core/delta/",),
+    "archive": ("extensions/step-files/",),
     "CLI/": ("apps/", "src/tools/", "bench/"),
 }
 

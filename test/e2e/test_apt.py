@@ -1,0 +1,178 @@
+"""microsoft/apt:1 and godwit/deb:1 with real apt and dpkg, in a device whose package system is its own (support/apt_world.py), against a
+repository made on the spot. What dpkg says in the device is the judge, not what the handler reports."""
+import json
+
+import pytest
+
+from apt_world import AptWorld, build_deb
+from handlers import code, make_update, register_handler, run_update
+from stack import wait_until
+
+APT, DEB = "microsoft/apt:1", "godwit/deb:1"
+TOOL, LIBRARY = "godwit-test-tool", "godwit-test-library"
+
+
+@pytest.fixture
+def world(scene):
+    device = scene.device(start=False)
+    register_handler(device, APT, "step-apt", network=True)
+    register_handler(device, DEB, "step-apt")
+    made = AptWorld(device)
+    device.start()
+    scene.wait_listed(device)
+    yield made
+    made.stop()
+
+
+def tool(world, version, *, library="1.0", publish=True, **options):
+    deb = build_deb(world.folder.parent, TOOL, version, depends=f"{LIBRARY} (= {library})" if library else "",
+                    conffiles={"/etc/godwit-test-tool.conf": f"made for {version}\n"}, files={"/usr/share/godwit-test-tool/version": version}, **options)
+    if publish:
+        debs = [deb] + ([build_deb(world.folder.parent, LIBRARY, library)] if library else [])
+        world.publish(*debs)
+    return deb
+
+
+def manifest(*packages, **members) -> dict:
+    listed = [{"name": name, **({"version": version} if version else {})} for name, version in packages]
+    return {"apt.json": json.dumps({"name": "tools", "version": "1.0", "packages": listed, **members}).encode()}
+
+
+def update(scene, world, version, *packages, end="Succeeded", criteria=None, properties=None, **members):
+    return run_update(scene, world.device, version, APT, manifest(*packages, **members), {"installedCriteria": criteria or version, **(properties or {})}, end=end)
+
+
+def installer_log(world):
+    return world.device.installer.log.read_text()
+
+
+def test_packages_are_installed_upgraded_downgraded_and_removed(scene, world):
+    tool(world, "1.0")
+    tool(world, "2.0", library="2.0")
+    assert code(update(scene, world, "1.0.0", (TOOL, "1.0"), (LIBRARY, "1.0")))[0] == 700
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("1.0", "1.0")
+    world.write("/etc/godwit-test-tool.conf", "edited on the device\n")
+
+    update(scene, world, "1.1.0", (TOOL, "2.0"), (LIBRARY, "2.0"))
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("2.0", "2.0")
+    assert world.read("/etc/godwit-test-tool.conf") == "edited on the device\n"
+
+    # The criteria of the first update were recorded once; dpkg knows better, so it is not skipped.
+    update(scene, world, "1.2.0", (TOOL, "1.0"), (LIBRARY, "1.0"), criteria="1.0.0")
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("1.0", "1.0")
+
+    update(scene, world, "1.3.0", (TOOL + "-", None))
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("", "1.0")
+    assert world.is_whole()
+
+
+def test_what_is_in_place_is_skipped(scene, world):
+    tool(world, "1.0")
+    update(scene, world, "1.0.0", (TOOL, "1.0"), criteria="tools-1")
+    begun = installer_log(world).count("verb=install")
+    update(scene, world, "1.1.0", (TOOL, "1.0"), criteria="tools-1")
+    assert installer_log(world).count("verb=install") == begun
+
+
+def test_the_agent_is_restarted_when_the_manifest_asks_for_it(scene, world):
+    tool(world, "1.0")
+    update(scene, world, "1.0.0", (TOOL, "1.0"), agentRestartRequired=True)
+    assert world.device.agent.log.read_text().count("agent.started") == 2
+
+
+def test_a_version_that_is_nowhere_fails_with_its_code_and_apts_words(scene, world):
+    tool(world, "1.0")
+    state = update(scene, world, "1.0.0", (TOOL, "9.9"), end="Failed")
+    assert code(state) == (0, "30200005"), state
+    assert "9.9" in state["godwit"]["resultDetails"]
+    assert world.version(TOOL) == ""
+
+
+def test_a_bad_manifest_is_refused_before_anything_runs(scene, world):
+    state = update(scene, world, "1.0.0", ("--purge", None), end="Failed")
+    assert code(state) == (0, "30200001"), state
+    assert "packages[0].name" in state["godwit"]["resultDetails"]
+
+
+LOCK = "import fcntl,sys,time; f=open('/var/lib/dpkg/lock-frontend','w'); fcntl.lockf(f,fcntl.LOCK_EX); print('held',flush=True); time.sleep(float(sys.argv[1]))"
+
+
+def test_a_lock_of_somebody_else_is_waited_for(scene, world):
+    tool(world, "1.0")
+    other = world.start("/usr/bin/python3", "-c", LOCK, "600")
+    assert other.stdout.readline() == "held\n"
+    scene.import_update(make_update(scene, world.device, "1.0.0", APT, manifest((TOOL, "1.0")), {"installedCriteria": "1"}))
+    deployment = scene.deploy(world.device, "1.0.0")
+    wait_until("the handler waits for the lock", lambda: "waiting: process" in installer_log(world), 60)
+    assert world.version(TOOL) == ""
+    other.kill()
+    other.wait()
+    scene.wait_state(world.device, deployment, "Succeeded")
+    assert world.version(TOOL) == "1.0"
+
+
+def test_a_lock_that_stays_is_a_failure_that_names_its_holder(scene, world):
+    tool(world, "1.0")
+    other = world.start("/usr/bin/python3", "-c", LOCK, "600")
+    assert other.stdout.readline() == "held\n"
+    state = update(scene, world, "1.0.0", (TOOL, "1.0"), end="Failed", properties={"lockTimeoutSeconds": 2})
+    other.kill()
+    other.wait()
+    assert code(state) == (0, "30200003"), state
+    assert "python3" in state["godwit"]["resultDetails"] and "lock-frontend" in state["godwit"]["resultDetails"]
+
+
+def test_an_interrupted_dpkg_is_finished_first(scene, world):
+    deb = tool(world, "1.0", library="")
+    world.publish(build_deb(world.folder.parent, LIBRARY, "1.0"))
+    (world.device.root / "tool.deb").write_bytes(deb.read_bytes())
+    world.run("dpkg", "--unpack", world.device.root / "tool.deb")
+    assert not world.is_whole()
+    update(scene, world, "1.0.0", (LIBRARY, "1.0"))
+    assert world.version(TOOL) == "1.0" and world.version(LIBRARY) == "1.0" and world.is_whole()
+
+
+def test_a_package_that_cannot_be_configured_is_taken_back(scene, world):
+    tool(world, "1.0")
+    update(scene, world, "1.0.0", (TOOL, "1.0"))
+    tool(world, "2.0", library="2.0", postinst="echo the port is taken >&2; exit 7")
+    for old in world.repository.glob("*_1.0_*.deb"):
+        old.unlink()  # the repository has moved on: only what the device still has can bring 1.0 back
+    world.publish()
+    state = update(scene, world, "1.1.0", (TOOL, "2.0"), (LIBRARY, "2.0"), end="Failed")
+    assert code(state) == (0, "30201064"), state
+    assert TOOL in state["godwit"]["resultDetails"]
+    assert "the port is taken" in installer_log(world)
+    assert "the step was restored" in state["godwit"]["resultDetails"], state
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("1.0", "1.0") and world.is_whole()
+
+
+def test_the_installer_is_killed_in_the_middle_of_dpkg(scene, world):
+    marker = world.device.root
+    tool(world, "1.0", postinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done; echo configured >> {marker}/history")
+    scene.import_update(make_update(scene, world.device, "1.0.0", APT, manifest((TOOL, "1.0")), {"installedCriteria": "1"}))
+    deployment = scene.deploy(world.device, "1.0.0")
+    wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
+    world.device.installer.kill()
+    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    world.device.start_installer()
+    wait_until("install is begun again", lambda: sum("act.begins" in line and "verb=install" in line for line in installer_log(world).splitlines()) == 2, 60)
+    (marker / "go").touch()
+    scene.wait_state(world.device, deployment, "Succeeded")
+    assert world.version(TOOL) == "1.0" and world.is_whole()
+    assert "dpkg was interrupted earlier" in installer_log(world)
+    assert "configured" in (marker / "history").read_text()
+
+
+def test_deb_files_are_installed_without_a_repository(scene, world):
+    debs = {"tool.deb": tool(world, "1.0", publish=False), "library.deb": build_deb(world.folder.parent, LIBRARY, "1.0")}
+    run_update(scene, world.device, "1.0.0", DEB, debs, {})
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("1.0", "1.0")
+    debs = {"tool.deb": tool(world, "0.9", publish=False)}
+    run_update(scene, world.device, "1.1.0", DEB, debs, {"installedCriteria": "0.9"})
+    assert world.version(TOOL) == "0.9"
+
+
+def test_a_file_that_is_no_package_is_refused(scene, world):
+    state = run_update(scene, world.device, "1.0.0", DEB, {"tool.deb": b"no package"}, {}, end="Failed")
+    assert code(state) == (0, "30200008"), state
