@@ -42,6 +42,8 @@ export async function progressOf(group: string, id: string, signal?: AbortSignal
 export interface FailureGroup {
   code: string;
   sentence: string;
+  /** The service knows the code, and its sentence says what to do. */
+  isKnown: boolean;
   details: string;
   devices: { deviceId: string; moduleId?: string; group: string; deployment: string }[];
 }
@@ -57,7 +59,7 @@ export async function failuresOf(list: Progress[], signal?: AbortSignal): Promis
       for (const device of page.value) {
         const said = device.godwit ?? {};
         const code = said.extendedResultCode ?? "unknown";
-        const entry = found.get(code) ?? { code, sentence: said.extendedResultText || said.resultText || "The device gave no reason", details: said.resultDetails ?? "", devices: [] };
+        const entry = found.get(code) ?? { code, sentence: said.extendedResultText || said.resultText || "The device gave no reason", isKnown: !!said.extendedResultText, details: said.resultDetails ?? "", devices: [] };
         entry.devices.push({ deviceId: device.deviceId, moduleId: device.moduleId, group: deployment.groupId, deployment: deployment.deploymentId });
         found.set(code, entry);
       }
@@ -66,11 +68,7 @@ export async function failuresOf(list: Progress[], signal?: AbortSignal): Promis
   return [...found.values()].sort((a, b) => b.devices.length - a.devices.length);
 }
 
-/** What to do about a code: by the part of the device that it comes from (its first hex digit, and the component behind it). */
-export function remedyOf(code: string): string {
-  const facility = code.charAt(0);
-  if (code === "00000000" || code === "unknown") return "Read the device's own log: collect it with godwit device log collect.";
-  if (facility === "3") return "The step's handler refused. When what its words name is mended on the device, retry.";
-  if (facility === "5" || facility === "6" || facility === "7") return "The download did not end. Check that the device reaches the service, and its free space; then retry.";
-  return "Say godwit explain " + code + " for this code in full; when the cause is mended, retry the failed devices.";
+/** What to do. The service's sentence for a code of its own ends with the remedy; for another's code only its words tell. */
+export function remedyOf(isKnown: boolean): string {
+  return isKnown ? "" : "This is not a code of Godwit's own: the step's script or handler gave it, and its words say what it means. When that is mended on the device, retry.";
 }

@@ -107,7 +107,7 @@ function Why({ device }: { device: ExplainedDevice }) {
       {device.deploymentStatus === "Failed" && device.result && (
         <p>
           <code>{code?.code}</code> {code?.text || device.result.resultText}
-          {device.result.resultDetails && <>: “{device.result.resultDetails}”</>}. <span class="faint">{code && remedyOf(code.code)}</span>
+          {device.result.resultDetails && <>: “{device.result.resultDetails}”</>}. <span class="faint">{remedyOf(!!code?.text)}</span>
         </p>
       )}
       {!device.whyNoUpdate && device.deploymentStatus === "InProgress" && <div class="note">The device works on it{device.agent?.state !== undefined && `: ${(AGENT_STATES[device.agent.state] ?? "state " + device.agent.state).toLowerCase()}`}.</div>}

@@ -130,7 +130,7 @@ export function Failures({ list }: { list: FailureGroup[] }) {
             {one.details && <span class="strong">“{one.details}” </span>}
             <span class={one.details ? "" : "strong"}>{one.sentence}.</span>
           </p>
-          <p class="faint">{remedyOf(one.code)}</p>
+          {!one.isKnown && <p class="faint">{remedyOf(false)}</p>}
           <p>
             {one.devices.slice(0, 6).map((device) => (
               <span key={device.deviceId}>
