@@ -13,9 +13,9 @@
 #include "core/base/json.hpp"
 #include "core/delta/apply.hpp"
 #include "core/model/outcome.hpp"
+#include "godwit/author.hpp"
 #include "godwit/download_handler.h"
 #include "source_cache.hpp"
-#include "godwit/author.hpp"
 
 namespace {
 
