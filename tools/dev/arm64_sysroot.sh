@@ -3,7 +3,7 @@
 # an apt of its own, whose lists and downloads lie there as well. Does nothing when the folder is whole.
 set -euo pipefail
 root=${1:?folder}
-packages=(libc6-dev libstdc++-12-dev libssl-dev libcurl4-openssl-dev libfmt-dev libsqlite3-dev libzstd-dev zlib1g-dev)
+packages=(libc6-dev libstdc++-12-dev libarchive-dev libssl-dev libcurl4-openssl-dev libfmt-dev libsqlite3-dev libzstd-dev zlib1g-dev)
 [[ -f $root/.whole ]] && [[ $(<"$root/.whole") == "${packages[*]}" ]] && exit 0
 mkdir -p "$root"/apt/{lists/partial,archives/partial,etc/preferences.d,etc/apt.conf.d}
 : >"$root/apt/status"
