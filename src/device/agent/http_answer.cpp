@@ -17,7 +17,7 @@ bool is_token(std::string_view name) {
 }
 
 bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; });
+  return std::ranges::any_of(text, [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7F; });
 }
 
 std::string_view take_line(std::string_view& text) {
