@@ -121,8 +121,8 @@ DOORS = {("device/agent", "device/installer/messages.hpp")}
 # Code outside src/: top folder -> wings it may include.
 OUTSIDE_MAY_INCLUDE = {
     "apps": ("core/", "server/", "device/", "tools/"),
-    "extensions": ("core/",),
-    "extensions' tests": ("core/", "device/extension/"),
+    "extensions": ("core/", "device/slots/"),
+    "extensions' tests": ("core/", "device/slots/", "device/extension/"),
     "include": (),
     "test": ("core/", "server/", "device/", "tools/"),
     "bench": ("core/", "server/", "device/", "tools/"),
@@ -163,8 +163,9 @@ LIBRARY_HOMES = {
     "boost/beast": ("src/server/net/", "src/server/api/"),
     "sqlite3.h": ("src/server/store/", "bench/"),
     "curl/": ("src/server/service/import/", "src/tools/cli/", "extensions/downloader-curl/", "apps/", "bench/", "test/"),
-    "zstd.h": ("src/core/delta/",),
     "archive": ("extensions/step-files/",),
+    "zlib.h": ("src/device/slots/",),
+    "zstd.h": ("src/core/delta/", "src/device/slots/"),
     "CLI/": ("apps/", "src/tools/", "bench/"),
 }
 

@@ -1,0 +1,57 @@
+#include "image_properties.hpp"
+
+#include <fmt/format.h>
+
+#include "core/base/file.hpp"
+#include "core/base/json.hpp"
+#include "core/base/text.hpp"
+
+namespace godwit::step_image {
+namespace {
+
+constexpr ByteCount kLargestImage = 1ULL << 42;  // 4 TiB
+
+tl::unexpected<Error> wrong(std::string_view property, std::string_view must) {
+  return fail(Code::bad_manifest, fmt::format("handlerProperties: {} must be {}", property, must));
+}
+
+/// A number, or its digits in a string: the tools of the original write every property as a string.
+std::optional<ByteCount> number(const json::Object& object, std::string_view key) {
+  if (const auto text = json::text_or_nothing(object, key)) return to_number<ByteCount>(*text);
+  const auto value = json::integer_or_nothing(object, key);
+  return value && *value >= 0 ? std::optional<ByteCount>(static_cast<ByteCount>(*value)) : std::nullopt;
+}
+
+}  // namespace
+
+Result<ImageProperties> parse_properties(std::string_view handler_properties_json) {
+  const auto object = json::parse_object(handler_properties_json);
+  if (!object) return fail(Code::bad_manifest, "handlerProperties: " + object.error().message);
+  ImageProperties properties;
+  properties.image_file = json::text_or_nothing(*object, "imageFile").value_or("");
+  if (!is_plain_file_name(properties.image_file)) return wrong("imageFile", "the name of one of the step's files");
+  const std::string word = json::text_or_nothing(*object, "compression").value_or("none");
+  const auto compression = slots::parse_compression(word);
+  if (!compression) return wrong("compression", "none, gzip or zstd");
+  properties.compression = *compression;
+  const auto size = number(*object, "imageSize");
+  if (!size || *size == 0 || *size > kLargestImage) return wrong("imageSize", "the bytes of the unpacked image");
+  properties.image.size = *size;
+  auto digest = hex_decode(json::text_or_nothing(*object, "imageSha256").value_or(""));
+  if (!digest || digest->size() != 32)
+    return wrong("imageSha256", "64 hexadecimal digits: the hash of the unpacked image");
+  properties.image.sha256 = *std::move(digest);
+  if (const auto file = json::text_or_nothing(*object, "blockHashesFile")) {
+    if (!is_plain_file_name(*file)) return wrong("blockHashesFile", "the name of one of the step's files");
+    properties.block_hashes_file = *file;
+  }
+  if (object->contains("blockSize")) {
+    const auto block = number(*object, "blockSize");
+    if (!block || *block < 4096 || *block > 1024 * 1024 || (*block & (*block - 1)) != 0)
+      return wrong("blockSize", "a power of two from 4096 to 1048576");
+    properties.block_size = static_cast<std::size_t>(*block);
+  }
+  return properties;
+}
+
+}  // namespace godwit::step_image

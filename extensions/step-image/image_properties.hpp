@@ -1,0 +1,25 @@
+// The handlerProperties of godwit/image:1, checked. Values; safe from any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.hpp"
+#include "device/slots/image_source.hpp"
+#include "device/slots/image_writer.hpp"
+
+namespace godwit::step_image {
+
+struct ImageProperties {
+  std::string image_file;
+  slots::Compression compression = slots::Compression::none;
+  slots::Image image;               // size and hash of the unpacked image
+  std::string block_hashes_file{};  // empty: none
+  std::size_t block_size = 1024 * 1024;
+};
+
+/// Errors: bad_manifest naming the property and what it must be.
+[[nodiscard]] Result<ImageProperties> parse_properties(std::string_view handler_properties_json);
+
+}  // namespace godwit::step_image

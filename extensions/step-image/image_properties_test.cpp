@@ -1,0 +1,48 @@
+#include "image_properties.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace godwit::step_image {
+namespace {
+
+const std::string kDigest(64, 'a');
+
+TEST(ImageProperties, sizes_may_be_numbers_or_their_digits) {
+  for (const char* size : {"4096", "\"4096\""}) {
+    const auto parsed = parse_properties(fmt::format(
+        R"({{"imageFile":"r.img","imageSize":{},"imageSha256":"{}","compression":"zstd"}})", size, kDigest));
+    ASSERT_TRUE(parsed) << parsed.error().message;
+    EXPECT_EQ(parsed->image.size, 4096U);
+    EXPECT_EQ(parsed->compression, slots::Compression::zstd);
+  }
+}
+
+TEST(ImageProperties, each_that_breaks_its_rule_is_named) {
+  const auto with = [](std::string_view member) {
+    return fmt::format(R"({{"imageFile":"r.img","imageSize":1,"imageSha256":"{}",{}}})", kDigest, member);
+  };
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"{}", "imageFile"},
+      {R"({"imageFile":"../r.img"})", "imageFile"},
+      {R"({"imageFile":"r.img"})", "imageSize"},
+      {R"({"imageFile":"r.img","imageSize":0})", "imageSize"},
+      {R"({"imageFile":"r.img","imageSize":-1})", "imageSize"},
+      {R"({"imageFile":"r.img","imageSize":"1 MB"})", "imageSize"},
+      {R"({"imageFile":"r.img","imageSize":9999999999999})", "imageSize"},
+      {R"({"imageFile":"r.img","imageSize":1,"imageSha256":"ab"})", "imageSha256"},
+      {with(R"("compression":"xz")"), "compression"},
+      {with(R"("blockHashesFile":"/etc/passwd")"), "blockHashesFile"},
+      {with(R"("blockSize":5000)"), "blockSize"},
+      {with(R"("blockSize":2097152)"), "blockSize"},
+  };
+  for (const auto& [text, word] : cases) {
+    const auto parsed = parse_properties(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().code, Code::bad_manifest);
+    EXPECT_NE(parsed.error().message.find(word), std::string::npos) << parsed.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace godwit::step_image

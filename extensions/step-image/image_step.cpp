@@ -1,0 +1,160 @@
+#include "image_step.hpp"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "core/base/command.hpp"
+#include "core/base/text.hpp"
+#include "core/model/outcome.hpp"
+#include "device/slots/host_disk.hpp"
+#include "device/slots/layout.hpp"
+#include "device/slots/slots.hpp"
+#include "godwit/author.hpp"
+#include "image_properties.hpp"
+
+namespace godwit::step_image {
+namespace {
+
+using slots::Answer;
+
+constexpr ByteCount kBlockHashesLimit = 64ULL * 1024 * 1024;
+constexpr auto kPoll = std::chrono::milliseconds(100);
+
+/// What one call works with: the device's slots, opened, and what the manifest wants.
+struct Scene {
+  slots::SlotsConfig config;
+  ImageProperties properties;
+  slots::Places places;
+  slots::HostDisk disk{};
+  std::unique_ptr<slots::BootSwitch> boot{};
+};
+
+Result<void> open(Scene& scene, const Path& slots_file, const godwit_step& step) {
+  GODWIT_TRY(scene.properties, parse_properties(author::view(step.handler_properties_json)));
+  GODWIT_TRY(scene.config, slots::load_slots_config(slots_file));
+  GODWIT_TRY(scene.places, slots::find_places(scene.config, {}));
+  GODWIT_TRY_VOID(make_folders(scene.config.data));
+  GODWIT_TRY(scene.boot, slots::make_boot_switch(scene.config, scene.disk, {}));
+  return {};
+}
+
+StepOutcome failed(const Error& error) {
+  if (error.code == Code::cancelled)
+    return {.result_code = result::cancelled, .extended_code = 0, .details = error.message};
+  std::uint32_t code = erc::handler_refused;
+  if (error.code == Code::digest_mismatch) code = erc::hash_mismatch;
+  if (error.code == Code::disk_full) code = erc::disk_full;
+  return {.result_code = result::failure, .extended_code = code, .details = error.message};
+}
+
+StepOutcome refused(const std::string& details, std::uint32_t code = erc::handler_refused) {
+  return {.result_code = result::failure, .extended_code = code, .details = details};
+}
+
+Result<Path> file_of(const godwit_step& step, const std::string& name) {
+  for (std::size_t i = 0; i < step.file_count; ++i) {
+    if (author::view(step.files[i]->name) != name) continue;
+    if (step.files[i]->path.size == 0) return fail(Code::not_found, fmt::format("the file '{}' is not here yet", name));
+    return Path(author::str(step.files[i]->path));
+  }
+  return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", name));
+}
+
+StepOutcome is_installed(slots::Slots& slots, const Scene& scene) {
+  const auto stage = slots.stage(scene.properties.image);
+  if (!stage) return failed(stage.error());
+  if (*stage == slots::Stage::good) return {.result_code = result::is_installed};
+  return {.result_code = result::not_installed,
+          .extended_code = 0,
+          .details = fmt::format("side {} runs; the image is in the stage '{}'", slots::side_name(scene.places.running),
+                                 slots::stage_name(*stage))};
+}
+
+StepOutcome install(slots::Slots& slots, const Scene& scene, const author::Host& host, const godwit_step& step) {
+  const ImageProperties& wanted = scene.properties;
+  const auto file = file_of(step, wanted.image_file);
+  if (!file) return failed(file.error());
+  slots::BlockHashes hashes{.block_size = wanted.block_size, .digests = {}};
+  if (!wanted.block_hashes_file.empty()) {
+    const auto list = file_of(step, wanted.block_hashes_file);
+    if (!list) return failed(list.error());
+    auto digests = read_file(*list, kBlockHashesLimit);
+    if (!digests) return failed(digests.error());
+    hashes.digests = *std::move(digests);
+  }
+  const slots::Watch watch{.on_progress = [&](ByteCount done, ByteCount total) { host.progress(done, total); },
+                           .is_cancelled = [&] { return host.is_cancelled(); }};
+  const auto answer = slots.install(
+      wanted.image, [&] { return slots::open_image(*file, wanted.compression); },
+      wanted.block_hashes_file.empty() ? nullptr : &hashes, watch);
+  if (!answer) return failed(answer.error());
+  if (answer->kind == Answer::Kind::blocked) return refused(answer->details);
+  host.info(fmt::format("image: {} written, {} equal already", readable_size(answer->written.written),
+                        readable_size(answer->written.skipped)));
+  if (answer->kind == Answer::Kind::restart)
+    return {.result_code = result::install_reboot, .extended_code = 0, .details = answer->details};
+  return {.result_code = result::install_ok};
+}
+
+/// Asks until it says yes or the time is over; the last no is the reason.
+Result<void> wait_until_healthy(const slots::SlotsConfig& config, const author::Host& host) {
+  if (config.health_command.empty()) return {};
+  const auto end = std::chrono::steady_clock::now() + config.health_time;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<Duration>(end - std::chrono::steady_clock::now());
+    const auto said = run_command(config.health_command, "", {.time = std::max(left, Duration(1)), .output = 8192});
+    if (!said) return tl::unexpected<Error>{said.error()};
+    if (said->ok()) return {};
+    const std::string_view output = trimmed(said->output);
+    const std::string reason =
+        fmt::format("{} {}{}{}", config.health_command.front(), said->in_words(), output.empty() ? "" : ": ",
+                    output.substr(output.size() > 512 ? output.size() - 512 : 0));
+    host.info("image: not healthy yet: " + reason);
+    const auto again = std::chrono::steady_clock::now() + config.health_pause;
+    if (again >= end) return fail(Code::timed_out, reason);
+    while (std::chrono::steady_clock::now() < again) {
+      if (host.is_cancelled()) return fail(Code::cancelled, "cancelled during the health check");
+      std::this_thread::sleep_for(kPoll);
+    }
+  }
+}
+
+StepOutcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host) {
+  const auto answer = slots.apply(scene.properties.image, [&] { return wait_until_healthy(scene.config, host); });
+  if (!answer) return failed(answer.error());
+  switch (answer->kind) {
+    case Answer::Kind::done: return {.result_code = result::apply_ok};
+    case Answer::Kind::not_tried:
+    case Answer::Kind::fell_back: return refused(answer->details, erc::not_in_place_after_restart);
+    default: return refused(answer->details);
+  }
+}
+
+StepOutcome restore(slots::Slots& slots, const Scene& scene) {
+  const auto answer = slots.restore(scene.properties.image);
+  if (!answer) return failed(answer.error());
+  if (answer->kind == Answer::Kind::blocked) return refused(answer->details);
+  // 1105: what ran before comes back with a restart.
+  if (answer->kind == Answer::Kind::restart)
+    return {.result_code = 1105, .extended_code = 0, .details = answer->details};
+  return {.result_code = result::restore_ok};
+}
+
+}  // namespace
+
+StepOutcome act(Verb verb, const Path& slots_file, const godwit_host& c_host, const godwit_step& step) {
+  const author::Host host(&c_host);
+  Scene scene;
+  if (const auto opened = open(scene, slots_file, step); !opened) return failed(opened.error());
+  slots::Slots slots(scene.disk, *scene.boot, scene.places);
+  switch (verb) {
+    case Verb::is_installed: return is_installed(slots, scene);
+    case Verb::install: return install(slots, scene, host, step);
+    case Verb::apply: return apply(slots, scene, host);
+    case Verb::restore: return restore(slots, scene);
+  }
+  return {};
+}
+
+}  // namespace godwit::step_image

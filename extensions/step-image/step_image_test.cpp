@@ -1,0 +1,150 @@
+// The whole extension, as the installer calls it: the library in a worker process, on a device of files with a U-Boot
+// state in two sectors. The starts in between are the boot loader's: its words are changed as its script does it.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/model/outcome.hpp"
+#include "device/extension/process.hpp"
+#include "device/extension/testing/test_extensions.hpp"
+#include "device/slots/host_disk.hpp"
+#include "device/slots/uboot_switch.hpp"
+
+namespace godwit::step_image {
+namespace {
+
+using extension::Outcome;
+using extension::Type;
+using slots::Side;
+
+class StepImage : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_folders(Path(GODWIT_SLOTS_FILE).parent_path()));
+    for (const char* side : {"a", "b"}) ASSERT_TRUE(write_file_durably(folder_ / side, std::string(64 * 1024, '-')));
+    ASSERT_TRUE(write_file_durably(folder_ / "image", image_));
+    const Bytes copy = *slots::print_uboot({.words = {{"good", "A"}}, .flag = 0}, 512, slots::UBootFormat::plain);
+    ASSERT_TRUE(write_file_durably(folder_ / "state", copy + copy));
+    start(Side::a);
+    configure("[\"/bin/true\"]");
+  }
+  void configure(const std::string& health) {
+    const std::string where = folder_.path().string();
+    ASSERT_TRUE(write_file_durably(
+        GODWIT_SLOTS_FILE,
+        fmt::format(
+            "[slots]\na = \"{0}/a\"\nb = \"{0}/b\"\ndata = \"{0}/data\"\ncommand_line = \"{0}/cmdline\"\n"
+            "[boot]\nenvironment = \"{0}/state\"\n[health]\ncommand = {1}\ntime_limit = \"1s\"\npause = \"200ms\"\n",
+            where, health)));
+  }
+  void start(Side side) {
+    ASSERT_TRUE(write_file_durably(folder_ / "cmdline",
+                                   fmt::format("root={}/{}\n", folder_.path().string(), side == Side::a ? "a" : "b")));
+  }
+  slots::UBootSwitch boot() {
+    const Path state = folder_ / "state";
+    return {disk_, slots::UBootPlace{.copies = {slots::UBootCopy{state, 0}, slots::UBootCopy{state, 512}}}};
+  }
+  /// What the loader's script does in a start of the trial.
+  void loader_tries() {
+    slots::UBootSwitch state = boot();
+    auto now = *state.read();
+    ASSERT_EQ(now.trial, Side::b);
+    --now.attempts_left;
+    ASSERT_TRUE(state.write(now));
+    start(Side::b);
+  }
+  void loader_gives_up() {
+    ASSERT_TRUE(boot().write({.good = Side::a, .trial = {}, .attempts_left = 0, .failed = Side::b}));
+    start(Side::a);
+  }
+  Outcome run(const std::string& verb) {
+    const json::Object call{
+        {"verb", verb},
+        {"handler_id", "godwit/image:1"},
+        {"handler_properties", properties_},
+        {"work_dir", folder_.path().string()},
+        {"files",
+         json::Array{json::Object{
+             {"id", "f1"}, {"name", "image"}, {"path", (folder_ / "image").string()}, {"size", image_.size()}}}},
+        {"workflow_id", "w-1"},
+        {"update_id", json::Object{}},
+        {"attempt", 1},
+        {"step", 0}};
+    const auto outcome = extension::run_extension(registration_, call, limits_, {}, {});
+    EXPECT_TRUE(outcome) << outcome.error().message;
+    return outcome ? *outcome : Outcome{};
+  }
+
+  slots::HostDisk disk_;
+  extension::testing::TemporaryFolder folder_;
+  extension::Registration registration_ = extension::testing::registration_of(
+      extension::testing::library_folder() / "godwit-step-image-for-test.so", Type::step_handler, "godwit/image:1");
+  Bytes image_ = std::string(20'000, 'n') + "end";
+  json::Object properties_{
+      {"imageFile", "image"}, {"imageSize", image_.size()}, {"imageSha256", hex_encode(sha256(image_))}};
+  extension::Limits limits_{.time_limit = std::chrono::seconds(60)};
+};
+
+TEST_F(StepImage, a_good_image_is_written_tried_checked_and_kept) {
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed);
+  const Outcome installed = run("install");
+  ASSERT_EQ(installed.result_code, result::install_reboot) << installed.details;
+  EXPECT_TRUE(read_file(folder_ / "b", 1 << 20)->starts_with(image_));
+  EXPECT_EQ(*read_file(folder_ / "a", 1 << 20), std::string(64 * 1024, '-')) << "the running side is never written";
+  EXPECT_EQ(slots::in_words(*boot().read()), "good=A try=B left=3");
+  loader_tries();
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed) << "not before it is confirmed";
+  EXPECT_EQ(run("apply").result_code, result::apply_ok);
+  EXPECT_EQ(slots::in_words(*boot().read()), "good=B");
+  EXPECT_EQ(run("is_installed").result_code, result::is_installed);
+  EXPECT_EQ(run("install").result_code, result::install_ok);
+}
+
+TEST_F(StepImage, an_unhealthy_side_is_given_back_with_the_words_of_its_check) {
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  loader_tries();
+  configure("[\"/bin/sh\", \"-c\", \"echo no hub; exit 4\"]");
+  const Outcome applied = run("apply");
+  EXPECT_EQ(applied.result_code, 0);
+  EXPECT_NE(applied.details.find("exit code 4: no hub"), std::string::npos) << applied.details;
+  EXPECT_EQ(slots::in_words(*boot().read()), "good=A try=B left=2") << "only restore gives it back";
+  EXPECT_EQ(run("restore").result_code, 1105);
+  EXPECT_EQ(boot().read()->good, Side::a);
+  EXPECT_FALSE(boot().read()->trial);
+  start(Side::a);
+  EXPECT_EQ(run("restore").result_code, result::restore_ok);
+}
+
+TEST_F(StepImage, never_tried_and_tried_without_success_are_told_apart) {
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  Outcome applied = run("apply");
+  EXPECT_EQ(applied.extended_code, erc::not_in_place_after_restart);
+  EXPECT_NE(applied.details.find("never tried"), std::string::npos) << applied.details;
+  for (int i = 0; i < 3; ++i) loader_tries();
+  loader_gives_up();
+  applied = run("apply");
+  EXPECT_EQ(applied.extended_code, erc::not_in_place_after_restart);
+  EXPECT_NE(applied.details.find("3 of 3 attempts"), std::string::npos) << applied.details;
+  EXPECT_EQ(run("restore").result_code, result::restore_ok);
+}
+
+TEST_F(StepImage, what_cannot_be_is_refused_before_anything_has_changed) {
+  const Bytes state = *read_file(folder_ / "state", 4096);
+  properties_["imageSize"] = 64 * 1024 + 1;
+  EXPECT_NE(run("install").details.find("the partition only 65536"), std::string::npos) << run("install").details;
+  properties_["imageFile"] = "other";
+  EXPECT_EQ(run("install").result_code, 0);
+  EXPECT_EQ(*read_file(folder_ / "b", 1 << 20), std::string(64 * 1024, '-'));
+  EXPECT_EQ(*read_file(folder_ / "state", 4096), state);
+}
+
+TEST_F(StepImage, an_image_that_is_not_what_the_manifest_says_is_never_tried) {
+  properties_["imageSha256"] = std::string(64, '0');
+  const Outcome installed = run("install");
+  EXPECT_EQ(installed.result_code, 0);
+  EXPECT_EQ(installed.extended_code, erc::hash_mismatch) << installed.details;
+  EXPECT_EQ(slots::in_words(*boot().read()), "good=A");
+}
+
+}  // namespace
+}  // namespace godwit::step_image

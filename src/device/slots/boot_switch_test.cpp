@@ -1,0 +1,137 @@
+// The boot loaders' formats, judged by the boot loaders' own tools: grub-editenv, mkenvimage and fw_printenv.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/base/command.hpp"
+#include "device/slots/custom_switch.hpp"
+#include "device/slots/grub_switch.hpp"
+#include "device/slots/host_disk.hpp"
+#include "device/slots/uboot_switch.hpp"
+
+namespace godwit::slots {
+namespace {
+
+const BootState kTrial{.good = Side::a, .trial = Side::b, .attempts_left = 3, .failed = {}};
+const BootState kFailed{.good = Side::a, .trial = {}, .attempts_left = 0, .failed = Side::b};
+
+class BootSwitchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = "/tmp/godwit-boot-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { ASSERT_TRUE(remove_tree(folder_)); }
+  std::string tool(std::vector<std::string> words, std::string_view input = "") {
+    const auto end = run_command(words, input, {});
+    EXPECT_TRUE(end && end->ok()) << words.front() << ": " << (end ? end->output : end.error().message);
+    return end ? end->output : "";
+  }
+  Path folder_;
+  HostDisk disk_;
+};
+
+TEST_F(BootSwitchTest, grub_editenv_and_we_read_what_the_other_wrote) {
+  const Path file = folder_ / "grubenv";
+  tool({"/usr/bin/grub-editenv", file.string(), "create"});
+  tool({"/usr/bin/grub-editenv", file.string(), "set", "good=A", "kernelopts=a\\b c=d"});
+  GrubSwitch boot(disk_, file);
+  EXPECT_EQ(*boot.read(), BootState{});
+  ASSERT_TRUE(boot.write(kTrial));
+  EXPECT_EQ(*boot.read(), kTrial);
+  const std::string listed = tool({"/usr/bin/grub-editenv", file.string(), "list"});
+  for (const char* word : {"good=A\n", "try=B\n", "left=3\n", "kernelopts=a\\b c=d\n"})
+    EXPECT_NE(listed.find(word), std::string::npos) << word << listed;
+  tool({"/usr/bin/grub-editenv", file.string(), "set", "left=2"});
+  EXPECT_EQ(boot.read()->attempts_left, 2);
+  ASSERT_TRUE(boot.write(kFailed));
+  EXPECT_EQ(tool({"/usr/bin/grub-editenv", file.string(), "list"}).find("try="), std::string::npos);
+}
+
+TEST_F(BootSwitchTest, grub_refuses_what_is_no_block_and_what_needs_two_sectors) {
+  const Path file = folder_ / "grubenv";
+  GrubSwitch boot(disk_, file);
+  EXPECT_EQ(boot.read().error().code, Code::not_found);
+  for (const std::string& bytes : {std::string(), std::string(1024, '#'), std::string(1023, '#')}) {
+    ASSERT_TRUE(write_file_durably(file, bytes));
+    EXPECT_EQ(boot.read().error().code, Code::refused);
+    EXPECT_FALSE(boot.write(kTrial));
+  }
+  const BootWords many{{"good", "A"}, {"other", std::string(480, 'x')}};
+  EXPECT_EQ(print_grub_block(many).error().code, Code::too_large);
+}
+
+TEST_F(BootSwitchTest, mkenvimage_and_we_agree_on_the_plain_format) {
+  tool({"/usr/bin/mkenvimage", "-s", "512", "-p", "0", "-o", (folder_ / "copy").string(), "-"}, "good=B\nserial=7\n");
+  const Bytes copy = *read_file(folder_ / "copy", 512);
+  EXPECT_EQ(*print_uboot(*parse_uboot(copy, UBootFormat::plain), 512, UBootFormat::plain), copy);
+  const Path file = folder_ / "state";
+  ASSERT_TRUE(write_file_durably(file, copy + copy));
+  UBootSwitch boot(disk_, {.copies = {UBootCopy{file, 0}, UBootCopy{file, 512}}});
+  EXPECT_EQ(boot.read()->good, Side::b);
+  ASSERT_TRUE(boot.write(kTrial));
+  const Bytes after = *read_file(file, 1024);
+  EXPECT_EQ(after.substr(0, 512), after.substr(512));
+  const Bytes torn = after.substr(0, 100) + std::string(412, 'x') + after.substr(512);
+  ASSERT_TRUE(write_file_durably(file, torn));
+  EXPECT_EQ(*boot.read(), kTrial) << "copy 1 is whole";
+  ASSERT_TRUE(boot.write(kTrial));
+  EXPECT_EQ(*read_file(file, 1024), after) << "copy 0 is healed";
+  ASSERT_TRUE(write_file_durably(file, std::string(1024, 'x')));
+  EXPECT_EQ(boot.read().error().code, Code::refused);
+}
+
+TEST_F(BootSwitchTest, libubootenv_and_we_read_what_the_other_wrote_in_the_redundant_format) {
+  const Path file = folder_ / "env";
+  tool({"/usr/bin/mkenvimage", "-r", "-s", "4096", "-p", "0", "-o", (folder_ / "copy").string(), "-"},
+       "good=A\nbootdelay=2\n");
+  const Bytes copy = *read_file(folder_ / "copy", 4096);
+  ASSERT_TRUE(write_file_durably(file, copy + copy));
+  const Path config = folder_ / "fw_env.config";
+  ASSERT_TRUE(write_file_durably(config, fmt::format("{0} 0x0 0x1000\n{0} 0x1000 0x1000\n", file.string())));
+  UBootSwitch boot(
+      disk_, {.copies = {UBootCopy{file, 0}, UBootCopy{file, 4096}}, .size = 4096, .format = UBootFormat::redundant});
+  const auto print = [&] { return tool({"/usr/bin/fw_printenv", "-c", config.string()}); };
+  for (int round = 0; round < 300; ++round) {  // the flag counts past 255
+    const BootState next = round % 2 == 0 ? kTrial : kFailed;
+    ASSERT_TRUE(boot.write(next));
+    ASSERT_EQ(*boot.read(), next) << round;
+  }
+  ASSERT_TRUE(boot.write(kTrial));
+  const std::string said = print();
+  for (const char* word : {"try=B\n", "left=3\n", "bootdelay=2\n"})
+    EXPECT_NE(said.find(word), std::string::npos) << said;
+  tool({"/usr/bin/fw_setenv", "-c", config.string(), "left", "1"});
+  EXPECT_EQ(boot.read()->attempts_left, 1);
+}
+
+TEST_F(BootSwitchTest, a_custom_command_is_believed_only_where_it_says_what_it_was_told) {
+  const Path store = folder_ / "store";
+  const Path program = folder_ / "boot.sh";
+  const auto script = [&](const std::string& body) {
+    ASSERT_TRUE(write_file_durably(program, "#!/bin/sh\n" + body, 0700));
+  };
+  ASSERT_TRUE(write_file_durably(store, "good=A\n"));
+  script(fmt::format("f={}\nif [ $1 = get ]; then cat $f; else shift; for w in \"$@\"; do echo \"$w\"; done > $f; fi\n",
+                     store.string()));
+  CustomSwitch boot({program.string()});
+  ASSERT_TRUE(boot.write(kTrial));
+  EXPECT_EQ(*boot.read(), kTrial);
+  EXPECT_EQ(*read_file(store, 100), "good=A\ntry=B\nleft=3\nfailed=\n");
+  script("if [ $1 = get ]; then echo good=A; fi\n");
+  EXPECT_NE(boot.write(kTrial).error().message.find("now says \"good=A\""), std::string::npos);
+  script("echo no flash; exit 3\n");
+  EXPECT_NE(boot.read().error().message.find("exit code 3: no flash"), std::string::npos)
+      << boot.read().error().message;
+}
+
+TEST_F(BootSwitchTest, a_word_that_is_none_of_ours_is_refused) {
+  for (const BootWords& words : {BootWords{}, BootWords{{"good", "C"}}, BootWords{{"good", "A"}, {"try", "AB"}},
+                                 BootWords{{"good", "A"}, {"left", "10"}}, BootWords{{"good", "A"}, {"left", "-1"}}})
+    EXPECT_EQ(state_in(words).error().code, Code::refused);
+}
+
+}  // namespace
+}  // namespace godwit::slots

@@ -1,0 +1,23 @@
+// The words of a boot environment, "key=value", in the order in which they stood, and the BootState in them: good, try,
+// left, failed. Every other word is somebody else's and kept. Values; safe from any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "device/slots/boot_switch.hpp"
+
+namespace godwit::slots {
+
+using BootWords = std::vector<std::pair<std::string, std::string>>;
+
+/// Adds "key=value"; a text without '=' or with an empty key is ignored, as the loaders do.
+void add_word(BootWords& words, std::string_view text);
+/// Errors: refused, naming the word that is none of ours.
+[[nodiscard]] Result<BootState> state_in(const BootWords& words);
+/// The same words with the four of `state` put in; an absent one is left out.
+[[nodiscard]] BootWords with_state(BootWords words, const BootState& state);
+
+}  // namespace godwit::slots

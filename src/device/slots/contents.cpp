@@ -1,0 +1,66 @@
+#include "device/slots/contents.hpp"
+
+#include <fmt/format.h>
+
+#include "core/base/json.hpp"
+#include "device/slots/boot_switch.hpp"
+
+namespace godwit::slots {
+namespace {
+
+constexpr ByteCount kLimit = 64 * 1024;
+
+Result<Held> parse_held(const json::Object& entry, std::string_view side) {
+  GODWIT_TRY(const std::string digest, json::text(entry, "sha256", side));
+  GODWIT_TRY(Bytes raw, hex_decode(digest));
+  GODWIT_TRY(const std::int64_t size, json::integer(entry, "size", side));
+  GODWIT_TRY(const std::int64_t attempts, json::integer(entry, "attempts", side));
+  if (raw.size() != 32 || size <= 0 || attempts < 0 || attempts > kMostAttempts)
+    return fail(Code::refused, fmt::format("{}: sha256, size or attempts is out of its range", side));
+  return Held{.image = {.size = static_cast<ByteCount>(size), .sha256 = std::move(raw)},
+              .attempts = static_cast<int>(attempts)};
+}
+
+}  // namespace
+
+Result<Contents> parse_contents(std::string_view text) {
+  const auto root = json::parse_object(text, {.bytes = kLimit, .depth = 8});
+  if (!root) return fail(Code::refused, root.error().message);
+  Contents contents;
+  for (const Side side : {Side::a, Side::b}) {
+    const json::Object* entry = json::object_or_null(*root, side_name(side));
+    if (entry == nullptr) continue;
+    GODWIT_TRY(contents.of(side), parse_held(*entry, side_name(side)));
+  }
+  return contents;
+}
+
+std::string print_contents(const Contents& contents) {
+  json::Object root{{"format", 1}};
+  for (const Side side : {Side::a, Side::b}) {
+    if (const auto& held = contents.of(side))
+      root[side_name(side)] = json::Object{{"sha256", hex_encode(held->image.sha256)},
+                                           {"size", static_cast<std::int64_t>(held->image.size)},
+                                           {"attempts", held->attempts}};
+  }
+  return json::print(root) + "\n";
+}
+
+Result<Contents> load_contents(Disk& disk, const Path& file) {
+  const auto text = read_whole(disk, file, kLimit);
+  if (!text && text.error().code == Code::not_found) return Contents{};
+  if (!text) return tl::unexpected<Error>{text.error()};
+  auto contents = parse_contents(*text);
+  if (!contents)
+    return fail(Code::refused,
+                fmt::format("{}: {}; remove the file, then the sides count as unknown and are written anew",
+                            file.string(), contents.error().message));
+  return contents;
+}
+
+Result<void> store_contents(Disk& disk, const Path& file, const Contents& contents) {
+  if (const auto before = load_contents(disk, file); before && *before == contents) return {};
+  return replace_durably(disk, file, print_contents(contents));
+}
+
+}  // namespace godwit::slots

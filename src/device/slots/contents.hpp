@@ -1,0 +1,38 @@
+// What the two sides are known to hold: contents.json on the data partition, so that either side's programs read it.
+// "Known" is a promise: an entry is written after the image was read back from the medium, and removed, durably, before
+// the first byte of that side is touched again. Values, and two blocking functions; one thread.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "device/slots/disk.hpp"
+#include "device/slots/image_writer.hpp"
+#include "device/slots/side.hpp"
+
+namespace godwit::slots {
+
+struct Held {
+  Image image;
+  int attempts = 0;  // that the side got when it was marked to be tried: 1..9
+  friend bool operator==(const Held&, const Held&) = default;
+};
+
+struct Contents {
+  std::array<std::optional<Held>, 2> sides{};  // A, B
+  [[nodiscard]] std::optional<Held>& of(Side side) { return sides[side == Side::a ? 0 : 1]; }
+  [[nodiscard]] const std::optional<Held>& of(Side side) const { return sides[side == Side::a ? 0 : 1]; }
+  friend bool operator==(const Contents&, const Contents&) = default;
+};
+
+/// Members that it does not know are skipped: a newer agent may have written them. Errors: refused.
+[[nodiscard]] Result<Contents> parse_contents(std::string_view text);
+[[nodiscard]] std::string print_contents(const Contents& contents);
+
+/// A file that is not there: nothing is known. Errors: refused (it is damaged), io_failed.
+[[nodiscard]] Result<Contents> load_contents(Disk& disk, const Path& file);
+/// Durable at return; writes nothing when the file says it already.
+[[nodiscard]] Result<void> store_contents(Disk& disk, const Path& file, const Contents& contents);
+
+}  // namespace godwit::slots

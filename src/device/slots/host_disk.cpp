@@ -1,0 +1,123 @@
+#include "device/slots/host_disk.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace godwit::slots {
+namespace {
+
+constexpr std::size_t kNames = 4096;
+
+tl::unexpected<Error> fail_errno(std::string_view doing, const Path& path, int error_number) {
+  return tl::unexpected<Error>{error_from_errno(fmt::format("{} {}", doing, path.string()), error_number)};
+}
+
+class HostFile final : public DiskFile {
+ public:
+  HostFile(UniqueFd fd, Path path, bool is_device)
+      : fd_(std::move(fd)), path_(std::move(path)), is_device_(is_device) {}
+
+  Result<ByteCount> size() override {
+    if (is_device_) {
+      std::uint64_t bytes = 0;
+      if (::ioctl(fd_.get(), BLKGETSIZE64, &bytes) != 0) return fail_errno("ask for the size of", path_, errno);
+      return bytes;
+    }
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0) return fail_errno("look at", path_, errno);
+    return static_cast<ByteCount>(info.st_size);
+  }
+
+  Result<std::size_t> read_at(ByteCount offset, std::span<char> buffer) override {
+    std::size_t done = 0;
+    while (done < buffer.size()) {
+      const auto got =
+          ::pread(fd_.get(), buffer.data() + done, buffer.size() - done, static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return fail_errno(fmt::format("read at byte {} of", offset + done), path_, errno);
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+  Result<void> write_at(ByteCount offset, std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const auto put = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (put < 0 && errno == EINTR) continue;
+      if (put <= 0) return fail_errno(fmt::format("write at byte {} of", offset), path_, put < 0 ? errno : EIO);
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+      offset += static_cast<ByteCount>(put);
+    }
+    return {};
+  }
+
+  Result<void> sync() override {
+    if (::fsync(fd_.get()) != 0) return fail_errno("sync", path_, errno);
+    return {};
+  }
+
+  Result<void> drop_cache() override {
+    // BLKFLSBUF drops the device's own pages and needs root; the advice is enough for files.
+    if (is_device_ && ::ioctl(fd_.get(), BLKFLSBUF) != 0) return fail_errno("drop the cache of", path_, errno);
+    if (const int problem = ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); problem != 0)
+      return fail_errno("drop the cache of", path_, problem);
+    return {};
+  }
+
+ private:
+  UniqueFd fd_;
+  Path path_;
+  bool is_device_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<DiskFile>> HostDisk::open(const Path& path, OpenMode mode) {
+  int flags = O_RDONLY;
+  if (mode == OpenMode::write) flags = O_RDWR;
+  if (mode == OpenMode::create) flags = O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW;
+  GODWIT_TRY(UniqueFd fd, open_file(path, flags | O_NONBLOCK, 0600));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return fail_errno("look at", path, errno);
+  if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
+    return fail(Code::invalid_argument, path.string() + " is neither a file nor a block device");
+  return std::make_unique<HostFile>(std::move(fd), path, S_ISBLK(info.st_mode));
+}
+
+Result<void> HostDisk::rename(const Path& from, const Path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return fail_errno("rename to", to, errno);
+  return {};
+}
+
+Result<void> HostDisk::remove(const Path& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove", path, errno);
+  return {};
+}
+
+Result<void> HostDisk::sync_folder(const Path& folder) { return godwit::sync_folder(folder); }
+
+Result<std::vector<std::string>> HostDisk::list(const Path& folder) {
+  std::error_code problem;
+  std::vector<std::string> names;
+  for (std::filesystem::directory_iterator entry(folder, problem), end; !problem && entry != end;
+       entry.increment(problem)) {
+    if (names.size() == kNames)
+      return fail(Code::too_many, fmt::format("{} holds more than {} names", folder.string(), kNames));
+    names.push_back(entry->path().filename().string());
+  }
+  if (problem == std::errc::no_such_file_or_directory)
+    return fail(Code::not_found, folder.string() + " does not exist");
+  if (problem) return fail_errno("read the folder", folder, problem.value());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace godwit::slots

@@ -1,0 +1,204 @@
+#include "device/slots/layout.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "core/base/text.hpp"
+#include "device/slots/custom_switch.hpp"
+#include "device/slots/grub_switch.hpp"
+
+namespace godwit::slots {
+namespace {
+
+constexpr ByteCount kCommandLineLimit = 64 * 1024;
+
+struct NameKind {
+  std::string_view prefix;
+  std::string_view folder;
+};
+constexpr auto kNameKinds = std::to_array<NameKind>(
+    {{"PARTLABEL=", "by-partlabel"}, {"PARTUUID=", "by-partuuid"}, {"LABEL=", "by-label"}, {"UUID=", "by-uuid"}});
+
+/// Whoever writes this file chooses what root overwrites.
+Result<void> check_owner(const Path& file) {
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0) return {};
+  if ((info.st_uid != 0 && info.st_uid != ::geteuid()) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::refused, fmt::format("{} must belong to root and be writable by nobody else; run: chown root {}; "
+                                           "chmod go-w {}",
+                                           file.string(), file.string(), file.string()));
+  return {};
+}
+
+/// The word after "root=" of the kernel's command line; the last one counts.
+std::string root_word(std::string_view line) {
+  std::string root;
+  while (!line.empty()) {
+    const auto end = std::min(line.find_first_of(" \t\n"), line.size());
+    if (line.substr(0, end).starts_with("root=")) root = line.substr(5, end - 5);
+    line.remove_prefix(std::min(end + 1, line.size()));
+  }
+  return root;
+}
+
+bool is_mounted_root(const Path& side, const Host& host) {
+  struct stat root {};
+  struct stat device {};
+  return ::stat(host.root.c_str(), &root) == 0 && ::stat(side.c_str(), &device) == 0 && S_ISBLK(device.st_mode) &&
+         device.st_rdev == root.st_dev;
+}
+
+Result<Side> find_running(const std::array<Path, 2>& sides, const SlotsConfig& config, const Host& host) {
+  for (const Side side : {Side::a, Side::b})
+    if (is_mounted_root(sides[side == Side::a ? 0 : 1], host)) return side;
+  // The mounted root is something else, an overlay or a mapped device: the kernel was told where it lies.
+  GODWIT_TRY(const Bytes line, read_file(config.command_line, kCommandLineLimit));
+  const std::string word = root_word(line);
+  if (word.empty())
+    return fail(Code::refused, "the kernel's command line names no root=, so it is unknown which side runs");
+  GODWIT_TRY(const Path root, find_partition(word, host));
+  for (const Side side : {Side::a, Side::b})
+    if (root == sides[side == Side::a ? 0 : 1]) return side;
+  return fail(Code::refused, fmt::format("the running system is on {}, which is neither side A ({}) nor side B ({})",
+                                         root.string(), sides[0].string(), sides[1].string()));
+}
+
+}  // namespace
+
+config::Schema SlotsConfig::schema() {
+  constexpr std::int64_t kSecond = 1000;
+  config::Schema keys;
+  keys.add({.name = "slots.a",
+            .target = &a,
+            .help = "Partition of side A: PARTLABEL=, PARTUUID=, LABEL= or UUID= with its name, or a path; needed."});
+  keys.add({.name = "slots.b", .target = &b, .help = "Partition of side B; needed."});
+  keys.add({.name = "slots.data",
+            .target = &data,
+            .help = "Folder on the data partition that both sides see; only root may write it."});
+  keys.add({.name = "slots.attempts",
+            .target = &attempts,
+            .help = "How often the boot loader starts a new side before it goes back.",
+            .minimum = 1,
+            .maximum = kMostAttempts});
+  keys.add({.name = "slots.command_line",
+            .target = &command_line,
+            .help = "The kernel's command line, where the root file system is an overlay."});
+  keys.add({.name = "boot.loader",
+            .target = &loader,
+            .help = "Who chooses the side at boot.",
+            .choices = {"uboot", "grub", "custom"}});
+  keys.add({.name = "boot.grubenv", .target = &grubenv, .help = "grub: the environment block."});
+  keys.add({.name = "boot.environment",
+            .target = &environment,
+            .help = "uboot: partition or file that holds the copies of the state."});
+  keys.add({.name = "boot.environment_second",
+            .target = &environment_second,
+            .help = "uboot: where the second copy lies; empty: in the same place."});
+  keys.add(
+      {.name = "boot.first_offset", .target = &first_offset, .help = "uboot: byte of the first copy.", .minimum = 0});
+  keys.add({.name = "boot.second_offset",
+            .target = &second_offset,
+            .help = "uboot: byte of the second copy.",
+            .minimum = 0});
+  keys.add({.name = "boot.environment_size",
+            .target = &environment_size,
+            .help = "uboot: size of each copy.",
+            .minimum = 64,
+            .maximum = 1024 * 1024});
+  keys.add({.name = "boot.format",
+            .target = &format,
+            .help = "uboot: plain (env export -c) or redundant (with a flag byte).",
+            .choices = {"plain", "redundant"}});
+  keys.add({.name = "boot.command", .target = &command, .help = "custom: program and arguments, an absolute path."});
+  keys.add({.name = "health.command",
+            .target = &health_command,
+            .help = "Says with exit code 0 that a new side is healthy; an absolute path, no shell. Empty: not asked."});
+  keys.add({.name = "health.time_limit",
+            .target = &health_time,
+            .help = "How long a new side has to become healthy.",
+            .minimum = kSecond,
+            .maximum = 3600 * kSecond});
+  keys.add({.name = "health.pause",
+            .target = &health_pause,
+            .help = "Time between two questions.",
+            .minimum = 10,
+            .maximum = 600 * kSecond});
+  return keys;
+}
+
+Result<SlotsConfig> load_slots_config(const Path& file) {
+  SlotsConfig config;
+  config::Schema keys = config.schema();
+  GODWIT_TRY_VOID(check_owner(file));
+  GODWIT_TRY_VOID(keys.load_file(file));
+  const auto wrong = [&](std::string_view words) {
+    return fail(Code::invalid_argument, fmt::format("{}: {}", file.string(), words));
+  };
+  if (config.a.empty() || config.b.empty()) return wrong("slots.a and slots.b are needed: the two partitions");
+  if (!config.data.is_absolute()) return wrong("slots.data must be an absolute path");
+  if (config.loader == "uboot" && config.environment.empty())
+    return wrong("boot.environment is missing: where U-Boot's script keeps its state");
+  if (config.loader == "custom" && config.command.empty()) return wrong("boot.command is missing");
+  const auto size = static_cast<std::int64_t>(config.environment_size.value);
+  if (config.environment_second.empty() && std::abs(config.first_offset - config.second_offset) < size)
+    return wrong("boot.first_offset and boot.second_offset are closer than boot.environment_size: the copies overlap");
+  for (const auto* words : {&config.command, &config.health_command})
+    if (!words->empty() && !Path(words->front()).is_absolute())
+      return wrong(fmt::format("'{}' must be the absolute path of a program", words->front()));
+  return config;
+}
+
+Result<Path> find_partition(const std::string& word, const Host& host) {
+  Path path = word;
+  for (const NameKind& kind : kNameKinds) {
+    if (!word.starts_with(kind.prefix)) continue;
+    const std::string name = word.substr(kind.prefix.size());
+    if (!is_plain_file_name(name))
+      return fail(Code::invalid_argument, fmt::format("'{}' is no name of a partition", word));
+    path = host.disk_names / kind.folder / (kind.prefix.ends_with("UUID=") ? lower_case(name) : name);
+  }
+  if (!path.is_absolute())
+    return fail(Code::invalid_argument,
+                fmt::format("'{}': write PARTLABEL=NAME, PARTUUID=ID, LABEL=NAME, UUID=ID or an absolute path", word));
+  std::error_code problem;
+  Path real = std::filesystem::canonical(path, problem);
+  if (problem) return fail(Code::not_found, fmt::format("there is no partition {} ({})", word, path.string()));
+  return real;
+}
+
+Result<Places> find_places(const SlotsConfig& config, const Host& host) {
+  Places places;
+  GODWIT_TRY(places.sides[0], find_partition(config.a, host));
+  GODWIT_TRY(places.sides[1], find_partition(config.b, host));
+  if (places.sides[0] == places.sides[1])
+    return fail(Code::invalid_argument,
+                fmt::format("slots.a and slots.b are the same partition, {}", places.sides[0].string()));
+  GODWIT_TRY(places.running, find_running(places.sides, config, host));
+  places.contents = config.data / "contents.json";
+  places.attempts = static_cast<int>(config.attempts);
+  return places;
+}
+
+Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, Disk& disk, const Host& host) {
+  std::unique_ptr<BootSwitch> made;
+  if (config.loader == "grub") {
+    made = std::make_unique<GrubSwitch>(disk, config.grubenv);
+  } else if (config.loader == "custom") {
+    made = std::make_unique<CustomSwitch>(config.command);
+  } else {
+    GODWIT_TRY(const Path first, find_partition(config.environment, host));
+    GODWIT_TRY(
+        const Path second,
+        find_partition(config.environment_second.empty() ? config.environment : config.environment_second, host));
+    made = std::make_unique<UBootSwitch>(
+        disk, UBootPlace{.copies = {UBootCopy{first, static_cast<ByteCount>(config.first_offset)},
+                                    UBootCopy{second, static_cast<ByteCount>(config.second_offset)}},
+                         .size = static_cast<std::size_t>(config.environment_size.value),
+                         .format = config.format == "plain" ? UBootFormat::plain : UBootFormat::redundant});
+  }
+  return made;
+}
+
+}  // namespace godwit::slots

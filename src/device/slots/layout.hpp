@@ -1,0 +1,64 @@
+// Which partitions a device has, from slots.toml, and which side really runs: by the root device that the kernel
+// mounted or by its command line, never by a file that an update could have left. Plain values, filled once per call.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/config.hpp"
+#include "device/slots/slots.hpp"
+#include "device/slots/uboot_switch.hpp"
+
+namespace godwit::slots {
+
+struct SlotsConfig {
+  // slots
+  std::string a;  // "PARTLABEL=...", "PARTUUID=...", "LABEL=...", "UUID=..." or an absolute path
+  std::string b;
+  Path data = "/var/lib/godwit/slots";  // on the data partition
+  std::int64_t attempts = 3;
+  Path command_line = "/proc/cmdline";
+
+  // boot
+  std::string loader = "uboot";  // uboot, grub, custom
+  Path grubenv = "/boot/grub/grubenv";
+  std::string environment;         // uboot: partition or file with both copies
+  std::string environment_second;  // uboot: where the second copy lies elsewhere
+  std::int64_t first_offset = 0;
+  std::int64_t second_offset = 512;
+  config::ByteSize environment_size{512};
+  std::string format = "plain";
+  std::vector<std::string> command{};  // custom
+
+  // health
+  std::vector<std::string> health_command{"/usr/bin/godwit-agent", "health"};
+  Duration health_time = std::chrono::minutes(5);
+  Duration health_pause = std::chrono::seconds(5);
+
+  [[nodiscard]] config::Schema schema();
+};
+
+/// Errors: invalid_argument naming file and key; not_found; refused when others may write the file.
+[[nodiscard]] Result<SlotsConfig> load_slots_config(const Path& file);
+
+/// Where names of partitions are looked up; tests bring their own.
+struct Host {
+  Path disk_names = "/dev/disk";  // by-partlabel/, by-partuuid/, by-label/, by-uuid/
+  Path root = "/";
+};
+
+/// The path behind a word such as "PARTLABEL=side-a", links resolved. Errors: not_found, invalid_argument.
+[[nodiscard]] Result<Path> find_partition(const std::string& word, const Host& host);
+
+/// Finds and checks both sides: they exist, differ, and exactly one of them runs.
+/// Errors: not_found, invalid_argument, refused (the running system is on neither side, or on both).
+[[nodiscard]] Result<Places> find_places(const SlotsConfig& config, const Host& host);
+
+/// Errors: invalid_argument, not_found.
+[[nodiscard]] Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, Disk& disk,
+                                                                   const Host& host);
+
+}  // namespace godwit::slots

@@ -1,0 +1,81 @@
+// The room's door: an image's way onto the other side, one question at a time, by the table in life.hpp. Each call
+// looks at the disk first, so that it may be asked again after a cut at any point. Blocking; one thread, and one
+// process at a time (the installer runs one act at a time).
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "device/slots/boot_switch.hpp"
+#include "device/slots/disk.hpp"
+#include "device/slots/image_source.hpp"
+#include "device/slots/image_writer.hpp"
+#include "device/slots/life.hpp"
+
+namespace godwit::slots {
+
+struct Places {
+  std::array<Path, 2> sides;  // partition (or file) of A and of B
+  Side running = Side::a;     // what was really booted
+  Path contents;              // contents.json on the data partition
+  int attempts = 3;           // boots that a new side gets: 1..9
+  WriterOptions writer{};
+};
+
+struct Answer {
+  enum class Kind : std::uint8_t {
+    done,
+    restart,    // the device has to be restarted before the next question
+    not_there,  // apply came, but no side holds the image
+    not_tried,  // the restart came, and the boot loader has not tried the side
+    fell_back,  // it was tried and given up
+    blocked,    // the running side is itself on trial with another image
+    unhealthy,  // the health check said no
+  };
+  Kind kind = Kind::done;
+  std::string details{};  // a sentence
+  Written written{};      // of install
+};
+
+class Slots {
+ public:
+  using OpenSource = std::function<Result<std::unique_ptr<ImageSource>>()>;
+  /// Nothing when healthy, else why not. Asked on a side that is on trial, once for each call of apply().
+  using HealthCheck = std::function<Result<void>()>;
+
+  Slots(Disk& disk, BootSwitch& boot, Places places) : disk_(disk), boot_(boot), places_(std::move(places)) {}
+
+  /// Errors: as BootSwitch::read() and load_contents().
+  [[nodiscard]] Result<Facts> look();
+  [[nodiscard]] Result<Stage> stage(const Image& image);
+
+  /// Brings `image` onto the other side and marks it to be tried; the running side is never written. Answers done,
+  /// restart or blocked. Errors: too_large (it does not fit), those of write_image() and verify_image(); the other
+  /// side is then not bootable.
+  [[nodiscard]] Result<Answer> install(const Image& image, const OpenSource& open, const BlockHashes* hashes,
+                                       const Watch& watch);
+  /// After the restart: asks the health check and makes the running side the good one. Answers done, restart,
+  /// not_there, not_tried, fell_back, blocked or unhealthy.
+  [[nodiscard]] Result<Answer> apply(const Image& image, const HealthCheck& is_healthy);
+  /// Takes back what was not confirmed. Answers done, or restart when the running side is the one on trial.
+  [[nodiscard]] Result<Answer> restore(const Image& image);
+
+ private:
+  [[nodiscard]] Result<void> close(const Facts& facts);
+  [[nodiscard]] Result<Written> write(const Facts& facts, const Image& image, const OpenSource& open,
+                                      const BlockHashes* hashes, const Watch& watch);
+  [[nodiscard]] Result<void> read_back(const Facts& facts, const Image& image, const Watch& watch);
+  [[nodiscard]] Result<void> mark_try(const Facts& facts);
+  [[nodiscard]] Result<void> confirm(const Facts& facts);
+  [[nodiscard]] Result<void> give_back(const Facts& facts);
+  [[nodiscard]] Result<std::unique_ptr<DiskFile>> open_side(Side side, const Image& image);
+  [[nodiscard]] Answer answer(Act act, const Facts& facts) const;
+
+  Disk& disk_;
+  BootSwitch& boot_;
+  Places places_;
+};
+
+}  // namespace godwit::slots
