@@ -45,6 +45,7 @@ constexpr auto kCauses = std::to_array<Cause>({
 }  // namespace
 
 void SwupdateErrors::take(std::string_view line) {
+  if (line.find("SWUPDATE successful !") != std::string_view::npos) says_success_ = true;
   if (line.find("[ERROR]") == std::string_view::npos || text_.size() >= kTextLimit) return;
   auto said = line.find("ERROR : ");
   std::string_view plain = trimmed(said == line.npos ? line.substr(line.find(']') + 1) : line.substr(said + 8));

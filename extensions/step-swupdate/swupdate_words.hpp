@@ -21,11 +21,14 @@ class SwupdateErrors {
  public:
   void take(std::string_view line);
   [[nodiscard]] const std::string& text() const { return text_; }
+  /// SWUpdate said that the update is in place, and no error after it.
+  [[nodiscard]] bool says_success() const { return says_success_ && text_.empty(); }
   /// `status`: the exit status, or 128 + signal.
   [[nodiscard]] std::uint32_t extended_code(unsigned status) const;
 
  private:
   std::string text_{};
+  bool says_success_ = false;
 };
 
 /// The fixed message of SWUpdate's progress socket (progress_ipc.h of 2022.12), as far as we read it.

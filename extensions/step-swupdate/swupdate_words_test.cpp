@@ -32,6 +32,16 @@ TEST(SwupdateWords, errors_are_joined_without_decoration) {
   EXPECT_EQ(errors.text(), "SW not compatible with hardware");
 }
 
+TEST(SwupdateWords, success_is_believed_only_without_an_error) {
+  SwupdateErrors errors;
+  errors.take("[INFO ] : SWUPDATE running :  Installation in progress");
+  EXPECT_FALSE(errors.says_success());
+  errors.take("[INFO ] : SWUPDATE successful ! SWUPDATE successful !");
+  EXPECT_TRUE(errors.says_success());
+  errors.take("[ERROR] : SWUPDATE failed [0] ERROR : Postinstall script failed");
+  EXPECT_FALSE(errors.says_success());
+}
+
 TEST(SwupdateWords, a_progress_message_is_read_and_nonsense_is_not) {
   std::string message(kProgressMessageSize, '\0');
   const auto put = [&](std::size_t at, std::uint32_t number) {

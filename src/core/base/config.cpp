@@ -374,7 +374,8 @@ namespace godwit::toml_tree {
 namespace {
 
 Result<Node> copy(const toml::node& from, std::string_view source_name) {
-  Node node{.line = from.source().begin.line};
+  Node node;
+  node.line = from.source().begin.line;
   if (const auto* table = from.as_table()) {
     Node::Table members;
     for (const auto& [name, child] : *table) {
