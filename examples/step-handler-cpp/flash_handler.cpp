@@ -17,9 +17,9 @@
 
 namespace {
 
-using godwit::author::Host;
-using godwit::author::Outcome;
-using godwit::author::Step;
+namespace author = godwit::author;
+using author::Host;
+using author::Outcome;
 
 constexpr std::size_t kBlock = 64 * 1024;
 constexpr std::uint32_t kUsage = 0x33400001;  // facility 3, component 0x34, numbers of our own
@@ -69,62 +69,63 @@ class Node {
   int fd_;
 };
 
-struct FlashHandler {
-  static constexpr std::uint32_t kInternal = kIo;  // what an act throws
-
-  static Outcome is_installed(const Host& host, const Step& step) {
-    std::ifstream file(option(host, "version_file"));
-    const std::string known{std::istreambuf_iterator<char>(file), {}};
-    return {known == step.installed_criteria() && !known.empty() ? 900 : 901};
+/// False: cancelled.
+bool copy(const Host& host, const std::string& from, const std::string& to, std::uint64_t total) {
+  Node source(from, O_RDONLY);
+  Node target(to, O_WRONLY | O_CREAT);
+  std::vector<char> block(kBlock);
+  std::uint64_t done = 0;
+  while (const std::size_t got = source.read(block)) {
+    if (total > 0 && host.is_cancelled()) return false;
+    target.write(block.data(), got);
+    host.progress(done += got, total);
   }
+  target.sync();
+  return true;
+}
 
-  static Outcome backup(const Host& host, const Step& step) {
-    copy(host, option(host, "device"), step.work_dir() + "/before", 0);
-    return {1000};
-  }
+Outcome is_installed(const Host& host, const godwit_step& step) {
+  std::ifstream file(option(host, "version_file"));
+  const std::string known{std::istreambuf_iterator<char>(file), {}};
+  return {known == author::view(step.installed_criteria) && !known.empty() ? 900 : 901};
+}
 
-  static Outcome install(const Host& host, const Step& step) {
-    if (step.file_count() != 1) return {0, kUsage, "contoso/flash:1: name exactly one file in the step"};
-    ::unlink(option(host, "version_file").c_str());  // from here on the node holds no whole version
-    const std::string source = godwit::author::str(step.file(0).path);
-    if (!copy(host, source, option(host, "device"), step.file(0).byte_count))
-      return {-1, 0, "cancelled while writing; the restore brings back what was there"};
-    return {600};
-  }
+Outcome backup(const Host& host, const godwit_step& step) {
+  copy(host, option(host, "device"), author::str(step.work_dir) + "/before", 0);
+  return {1000};
+}
 
-  static Outcome apply(const Host& host, const Step& step) {
-    const std::string name = option(host, "version_file");
-    {
-      Node file(name + ".new", O_WRONLY | O_CREAT | O_TRUNC);
-      file.write(step.installed_criteria().data(), step.installed_criteria().size());
-      file.sync();
-    }
-    if (::rename((name + ".new").c_str(), name.c_str()) != 0) return {0, kIo, name + ": cannot be replaced"};
-    return {700};
-  }
+Outcome install(const Host& host, const godwit_step& step) {
+  if (step.file_count != 1) return {0, kUsage, "contoso/flash:1: name exactly one file in the step"};
+  ::unlink(option(host, "version_file").c_str());  // from here on the node holds no whole version
+  const std::string source = author::str(step.files[0]->path);
+  if (!copy(host, source, option(host, "device"), step.files[0]->byte_count))
+    return {-1, 0, "cancelled while writing; the restore brings back what was there"};
+  return {600};
+}
 
-  static Outcome restore(const Host& host, const Step& step) {
-    copy(host, step.work_dir() + "/before", option(host, "device"), 0);
-    return {1100};
+Outcome apply(const Host& host, const godwit_step& step) {
+  const std::string name = option(host, "version_file");
+  {
+    Node file(name + ".new", O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(step.installed_criteria.data, step.installed_criteria.size);
+    file.sync();
   }
+  if (::rename((name + ".new").c_str(), name.c_str()) != 0) return {0, kIo, name + ": cannot be replaced"};
+  return {700};
+}
 
- private:
-  /// False: cancelled.
-  static bool copy(const Host& host, const std::string& from, const std::string& to, std::uint64_t total) {
-    Node source(from, O_RDONLY);
-    Node target(to, O_WRONLY | O_CREAT);
-    std::vector<char> block(kBlock);
-    std::uint64_t done = 0;
-    while (const std::size_t got = source.read(block)) {
-      if (total > 0 && host.is_cancelled()) return false;
-      target.write(block.data(), got);
-      host.progress(done += got, total);
-    }
-    target.sync();
-    return true;
-  }
-};
+Outcome restore(const Host& host, const godwit_step& step) {
+  copy(host, author::str(step.work_dir) + "/before", option(host, "device"), 0);
+  return {1100};
+}
+
+// The members in the order of the table: is_installed, download (nothing to prepare), backup, install, apply, restore.
+constexpr godwit_step_handler kTable{
+    sizeof(godwit_step_handler),   author::step_act<is_installed, kIo>, nullptr,
+    author::step_act<backup, kIo>, author::step_act<install, kIo>,      author::step_act<apply, kIo>,
+    author::step_act<restore, kIo>};
 
 }  // namespace
 
-GODWIT_STEP_HANDLER(FlashHandler)
+GODWIT_STEP_HANDLER(kTable)

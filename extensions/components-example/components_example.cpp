@@ -3,6 +3,7 @@
 #include "godwit/author.hpp"
 #include "godwit/component_enumerator.h"
 #include "inventory.hpp"
+#include "support/options.hpp"
 
 namespace {
 
@@ -12,15 +13,9 @@ constexpr std::uint32_t kInternal = 0x70000FFF;
 namespace author = godwit::author;
 namespace example = godwit::components_example;
 
-godwit::Path inventory_file(const author::Host& host) {
-  const auto options = godwit::json::parse_object(host.options_json(), {.bytes = 64 * 1024, .depth = 2});
-  if (!options) return example::kInventoryFile;
-  return godwit::json::text_or_nothing(*options, "inventory").value_or(std::string(example::kInventoryFile));
-}
-
 void answer_with(const godwit_host* host, godwit_outcome* outcome, const godwit::json::Object& selector) {
   const author::Host here(host);
-  const auto inventory = example::read_inventory(inventory_file(here));
+  const auto inventory = example::read_inventory(author::option(here, "inventory", example::kInventoryFile));
   if (!inventory) return author::say(outcome, 0, kInventory, inventory.error().message);
   here.answer(godwit::json::print(example::select(*inventory, selector)));
   author::say(outcome, 1, 0, "");

@@ -78,7 +78,7 @@ std::uint32_t code_for(const ErrorLines& errors, const author::ChildEnd& end) {
 
 }  // namespace
 
-author::StepOutcome Trouble::outcome() const {
+author::Outcome Trouble::outcome() const {
   return {was_cancelled ? result::cancelled : result::failure, was_cancelled ? 0 : extended_code, details};
 }
 

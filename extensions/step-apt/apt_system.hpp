@@ -9,7 +9,7 @@
 #include "apt_words.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
-#include "support/step.hpp"
+#include "godwit/author.hpp"
 
 namespace godwit::step_apt {
 
@@ -26,7 +26,7 @@ struct Trouble {
   std::string details{};
   bool was_cancelled = false;
   [[nodiscard]] explicit operator bool() const { return extended_code != 0 || was_cancelled; }
-  [[nodiscard]] author::StepOutcome outcome() const;
+  [[nodiscard]] author::Outcome outcome() const;
 };
 
 class AptSystem {

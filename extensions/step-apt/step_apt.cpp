@@ -22,7 +22,7 @@ using godwit::Code;
 using godwit::Path;
 using godwit::Result;
 using godwit::author::Host;
-using godwit::author::StepOutcome;
+using godwit::author::Outcome;
 namespace author = godwit::author;
 namespace json = godwit::json;
 namespace result = godwit::result;
@@ -158,12 +158,12 @@ Result<void> write_records(const std::vector<Record>& records) {
   return godwit::write_file_durably(kStateFolder / kRecordsName, print_records(records), 0644);
 }
 
-StepOutcome failed(std::uint32_t extended_code, std::string details) {
+Outcome failed(std::uint32_t extended_code, std::string details) {
   return {result::failure, extended_code, std::move(details)};
 }
 
 /// In place: recorded under these criteria, and dpkg agrees. For .deb files that are there dpkg's word is enough.
-StepOutcome is_installed(const Host& host, const godwit_step&, const Order& order, const AptSystem& apt) {
+Outcome is_installed(const Host& host, const godwit_step&, const Order& order, const AptSystem& apt) {
   const auto packages = apt.installed();
   if (!packages) return failed(author::kRefused, packages.error().message);
   if (order.is_ready)
@@ -178,7 +178,7 @@ StepOutcome is_installed(const Host& host, const godwit_step&, const Order& orde
   return {result::is_installed, 0, ""};
 }
 
-StepOutcome download(const Host&, const godwit_step&, const Order& order, const AptSystem& apt) {
+Outcome download(const Host&, const godwit_step&, const Order& order, const AptSystem& apt) {
   if (!order.may_download) return {result::download_ok, 0, ""};
   if (const Trouble trouble = apt.repair()) return trouble.outcome();
   apt.refresh_lists();
@@ -188,7 +188,7 @@ StepOutcome download(const Host&, const godwit_step&, const Order& order, const 
 
 /// Notes what the step is about to touch, and fetches the .deb files of the versions that are there, as far as they are
 /// still to be had. A note that is there stays: the restore that would have ended it did not.
-StepOutcome backup(const Host& host, const godwit_step& step, const Order& order, const AptSystem& apt) {
+Outcome backup(const Host& host, const godwit_step& step, const Order& order, const AptSystem& apt) {
   const Path work = author::str(step.work_dir);
   if (std::filesystem::exists(work / kBackupName)) return {result::backup_ok, 0, ""};
   const auto packages = apt.installed();
@@ -231,14 +231,14 @@ Trouble verify(const Order& order, const AptSystem& apt) {
   return {};
 }
 
-StepOutcome install(const Host&, const godwit_step&, const Order& order, const AptSystem& apt) {
+Outcome install(const Host&, const godwit_step&, const Order& order, const AptSystem& apt) {
   if (const Trouble trouble = apt.repair()) return trouble.outcome();
   if (const Trouble trouble = apt.install(order.words, {.may_download = order.may_download})) return trouble.outcome();
   if (const Trouble trouble = verify(order, apt)) return trouble.outcome();
   return {result::install_ok, 0, ""};
 }
 
-StepOutcome apply(const Host& host, const godwit_step&, const Order& order, const AptSystem& apt) {
+Outcome apply(const Host& host, const godwit_step&, const Order& order, const AptSystem& apt) {
   if (const Trouble trouble = verify(order, apt)) return trouble.outcome();
   if (order.criteria) {
     auto records = read_records(host);
@@ -262,7 +262,7 @@ std::optional<std::string> kept_deb(const Path& folder, const Before& package) {
   return std::nullopt;
 }
 
-StepOutcome restore(const Host& host, const godwit_step& step, const Order& order, const AptSystem& apt) {
+Outcome restore(const Host& host, const godwit_step& step, const Order& order, const AptSystem& apt) {
   const Path work = author::str(step.work_dir);
   const auto text = godwit::read_file(work / kBackupName, kOwnFileLimit);
   if (!text && text.error().code == Code::not_found) return {result::restore_ok, 0, "nothing was changed"};
@@ -300,10 +300,10 @@ StepOutcome restore(const Host& host, const godwit_step& step, const Order& orde
   return {result::restore_ok, 0, ""};
 }
 
-using Act = StepOutcome (*)(const Host&, const godwit_step&, const Order&, const AptSystem&);
+using Act = Outcome (*)(const Host&, const godwit_step&, const Order&, const AptSystem&);
 
 template <Act kAct>
-StepOutcome act_as(const Host& host, const godwit_step& step) {
+Outcome act_as(const Host& host, const godwit_step& step) {
   const OrderOrTrouble made = read_order(step);
   if (made.trouble) return made.trouble.outcome();
   if (!made.order.is_ready && kAct != is_installed)
@@ -319,11 +319,4 @@ constexpr godwit_step_handler kTable{sizeof(godwit_step_handler),        author:
 
 }  // namespace
 
-extern "C" {
-
-const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) {
-  return abi == GODWIT_ABI ? &kTable : nullptr;
-}
-
-std::int32_t GetContractInfo(godwit_contract_info* info) { return author::describe(info, GODWIT_TYPE_STEP_HANDLER); }
-}
+GODWIT_STEP_HANDLER(kTable)

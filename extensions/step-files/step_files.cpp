@@ -13,7 +13,7 @@
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
-#include "support/step.hpp"
+#include "godwit/author.hpp"
 #include "tree_place.hpp"
 
 namespace {
@@ -22,7 +22,7 @@ using godwit::Code;
 using godwit::Path;
 using godwit::Result;
 using godwit::author::Host;
-using godwit::author::StepOutcome;
+using godwit::author::Outcome;
 namespace author = godwit::author;
 namespace json = godwit::json;
 namespace result = godwit::result;
@@ -46,7 +46,7 @@ struct Order {
   std::chrono::seconds health_time{kHealthSecondsDefault};
 };
 
-StepOutcome failed(std::uint32_t extended_code, std::string details) {
+Outcome failed(std::uint32_t extended_code, std::string details) {
   return {result::failure, extended_code, std::move(details)};
 }
 
@@ -101,7 +101,7 @@ Result<Order> read_order(const godwit_step& step) {
   return order;
 }
 
-StepOutcome of_unpacking(const godwit::Error& error) {
+Outcome of_unpacking(const godwit::Error& error) {
   switch (error.code) {
     case Code::cancelled: return {result::cancelled, 0, error.message};
     case Code::refused: return failed(code::unsafe_entry, error.message);
@@ -122,7 +122,7 @@ std::string run(const std::vector<std::string>& words, std::chrono::milliseconds
   return fmt::format("{} {}{}{}", words.front(), end->in_words(), output.empty() ? "" : ": ", output);
 }
 
-StepOutcome is_installed(const Host&, const godwit_step&, const Order& order) {
+Outcome is_installed(const Host&, const godwit_step&, const Order& order) {
   const auto mark = TreePlace(order.target).mark();
   if (!mark) return {result::not_installed, 0, "what is there cannot be told: " + mark.error().message};
   if (*mark && (*mark)->criteria == order.criteria) return {result::is_installed, 0, ""};
@@ -132,16 +132,16 @@ StepOutcome is_installed(const Host&, const godwit_step&, const Order& order) {
 }
 
 /// The whole archive goes through the rules before anything outside the work folder changes.
-StepOutcome download(const Host& host, const godwit_step& step, const Order& order) {
+Outcome download(const Host& host, const godwit_step& step, const Order& order) {
   const auto size =
       read_tree(author::str(step.files[0]->path), order.limits, {.is_cancelled = [&] { return host.is_cancelled(); }});
   if (!size) return of_unpacking(size.error());
   return {result::download_ok, 0, ""};
 }
 
-StepOutcome backup(const Host&, const godwit_step&, const Order&) { return {result::backup_ok, 0, ""}; }
+Outcome backup(const Host&, const godwit_step&, const Order&) { return {result::backup_ok, 0, ""}; }
 
-StepOutcome install(const Host& host, const godwit_step& step, const Order& order) {
+Outcome install(const Host& host, const godwit_step& step, const Order& order) {
   const TreePlace place(order.target);
   const auto unpacked = place.unpack(
       author::str(step.files[0]->path), order.limits, {.criteria = order.criteria, .token = order.token},
@@ -150,7 +150,7 @@ StepOutcome install(const Host& host, const godwit_step& step, const Order& orde
   return {result::install_ok, 0, ""};
 }
 
-StepOutcome apply(const Host& host, const godwit_step& step, const Order& order) {
+Outcome apply(const Host& host, const godwit_step& step, const Order& order) {
   const TreePlace place(order.target);
   if (auto marked = godwit::write_file_durably(Path(author::str(step.work_dir)) / kSwitchedMark, order.token); !marked)
     return failed(code::cannot_write, marked.error().message);
@@ -172,7 +172,7 @@ StepOutcome apply(const Host& host, const godwit_step& step, const Order& order)
   }
 }
 
-StepOutcome restore(const Host&, const godwit_step& step, const Order& order) {
+Outcome restore(const Host&, const godwit_step& step, const Order& order) {
   if (auto back = TreePlace(order.target).switch_back(order.token); !back)
     return failed(code::restore_failed, back.error().message);
   // Services ran on the new tree, or may have: they start again on the earlier one.
@@ -182,10 +182,10 @@ StepOutcome restore(const Host&, const godwit_step& step, const Order& order) {
   return {result::restore_ok, 0, ""};
 }
 
-using Act = StepOutcome (*)(const Host&, const godwit_step&, const Order&);
+using Act = Outcome (*)(const Host&, const godwit_step&, const Order&);
 
 template <Act kAct>
-StepOutcome act_as(const Host& host, const godwit_step& step) {
+Outcome act_as(const Host& host, const godwit_step& step) {
   const auto order = read_order(step);
   if (!order) return failed(code::bad_properties, order.error().message);
   if (step.files[0]->path.size == 0 && (kAct == download || kAct == install))
@@ -200,11 +200,4 @@ constexpr godwit_step_handler kTable{sizeof(godwit_step_handler),        author:
 
 }  // namespace
 
-extern "C" {
-
-const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) {
-  return abi == GODWIT_ABI ? &kTable : nullptr;
-}
-
-std::int32_t GetContractInfo(godwit_contract_info* info) { return author::describe(info, GODWIT_TYPE_STEP_HANDLER); }
-}
+GODWIT_STEP_HANDLER(kTable)

@@ -10,6 +10,8 @@
 
 #include <functional>
 
+#include "core/base/testing/temp_folder.hpp"
+
 namespace godwit::step_files {
 namespace {
 
@@ -24,13 +26,6 @@ struct Item {
 
 class TreePlaceTest : public ::testing::Test {
  protected:
-  static Path new_folder() {
-    std::string name = ::testing::TempDir() + "/godwit-files-XXXXXX";
-    GODWIT_CHECK(::mkdtemp(name.data()) != nullptr);
-    return name;
-  }
-  ~TreePlaceTest() override { (void)remove_tree(folder_); }
-
   Path pack(const std::vector<Item>& items) {
     const Path path = folder_ / "a.tar.zst";
     archive* a = ::archive_write_new();
@@ -66,7 +61,8 @@ class TreePlaceTest : public ::testing::Test {
     return out;
   }
 
-  Path folder_ = new_folder();
+  const TempFolder temporary_;
+  const Path folder_ = temporary_.path();
   Path target_ = folder_ / "opt" / "app";
   TreePlace place_{target_};
 };

@@ -39,7 +39,7 @@ Result<void> open(Scene& scene, const Path& slots_file, const godwit_step& step)
   return {};
 }
 
-StepOutcome failed(const Error& error) {
+Outcome failed(const Error& error) {
   if (error.code == Code::cancelled)
     return {.result_code = result::cancelled, .extended_code = 0, .details = error.message};
   std::uint32_t code = erc::handler_refused;
@@ -48,7 +48,7 @@ StepOutcome failed(const Error& error) {
   return {.result_code = result::failure, .extended_code = code, .details = error.message};
 }
 
-StepOutcome refused(const std::string& details, std::uint32_t code = erc::handler_refused) {
+Outcome refused(const std::string& details, std::uint32_t code = erc::handler_refused) {
   return {.result_code = result::failure, .extended_code = code, .details = details};
 }
 
@@ -61,7 +61,7 @@ Result<Path> file_of(const godwit_step& step, const std::string& name) {
   return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", name));
 }
 
-StepOutcome is_installed(slots::Slots& slots, const Scene& scene) {
+Outcome is_installed(slots::Slots& slots, const Scene& scene) {
   const auto stage = slots.stage(scene.properties.image);
   if (!stage) return failed(stage.error());
   if (*stage == slots::Stage::good) return {.result_code = result::is_installed};
@@ -71,7 +71,7 @@ StepOutcome is_installed(slots::Slots& slots, const Scene& scene) {
                                  slots::stage_name(*stage))};
 }
 
-StepOutcome install(slots::Slots& slots, const Scene& scene, const author::Host& host, const godwit_step& step) {
+Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& host, const godwit_step& step) {
   const ImageProperties& wanted = scene.properties;
   const auto file = file_of(step, wanted.image_file);
   if (!file) return failed(file.error());
@@ -120,7 +120,7 @@ Result<void> wait_until_healthy(const slots::SlotsConfig& config, const author::
   }
 }
 
-StepOutcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host) {
+Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host) {
   const auto answer = slots.apply(scene.properties.image, [&] { return wait_until_healthy(scene.config, host); });
   if (!answer) return failed(answer.error());
   switch (answer->kind) {
@@ -131,7 +131,7 @@ StepOutcome apply(slots::Slots& slots, const Scene& scene, const author::Host& h
   }
 }
 
-StepOutcome restore(slots::Slots& slots, const Scene& scene) {
+Outcome restore(slots::Slots& slots, const Scene& scene) {
   const auto answer = slots.restore(scene.properties.image);
   if (!answer) return failed(answer.error());
   if (answer->kind == Answer::Kind::blocked) return refused(answer->details);
@@ -143,8 +143,7 @@ StepOutcome restore(slots::Slots& slots, const Scene& scene) {
 
 }  // namespace
 
-StepOutcome act(Verb verb, const Path& slots_file, const godwit_host& c_host, const godwit_step& step) {
-  const author::Host host(&c_host);
+Outcome act(Verb verb, const Path& slots_file, const author::Host& host, const godwit_step& step) {
   Scene scene;
   if (const auto opened = open(scene, slots_file, step); !opened) return failed(opened.error());
   slots::Slots slots(scene.disk, *scene.boot, scene.places);

@@ -19,7 +19,7 @@ using slots::Side;
 class StepImage : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(make_folders(Path(GODWIT_SLOTS_FILE).parent_path()));
+    registration_.options["slots"] = slots_file().string();
     for (const char* side : {"a", "b"}) ASSERT_TRUE(write_file_durably(folder_ / side, std::string(64 * 1024, '-')));
     ASSERT_TRUE(write_file_durably(folder_ / "image", image_));
     const Bytes copy = *slots::print_uboot({.words = {{"good", "A"}}, .flag = 0}, 512, slots::UBootFormat::plain);
@@ -30,12 +30,13 @@ class StepImage : public ::testing::Test {
   void configure(const std::string& health) {
     const std::string where = folder_.path().string();
     ASSERT_TRUE(write_file_durably(
-        GODWIT_SLOTS_FILE,
+        slots_file(),
         fmt::format(
             "[slots]\na = \"{0}/a\"\nb = \"{0}/b\"\ndata = \"{0}/data\"\ncommand_line = \"{0}/cmdline\"\n"
             "[boot]\nenvironment = \"{0}/state\"\n[health]\ncommand = {1}\ntime_limit = \"1s\"\npause = \"200ms\"\n",
             where, health)));
   }
+  Path slots_file() const { return folder_ / "slots.toml"; }
   void start(Side side) {
     ASSERT_TRUE(write_file_durably(folder_ / "cmdline",
                                    fmt::format("root={}/{}\n", folder_.path().string(), side == Side::a ? "a" : "b")));
@@ -78,7 +79,7 @@ class StepImage : public ::testing::Test {
   slots::HostDisk disk_;
   extension::testing::TemporaryFolder folder_;
   extension::Registration registration_ = extension::testing::registration_of(
-      extension::testing::library_folder() / "godwit-step-image-for-test.so", Type::step_handler, "godwit/image:1");
+      extension::testing::library_folder() / "godwit-step-image.so", Type::step_handler, "godwit/image:1");
   Bytes image_ = std::string(20'000, 'n') + "end";
   json::Object properties_{
       {"imageFile", "image"}, {"imageSize", image_.size()}, {"imageSha256", hex_encode(sha256(image_))}};

@@ -57,8 +57,7 @@ Surroundings surroundings_of(const godwit_step& step, Action action) {
 
 }  // namespace
 
-StepOutcome run_script_step(Action action, const author::Host& host, const godwit_step& step,
-                            const ExtraArguments& extra) {
+Outcome run_script_step(Action action, const author::Host& host, const godwit_step& step, const ExtraArguments& extra) {
   Surroundings surroundings = surroundings_of(step, action);
   surroundings.extra = extra;
   const CallOrRefusal made = make_call(action, author::view(step.handler_properties_json), surroundings);

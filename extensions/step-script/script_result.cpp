@@ -58,7 +58,7 @@ Result<ResultFile> parse_result_file(std::string_view text) {
   return file;
 }
 
-StepOutcome conclude(Action action, const ScriptEnd& end, const Result<ResultFile>& file) {
+Outcome conclude(Action action, const ScriptEnd& end, const Result<ResultFile>& file) {
   const std::string_view name = action_name(action);
   const bool ended_well = end.signal == 0 && end.exit_status == 0;
   if (end.was_cancelled && !(ended_well && file && file->result_code > 0))

@@ -8,13 +8,13 @@
 #include <string_view>
 
 #include "core/base/error.hpp"
+#include "godwit/author.hpp"
 #include "script_call.hpp"
 #include "support/child_process.hpp"
-#include "support/step.hpp"
 
 namespace godwit::step_script {
 
-using author::StepOutcome;
+using author::Outcome;
 using ScriptEnd = author::ChildEnd;
 
 inline constexpr std::size_t kResultFileLimit = 64 * 1024;
@@ -28,6 +28,6 @@ struct ResultFile {
 [[nodiscard]] Result<ResultFile> parse_result_file(std::string_view text);
 
 /// `file`: what was read from the result file; an Error if there was none, or a bad one.
-[[nodiscard]] StepOutcome conclude(Action action, const ScriptEnd& end, const Result<ResultFile>& file);
+[[nodiscard]] Outcome conclude(Action action, const ScriptEnd& end, const Result<ResultFile>& file);
 
 }  // namespace godwit::step_script

@@ -1,7 +1,7 @@
 // The border of microsoft/script:1: one act of the step is one run of the script.
+#include "godwit/author.hpp"
 #include "godwit/step_handler.h"
 #include "script_act.hpp"
-#include "support/step.hpp"
 
 namespace {
 
@@ -9,7 +9,7 @@ namespace author = godwit::author;
 using namespace godwit::step_script;
 
 template <Action kAction>
-author::StepOutcome act_as(const author::Host& host, const godwit_step& step) {
+author::Outcome act_as(const author::Host& host, const godwit_step& step) {
   return run_script_step(kAction, host, step);
 }
 
@@ -24,11 +24,4 @@ constexpr godwit_step_handler kTable{sizeof(godwit_step_handler),
 
 }  // namespace
 
-extern "C" {
-
-const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) {
-  return abi == GODWIT_ABI ? &kTable : nullptr;
-}
-
-std::int32_t GetContractInfo(godwit_contract_info* info) { return author::describe(info, GODWIT_TYPE_STEP_HANDLER); }
-}
+GODWIT_STEP_HANDLER(kTable)

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "core/base/error.hpp"
-#include "support/step.hpp"
+#include "godwit/author.hpp"
 
 namespace godwit::step_simulator {
 
@@ -17,7 +17,7 @@ inline constexpr std::int64_t kDelayLimitSeconds = 3600;
 
 /// One answer: {"resultCode":600,"extendedResultCode":0,"resultDetails":"","delaySeconds":0}.
 struct Answer {
-  author::StepOutcome outcome{};
+  author::Outcome outcome{};
   std::int64_t delay_seconds = 0;  // how long the act takes; 0..3600
 };
 

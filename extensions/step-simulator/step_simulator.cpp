@@ -21,7 +21,7 @@ using godwit::Code;
 using godwit::Path;
 using godwit::Result;
 using godwit::author::Host;
-using godwit::author::StepOutcome;
+using godwit::author::Outcome;
 namespace author = godwit::author;
 namespace erc = godwit::erc;
 namespace result = godwit::result;
@@ -68,7 +68,7 @@ Result<SimulatorData> read_data(const godwit_step& step) {
 }
 
 /// Takes the time that the answer asks for. A cancel ends it as "cancel" says: 801 and failures mean that it goes on.
-StepOutcome play(const Host& host, const SimulatorData& data, const Answer& answer) {
+Outcome play(const Host& host, const SimulatorData& data, const Answer& answer) {
   const std::int32_t on_cancel = data.cancel ? data.cancel->outcome.result_code : 800;
   const bool can_cancel = on_cancel > 0 && on_cancel != 801;
   constexpr std::int64_t kTicksPerSecond = 10;
@@ -85,8 +85,8 @@ StepOutcome play(const Host& host, const SimulatorData& data, const Answer& answ
 }
 
 /// One answer for each file; the first that is no success ends the act.
-StepOutcome download(const Host& host, const godwit_step& step, const SimulatorData& data) {
-  StepOutcome last{result::download_ok, erc::none, ""};
+Outcome download(const Host& host, const godwit_step& step, const SimulatorData& data) {
+  Outcome last{result::download_ok, erc::none, ""};
   for (std::size_t i = 0; i < step.file_count; ++i) {
     const std::string name = author::str(step.files[i]->name);
     const Answer* answer = answer_for(data.download, name);
@@ -100,7 +100,7 @@ StepOutcome download(const Host& host, const godwit_step& step, const SimulatorD
 
 enum class Act { is_installed, download, backup, install, apply, restore };
 
-StepOutcome answer(const Host& host, const godwit_step& step, const SimulatorData& data, Act act) {
+Outcome answer(const Host& host, const godwit_step& step, const SimulatorData& data, Act act) {
   const auto one = [&](const std::optional<Answer>& answer, std::int32_t otherwise) {
     return play(host, data, answer.value_or(Answer{.outcome = {otherwise, erc::none, ""}}));
   };
@@ -119,7 +119,7 @@ StepOutcome answer(const Host& host, const godwit_step& step, const SimulatorDat
 }
 
 template <Act kAct>
-StepOutcome act_as(const Host& host, const godwit_step& step) {
+Outcome act_as(const Host& host, const godwit_step& step) {
   const godwit_file* brought = author::file_named(step, kFileName);
   if (kAct == Act::is_installed && brought != nullptr && brought->path.size == 0)
     return {result::not_installed, erc::none, "the data file is not on the device yet"};
@@ -138,11 +138,4 @@ constexpr godwit_step_handler kTable{sizeof(godwit_step_handler),
 
 }  // namespace
 
-extern "C" {
-
-const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) {
-  return abi == GODWIT_ABI ? &kTable : nullptr;
-}
-
-std::int32_t GetContractInfo(godwit_contract_info* info) { return author::describe(info, GODWIT_TYPE_STEP_HANDLER); }
-}
+GODWIT_STEP_HANDLER(kTable)

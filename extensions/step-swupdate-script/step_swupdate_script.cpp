@@ -6,15 +6,15 @@
 #include "core/base/file.hpp"
 #include "core/model/outcome.hpp"
 #include "device_arguments.hpp"
+#include "godwit/author.hpp"
 #include "godwit/step_handler.h"
 #include "script_act.hpp"
-#include "support/step.hpp"
 
 namespace {
 
 using godwit::Code;
 using godwit::author::Host;
-using godwit::author::StepOutcome;
+using godwit::author::Outcome;
 namespace author = godwit::author;
 namespace result = godwit::result;
 using namespace godwit::step_script;
@@ -37,7 +37,7 @@ godwit::Result<std::vector<std::string>> device_arguments() {
   return std::vector<std::string>{};
 }
 
-StepOutcome act(Action action, const Host& host, const godwit_step& step) {
+Outcome act(Action action, const Host& host, const godwit_step& step) {
   const auto name = swu_file_name(author::view(step.handler_properties_json));
   if (!name) return {result::failure, kBadImage, "handlerProperties: " + name.error().message};
   if (author::file_named(step, *name) == nullptr)
@@ -50,14 +50,14 @@ StepOutcome act(Action action, const Host& host, const godwit_step& step) {
 }
 
 template <Action kAction>
-StepOutcome act_as(const Host& host, const godwit_step& step) {
+Outcome act_as(const Host& host, const godwit_step& step) {
   return act(kAction, host, step);
 }
 
 /// Scripts of this handler know no backup; what they did is taken back by their verb `cancel`.
-StepOutcome backup(const Host&, const godwit_step&) { return {result::backup_ok, 0, ""}; }
-StepOutcome restore(const Host& host, const godwit_step& step) {
-  StepOutcome outcome = act(Action::cancel, host, step);
+Outcome backup(const Host&, const godwit_step&) { return {result::backup_ok, 0, ""}; }
+Outcome restore(const Host& host, const godwit_step& step) {
+  Outcome outcome = act(Action::cancel, host, step);
   if (outcome.result_code > 0)
     outcome.result_code = outcome.result_code == 801 ? result::restore_unsupported : result::restore_ok;
   return outcome;
@@ -73,11 +73,4 @@ constexpr godwit_step_handler kTable{sizeof(godwit_step_handler),
 
 }  // namespace
 
-extern "C" {
-
-const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) {
-  return abi == GODWIT_ABI ? &kTable : nullptr;
-}
-
-std::int32_t GetContractInfo(godwit_contract_info* info) { return author::describe(info, GODWIT_TYPE_STEP_HANDLER); }
-}
+GODWIT_STEP_HANDLER(kTable)

@@ -17,8 +17,8 @@
 #include "core/base/file.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
+#include "godwit/author.hpp"
 #include "support/child_process.hpp"
-#include "support/step.hpp"
 #include "swupdate_config.hpp"
 #include "swupdate_words.hpp"
 
@@ -28,7 +28,7 @@ using godwit::Code;
 using godwit::Path;
 using godwit::Result;
 using godwit::author::Host;
-using godwit::author::StepOutcome;
+using godwit::author::Outcome;
 namespace author = godwit::author;
 namespace result = godwit::result;
 using namespace godwit::step_swupdate;
@@ -38,7 +38,7 @@ constexpr const char* kSwupdate = "/usr/bin/swupdate";
 constexpr const char* kAppliedMark = "swupdate-applied";
 constexpr auto kCommandTime = std::chrono::minutes(5);
 
-StepOutcome failed(std::uint32_t extended_code, std::string details) {
+Outcome failed(std::uint32_t extended_code, std::string details) {
   return {result::failure, extended_code, std::move(details)};
 }
 
@@ -128,7 +128,7 @@ Result<std::string> effective_select(const SwupdateConfig& config) {
   return said;
 }
 
-StepOutcome is_installed(const Host&, const godwit_step& step, const SwupdateConfig& config) {
+Outcome is_installed(const Host&, const godwit_step& step, const SwupdateConfig& config) {
   const auto text = godwit::read_file(config.version_file, 4096);
   if (!text && text.error().code != Code::not_found) return failed(code::bad_config, text.error().message);
   const std::string version(text ? godwit::trimmed(*text) : std::string_view{});
@@ -136,7 +136,7 @@ StepOutcome is_installed(const Host&, const godwit_step& step, const SwupdateCon
   return {result::not_installed, 0, fmt::format("{} says '{}'", config.version_file, version.substr(0, 200))};
 }
 
-StepOutcome install(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
+Outcome install(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
   const auto select = effective_select(config);
   if (!select) return failed(code::bad_config, select.error().message);
   const Path folder = Path(author::str(step.work_dir)) / "swupdate";
@@ -171,7 +171,7 @@ StepOutcome install(const Host& host, const godwit_step& step, const SwupdateCon
                                                           errors.text().empty() ? end->last_output : errors.text()));
 }
 
-StepOutcome switch_by(const std::vector<std::string>& command, std::int32_t on_success) {
+Outcome switch_by(const std::vector<std::string>& command, std::int32_t on_success) {
   if (command.empty()) return {on_success, 0, ""};
   const auto end = godwit::run_command(command, "", {.time = kCommandTime});
   if (!end) return failed(code::switch_failed, end.error().message);
@@ -180,24 +180,24 @@ StepOutcome switch_by(const std::vector<std::string>& command, std::int32_t on_s
                                                  godwit::trimmed(std::string_view(end->output).substr(0, 500))));
 }
 
-StepOutcome apply(const Host&, const godwit_step& step, const SwupdateConfig& config) {
+Outcome apply(const Host&, const godwit_step& step, const SwupdateConfig& config) {
   // Marked before it is done: a restore after a cut in between reverts what may have been switched.
   if (auto marked = godwit::write_file_durably(Path(author::str(step.work_dir)) / kAppliedMark, "1"); !marked)
     return failed(author::kRefused, marked.error().message);
   return switch_by(config.apply_command, config.reboots ? result::apply_reboot : result::apply_ok);
 }
 
-StepOutcome restore(const Host&, const godwit_step& step, const SwupdateConfig& config) {
+Outcome restore(const Host&, const godwit_step& step, const SwupdateConfig& config) {
   if (!std::filesystem::exists(Path(author::str(step.work_dir)) / kAppliedMark))
     return {result::restore_ok, 0, "nothing was switched"};
   if (config.revert_command.empty()) return {result::restore_unsupported, 0, ""};
   return switch_by(config.revert_command, result::restore_ok);
 }
 
-using Act = StepOutcome (*)(const Host&, const godwit_step&, const SwupdateConfig&);
+using Act = Outcome (*)(const Host&, const godwit_step&, const SwupdateConfig&);
 
 template <Act kAct>
-StepOutcome act_as(const Host& host, const godwit_step& step) {
+Outcome act_as(const Host& host, const godwit_step& step) {
   if (step.file_count != 1 || !author::view(step.files[0]->name).ends_with(".swu"))
     return failed(code::bad_image_list, "the step takes exactly one file, and its name ends in .swu");
   if (step.installed_criteria.size == 0)
@@ -219,11 +219,4 @@ constexpr godwit_step_handler kTable{sizeof(godwit_step_handler),
 
 }  // namespace
 
-extern "C" {
-
-const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) {
-  return abi == GODWIT_ABI ? &kTable : nullptr;
-}
-
-std::int32_t GetContractInfo(godwit_contract_info* info) { return author::describe(info, GODWIT_TYPE_STEP_HANDLER); }
-}
+GODWIT_STEP_HANDLER(kTable)

@@ -1,6 +1,6 @@
 // A thin C++ face over the C contracts, for authors of extensions: text to and from the C structs, outcomes, log lines,
-// the guard at the border, and a step handler as a class. Header only, C++17; includes nothing but the contracts. What
-// it makes is the same C library: nothing of C++ crosses the border.
+// the guard at the border, and the table of a step handler. Header only, C++17; includes nothing but the contracts.
+// What it makes is the same C library: nothing of C++ crosses the border.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,6 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "godwit/common.h"
 #include "godwit/step_handler.h"
@@ -75,7 +74,10 @@ inline std::int32_t describe(godwit_contract_info* info, std::uint32_t type) {
   return 0;
 }
 
-// ---- a step handler as a class -------------------------------------------------------------------------------------
+// ---- step handlers --------------------------------------------------------------------------------------------------
+
+/// 30000104 "refused": an act that threw, and whatever has no code of its own.
+inline constexpr std::uint32_t kRefused = 0x30000104;
 
 /// How an act ended: see the codes in step_handler.h.
 struct Outcome {
@@ -84,70 +86,30 @@ struct Outcome {
   std::string details{};            // of a failure: what happened, where, what to do
 };
 
-/// One step; a view that is valid during the call.
-class Step {
- public:
-  explicit Step(const godwit_step& step) : step_(step) {}
-  [[nodiscard]] std::string_view handler_id() const { return view(step_.handler_id); }
-  [[nodiscard]] std::string_view properties_json() const { return view(step_.handler_properties_json); }
-  [[nodiscard]] std::string_view installed_criteria() const { return view(step_.installed_criteria); }
-  [[nodiscard]] std::string_view component_json() const { return view(step_.component_json); }
-  [[nodiscard]] std::string work_dir() const { return str(step_.work_dir); }
-  [[nodiscard]] std::size_t file_count() const { return step_.file_count; }
-  /// `index` below file_count().
-  [[nodiscard]] const godwit_file& file(std::size_t index) const { return *step_.files[index]; }
-  [[nodiscard]] std::uint32_t attempt() const { return step_.attempt; }
+/// The step's file of this name; null: the manifest does not list it.
+inline const godwit_file* file_named(const godwit_step& step, std::string_view name) {
+  for (std::size_t i = 0; i < step.file_count; ++i)
+    if (view(step.files[i]->name) == name) return step.files[i];
+  return nullptr;
+}
 
- private:
-  const godwit_step& step_;
-};
-
-/// The table of a class whose acts are static functions `Outcome act(const Host&, const Step&)` with the names of the
-/// table's members; those that it does not have are left out. What an act throws is a failure with `kInternal`, an
-/// extended code that the class names.
-template <class Handler>
-class StepTable {
-  using Act = Outcome (*)(const Host&, const Step&);
-  template <Act act>
-  static void call(const godwit_host* host, const godwit_step* step, godwit_outcome* outcome) {
-    guarded(outcome, Handler::kInternal, [&] {
-      const Outcome ended = act(Host(host), Step(*step));
-      say(outcome, ended.result_code, ended.extended_code, ended.details);
-    });
-  }
-#define GODWIT_HAS_ACT(name)                                           \
-  template <class H, class = void>                                     \
-  struct Has_##name {                                                  \
-    static constexpr godwit_step_act act = nullptr;                    \
-  };                                                                   \
-  template <class H>                                                   \
-  struct Has_##name<H, std::void_t<decltype(&H::name)>> {              \
-    static constexpr godwit_step_act act = &StepTable::call<&H::name>; \
-  };
-  GODWIT_HAS_ACT(is_installed)
-  GODWIT_HAS_ACT(download)
-  GODWIT_HAS_ACT(backup)
-  GODWIT_HAS_ACT(install)
-  GODWIT_HAS_ACT(apply)
-  GODWIT_HAS_ACT(restore)
-#undef GODWIT_HAS_ACT
-
- public:
-  static const godwit_step_handler* get() {
-    static constexpr godwit_step_handler table{sizeof(godwit_step_handler), Has_is_installed<Handler>::act,
-                                               Has_download<Handler>::act,  Has_backup<Handler>::act,
-                                               Has_install<Handler>::act,   Has_apply<Handler>::act,
-                                               Has_restore<Handler>::act};
-    return &table;
-  }
-};
+/// The act of the table that runs `Outcome kAct(const Host&, const godwit_step&)` and fills the outcome. What it throws
+/// is a failure with `kThrown`.
+template <Outcome (*kAct)(const Host&, const godwit_step&), std::uint32_t kThrown = kRefused>
+void step_act(const godwit_host* host, const godwit_step* step, godwit_outcome* outcome) {
+  guarded(outcome, kThrown, [&] {
+    const Outcome ended = kAct(Host(host), *step);
+    say(outcome, ended.result_code, ended.extended_code, ended.details);
+  });
+}
 
 }  // namespace godwit::author
 
-/// Makes the library's two exported functions from such a class; once in a library, outside of any namespace.
-#define GODWIT_STEP_HANDLER(Handler)                                                   \
+/// Makes the library's two exported functions from a `static` or `constexpr` table of acts; once in a library, outside
+/// of any namespace.
+#define GODWIT_STEP_HANDLER(table)                                                     \
   extern "C" const godwit_step_handler* godwit_step_handler_entry(std::uint32_t abi) { \
-    return abi == GODWIT_ABI ? godwit::author::StepTable<Handler>::get() : nullptr;    \
+    return abi == GODWIT_ABI ? &(table) : nullptr;                                     \
   }                                                                                    \
   extern "C" std::int32_t GetContractInfo(godwit_contract_info* info) {                \
     return godwit::author::describe(info, GODWIT_TYPE_STEP_HANDLER);                   \
