@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "device/agent/history.hpp"
 #include "device/agent/journal.hpp"
 #include "device/agent/outbox.hpp"
@@ -26,25 +27,8 @@ struct Story {
   std::function<std::string(const Path&, std::size_t done)> judge;
 };
 
-class TempFolder {
- public:
-  TempFolder() {
-    // In memory where there is such a place: what counts is which fsync is asked for, not how long this disk takes.
-    std::string name = std::string(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/godwit-power-XXXXXX";
-    GODWIT_CHECK(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] const Path& path() const { return path_; }
-
- private:
-  Path path_;
-};
+/// In memory where there is such a place: what counts is which fsync is asked for, not how long this disk takes.
+Path quick_place() { return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; }
 
 /// Plays a story once and cuts it everywhere.
 class Cutter {
@@ -81,7 +65,7 @@ class Cutter {
 
  private:
   [[nodiscard]] Path live() const { return folder_.path() / "live"; }
-  TempFolder folder_;
+  const TempFolder folder_{quick_place()};
   const Story& story_;
   std::unique_ptr<CutDisk> disk_;
   std::vector<std::size_t> ends_;

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "core/trust/test_certificates.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

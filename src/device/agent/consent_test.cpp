@@ -6,8 +6,8 @@
 
 #include <fstream>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "device/agent/testing/fake_downloader.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

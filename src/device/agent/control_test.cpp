@@ -10,7 +10,7 @@
 #include <cstring>
 #include <thread>
 
-#include "device/agent/testing/temp_folder.hpp"
+#include "core/base/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/config.hpp"
+#include "core/base/testing/temp_folder.hpp"
 #include "device/agent/agent_config.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

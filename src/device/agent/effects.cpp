@@ -318,17 +318,10 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
 }
 
 EffectResult DeviceEffects::step_ended(const Turn& turn, const ActOutcome& outcome, std::int32_t code) const {
-  const bool is_last = turn.record.step + 1 >= turn.record.steps.size();
-  EffectResult ended{.event = is_last ? Event::all_done : Event::step_done,
-                     .result_code = code,
-                     .extended_codes = outcome.extended_codes,
-                     .details = code == result::install_skipped ? "" : note_of(outcome)};
-  const auto [wish, is_immediate] = restart_request(code);
-  RestartWish due = is_immediate ? wish : RestartWish::none;
-  if (is_last && !is_immediate) due = std::max(wish, turn.record.restart_at_end);
-  if (due == RestartWish::device) ended.event = Event::reboot_due;
-  if (due == RestartWish::agent) ended.event = Event::restart_due;
-  return ended;
+  return {.event = event_of_step_end(turn.record, code),
+          .result_code = code,
+          .extended_codes = outcome.extended_codes,
+          .details = code == result::install_skipped ? "" : note_of(outcome)};
 }
 
 EffectResult DeviceEffects::check_step(const Turn& turn) {

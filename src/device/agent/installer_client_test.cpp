@@ -4,9 +4,9 @@
 
 #include <thread>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "core/model/update_id.hpp"
 #include "device/agent/testing/fake_installer.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

@@ -6,10 +6,10 @@
 #include <condition_variable>
 #include <functional>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "core/trust/sas.hpp"
 #include "core/trust/test_certificates.hpp"
 #include "device/agent/testing/fake_hub.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

@@ -58,9 +58,8 @@ MakeAnswer ExtensionMaker::call(std::string_view verb, const MakeRequest& reques
   const auto registration = registry->find(extension::Type::download_handler, request.file.download_handler);
   if (!registration) return {.extended_code = erc::make_handler_missing, .details = registration.error().message};
   const Path cache = cache_folder_ / folder_name(request.file.download_handler);
-  for (const Path& folder : {cache, request.work_folder})
-    if (const auto made = make_folders(folder); !made)
-      return {.extended_code = erc::make_failed, .details = made.error().message};
+  if (const auto made = make_folders(cache); !made)
+    return {.extended_code = erc::make_failed, .details = made.error().message};
   const json::Object what{{"verb", verb},
                           {"file", manifest_entry(request.file)},
                           {"target", request.target.string()},

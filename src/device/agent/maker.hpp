@@ -17,7 +17,7 @@ namespace godwit::agent {
 struct MakeRequest {
   const PlannedFile& file;
   Path target;
-  Path work_folder;  // fetched related files lie there under their ids
+  Path work_folder;  // there; fetched related files lie in it under their ids
   UpdateId update{};
 };
 struct MakeAnswer {

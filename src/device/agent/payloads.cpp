@@ -30,11 +30,12 @@ std::optional<ByteCount> free_space(const Path& folder) {
   return static_cast<ByteCount>(info.f_bavail) * info.f_frsize;
 }
 
-Path partial(const Path& target) {
-  Path path = target;
-  path += ".part";
-  return path;
+Path beside(Path target, std::string_view suffix) {
+  target += suffix;
+  return target;
 }
+
+Path partial(const Path& target) { return beside(target, ".part"); }
 
 ExtendedCode code_of(const Error& error) {
   return error.code == Code::disk_full ? erc::disk_full : erc::download_failed;
@@ -180,38 +181,27 @@ Attempt<void> Payloads::give_its_name(const Path& from, const Path& whole) const
   return {};
 }
 
-std::optional<MakeAnswer> Payloads::try_to_make(const Wanted& wanted, const Path& folder, const std::stop_token& stop) {
-  const PlannedFile& file = wanted.file;
-  Path made = folder / file.id;
-  Path work = made;
-  made += ".made";
-  work += ".make";
-  const MakeRequest request{.file = file, .target = made, .work_folder = work, .update = wanted.update};
-  MakeAnswer answer = maker_.choose(request, stop);
-  if (const auto made_folder = make_folders(work); !made_folder)
-    answer = {.extended_code = code_of(made_folder.error()), .details = made_folder.error().message};
-  for (const std::string& id : answer.related) {
-    if (!answer.is_willing || stop.stop_requested()) break;
-    const auto related = std::ranges::find(file.related, id, &RelatedFile::id);
-    const auto url = wanted.urls.find(id);
+MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,
+                                     const Path& whole, const std::stop_token& stop) {
+  const auto refuse = [](const Trouble& problem) {
+    return MakeAnswer{.extended_code = problem.extended_code, .details = problem.details};
+  };
+  if (const auto made = make_folders(request.work_folder); !made)
+    return {.extended_code = code_of(made.error()), .details = made.error().message};
+  const MakeAnswer chosen = maker_.choose(request, stop);
+  if (!chosen.is_willing) return chosen;
+  for (const std::string& id : chosen.related) {
+    const auto related = std::ranges::find(request.file.related, id, &RelatedFile::id);
+    const auto url = urls.find(id);
     const PlannedFile part{.id = id, .name = related->name, .size = related->size, .sha256 = related->sha256};
-    const auto fetched = fetch(part, url == wanted.urls.end() ? "" : url->second, work, stop, [](ByteCount) {});
-    if (!fetched) answer = {.extended_code = fetched.error().extended_code, .details = fetched.error().details};
+    const auto fetched = fetch(part, url == urls.end() ? "" : url->second, request.work_folder, stop, [](ByteCount) {});
+    if (!fetched) return refuse(fetched.error());
   }
-  if (answer.is_willing && !stop.stop_requested()) answer = maker_.make(request, stop);
-  if (answer.is_willing) {
-    if (const auto checked = check(file, made); !checked)
-      answer = {.extended_code = erc::make_failed,
-                .details = "what it made is not the file: " + checked.error().details};
-  }
-  const bool is_made = answer.is_willing && !stop.stop_requested();
-  if (is_made) {
-    const auto named = give_its_name(made, folder / file.id);
-    if (!named) answer = {.extended_code = named.error().extended_code, .details = named.error().details};
-  }
-  if (!stop.stop_requested()) remove_quietly(work);  // what was fetched for it goes on after a cut
-  if (is_made && answer.is_willing) return std::nullopt;
-  remove_quietly(made);
+  MakeAnswer answer = maker_.make(request, stop);
+  if (!answer.is_willing) return answer;
+  if (const auto checked = check(request.file, request.target); !checked)
+    return {.extended_code = erc::make_failed, .details = "what it made is not the file: " + checked.error().details};
+  if (const auto named = give_its_name(request.target, whole); !named) return refuse(named.error());
   return answer;
 }
 
@@ -222,18 +212,23 @@ Attempt<ExtendedCode> Payloads::obtain(const Wanted& wanted, const Path& folder,
   const Path whole = folder / file.id;
   const bool is_begun = size_of(whole) == file.size || size_of(partial(whole)) > 0;
   if (!file.download_handler.empty() && !is_begun) {
-    const auto refusal = try_to_make(wanted, folder, stop);
-    if (stop.stop_requested()) return stopped();
-    if (!refusal) {
+    const Path made = beside(whole, ".made");
+    const MakeRequest request{
+        .file = file, .target = made, .work_folder = beside(whole, ".make"), .update = wanted.update};
+    const MakeAnswer answer = make_from_parts(request, wanted.urls, whole, stop);
+    remove_quietly(made);
+    if (stop.stop_requested()) return stopped();  // what was fetched for it goes on later
+    remove_quietly(request.work_folder);
+    if (answer.is_willing) {
       log_.info("download.made", {{"file", file.name}, {"handler", file.download_handler}});
       progress(file.size);
       return soft;
     }
-    soft = refusal->extended_code;
+    soft = answer.extended_code;
     log_.warning("download.whole", {{"file", file.name},
                                     {"handler", file.download_handler},
                                     {"code", extended_code_hex(soft)},
-                                    {"reason", refusal->details}});
+                                    {"reason", answer.details}});
   }
   const auto url = wanted.urls.find(file.id);
   const auto fetched = fetch(file, url == wanted.urls.end() ? "" : url->second, folder, stop, progress);
@@ -246,8 +241,9 @@ void Payloads::keep_sources(const std::vector<PlannedStep>& steps, const UpdateI
   for (const auto& step : steps)
     for (const auto& file : step.files) {
       if (file.download_handler.empty() || size_of(folder / file.id) != file.size) continue;
-      Path work = folder / file.id;
-      work += ".make";
+      const Path work = beside(folder / file.id, ".make");
+      if (const auto made = make_folders(work); !made)
+        return log_.warning("download_handler.not_asked", {{"reason", made.error().message}});
       maker_.completed({.file = file, .target = folder / file.id, .work_folder = work, .update = update}, stop);
       remove_quietly(work);
     }

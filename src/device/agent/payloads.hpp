@@ -112,8 +112,10 @@ class Payloads {
   Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop,
                                 const Progress& progress);
   Attempt<void> check(const PlannedFile& file, const Path& path) const;
-  /// Nothing: the file is there, whole and checked.
-  std::optional<MakeAnswer> try_to_make(const Wanted& wanted, const Path& folder, const std::stop_token& stop);
+  /// Lets the download handler choose, fetches what it chose, lets it make the file, checks it and names it `whole`.
+  /// The answer of whoever was not willing, or did not deliver; willing: the file is there.
+  MakeAnswer make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,
+                             const Path& whole, const std::stop_token& stop);
   Attempt<void> give_its_name(const Path& from, const Path& whole) const;
 
   PayloadSettings settings_;

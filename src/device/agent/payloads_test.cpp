@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "device/agent/testing/fake_downloader.hpp"
 #include "device/agent/testing/fake_maker.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -107,6 +107,9 @@ TEST_F(MadeTest, whatever_goes_wrong_the_whole_file_is_fetched_and_the_reason_is
   maker_.spoil = "x";
   run("it makes another file", erc::make_failed);
   maker_.spoil = "";
+  urls_.erase("r1");
+  run("the first part has no URL", erc::download_bad_url);
+  urls_["r1"] = "https://x/r1";
   urls_.erase("r2");
   run("a part has no URL", erc::download_bad_url);
   downloader_.files["https://x/other"] = std::string(file_.related[1].size, 'z');

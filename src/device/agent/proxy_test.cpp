@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "device/agent/testing/temp_folder.hpp"
+#include "core/base/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

@@ -268,6 +268,16 @@ Event refine(const Record& record, Event event) {
   return event;
 }
 
+Event event_of_step_end(const Record& record, std::int32_t result_code) {
+  const bool is_last = record.step + 1 >= record.steps.size();
+  const auto [wish, is_immediate] = restart_request(result_code);
+  RestartWish due = is_immediate ? wish : RestartWish::none;
+  if (is_last && !is_immediate) due = std::max(wish, record.restart_at_end);
+  if (due == RestartWish::device) return Event::reboot_due;
+  if (due == RestartWish::agent) return Event::restart_due;
+  return is_last ? Event::all_done : Event::step_done;
+}
+
 Event wake_event(const Record& record, std::string_view boot) {
   // A kernel that does not tell its boots apart: better ask the steps once too early than restart for ever.
   const bool cannot_tell = record.state == State::rebooting && (record.boot.empty() || boot.empty());

@@ -111,6 +111,10 @@ struct Incident {
 /// The newest step before the current one that this run changed; nullopt: none, or the plan does not ask for it.
 [[nodiscard]] std::optional<std::uint32_t> step_to_restore(const Record& record);
 
+/// What follows when the current step has ended with `result_code`: a restart that it wants at once, the next step, or
+/// the end, and with the end what earlier steps wanted done then.
+[[nodiscard]] Event event_of_step_end(const Record& record, std::int32_t result_code);
+
 /// After a start of the process: rebooted where a restart of the device was waited for and has happened, else woke_up.
 [[nodiscard]] Event wake_event(const Record& record, std::string_view boot);
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "device/agent/testing/temp_folder.hpp"
+#include "core/base/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 namespace {

@@ -1,10 +1,10 @@
 // The boot loaders' formats, judged by the boot loaders' own tools: grub-editenv, mkenvimage and fw_printenv.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "core/base/command.hpp"
+#include "core/base/testing/temp_folder.hpp"
 #include "device/slots/custom_switch.hpp"
 #include "device/slots/grub_switch.hpp"
 #include "device/slots/host_disk.hpp"
@@ -18,18 +18,13 @@ const BootState kFailed{.good = Side::a, .trial = {}, .attempts_left = 0, .faile
 
 class BootSwitchTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = "/tmp/godwit-boot-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { ASSERT_TRUE(remove_tree(folder_)); }
   std::string tool(std::vector<std::string> words, std::string_view input = "") {
     const auto end = run_command(words, input, {});
     EXPECT_TRUE(end && end->ok()) << words.front() << ": " << (end ? end->output : end.error().message);
     return end ? end->output : "";
   }
-  Path folder_;
+  const TempFolder temporary_;
+  const Path folder_ = temporary_.path();
   HostDisk disk_;
 };
 

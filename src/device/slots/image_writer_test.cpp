@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include <random>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "device/slots/host_disk.hpp"
 
 namespace godwit::slots {
@@ -54,13 +54,7 @@ Bytes zstd(const Bytes& bytes, int window_log = 20) {
 
 class ImageWriterTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = "/tmp/godwit-image-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-    ASSERT_TRUE(write_file_durably(target(), noise(256 * 1024, 99)));
-  }
-  void TearDown() override { ASSERT_TRUE(remove_tree(folder_)); }
+  void SetUp() override { ASSERT_TRUE(write_file_durably(target(), noise(256 * 1024, 99))); }
   Path target() const { return folder_ / "side"; }
 
   Result<Written> write(const Bytes& packed, Compression compression, const BlockHashes* hashes = nullptr) {
@@ -72,7 +66,8 @@ class ImageWriterTest : public ::testing::Test {
     return written;
   }
 
-  Path folder_;
+  const TempFolder temporary_;
+  const Path folder_ = temporary_.path();
   HostDisk disk_;
   Bytes bytes_ = noise(100 * 1024 + 77, 1);
   Image image_{.size = bytes_.size(), .sha256 = sha256(bytes_)};

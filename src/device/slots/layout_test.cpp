@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "device/slots/host_disk.hpp"
 
 namespace godwit::slots {
@@ -12,9 +12,6 @@ namespace {
 class LayoutTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = "/tmp/godwit-layout-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     host_ = {.disk_names = folder_ / "disk", .root = folder_};
     for (const char* kind : {"by-partlabel", "by-partuuid"}) ASSERT_TRUE(make_folders(host_.disk_names / kind));
     for (const char* part : {"vda3", "vda4", "vda9"}) ASSERT_TRUE(write_file_durably(folder_ / part, "x"));
@@ -23,7 +20,6 @@ class LayoutTest : public ::testing::Test {
     std::filesystem::create_symlink("../../vda4", host_.disk_names / "by-partuuid" / "ab-04");
     boot("quiet root=PARTUUID=AB-04 ro\n");
   }
-  void TearDown() override { ASSERT_TRUE(remove_tree(folder_)); }
 
   void boot(const std::string& line) { ASSERT_TRUE(write_file_durably(folder_ / "cmdline", line)); }
   Result<SlotsConfig> load(const std::string& slots, const std::string& boot = "environment = \"/dev/vda1\"\n") {
@@ -37,7 +33,8 @@ class LayoutTest : public ::testing::Test {
     return find_places(config, host_);
   }
 
-  Path folder_;
+  const TempFolder temporary_;
+  const Path folder_ = temporary_.path();
   Host host_;
   const std::string labels_ = "a = \"PARTLABEL=side-a\"\nb = \"PARTLABEL=side-b\"\n";
 };

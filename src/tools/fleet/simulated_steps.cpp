@@ -71,19 +71,12 @@ ActResult act(const Moment& moment, Phase phase, std::uint32_t step, std::int32_
   return {.result_code = otherwise};
 }
 
-/// The end of a step, and with the last one what earlier steps wanted done then: as the agent's effects decide it.
 EffectResult step_ended(const Moment& moment, const ActResult& outcome) {
-  const bool is_last = moment.record.step + 1 >= steps_in(moment);
-  EffectResult ended{.event = is_last ? Event::all_done : Event::step_done,
+  EffectResult ended{.event = agent::event_of_step_end(moment.record, outcome.result_code),
                      .result_code = outcome.result_code,
                      .extended_codes = {},
                      .details = outcome.details};
   if (outcome.extended_code != 0) ended.extended_codes.push_back(outcome.extended_code);
-  const auto [wish, is_immediate] = restart_request(outcome.result_code);
-  RestartWish due = is_immediate ? wish : RestartWish::none;
-  if (is_last && !is_immediate) due = std::max(wish, moment.record.restart_at_end);
-  if (due == RestartWish::device) ended.event = Event::reboot_due;
-  if (due == RestartWish::agent) ended.event = Event::restart_due;
   return ended;
 }
 

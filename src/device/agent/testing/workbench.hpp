@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "core/base/testing/temp_folder.hpp"
 #include "core/manifest/update_manifest.hpp"
 #include "core/trust/keys.hpp"
 #include "device/agent/effects.hpp"
 #include "device/agent/executor.hpp"
 #include "device/agent/testing/fake_device.hpp"
 #include "device/agent/testing/fake_downloader.hpp"
-#include "device/agent/testing/temp_folder.hpp"
 
 namespace godwit::agent {
 

@@ -9,13 +9,13 @@
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
 
-namespace godwit::agent {
+namespace godwit {
 
 class TempFolder {
  public:
   TempFolder() : TempFolder(std::filesystem::temp_directory_path()) {}
   explicit TempFolder(const Path& parent) {
-    std::string name = (parent / "godwit-agent-XXXXXX").string();
+    std::string name = (parent / "godwit-XXXXXX").string();
     GODWIT_CHECK(::mkdtemp(name.data()) != nullptr);
     path_ = name;
   }
@@ -31,4 +31,4 @@ class TempFolder {
   Path path_;
 };
 
-}  // namespace godwit::agent
+}  // namespace godwit
