@@ -12,6 +12,21 @@ from stack import Service, binaries_folder  # noqa: E402
 from scene import SANITIZER_ENV, Scene  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--vm", action="store_true", help="run the long table of the virtual machine as well")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "vm: runs in the virtual machine for minutes; with --vm only")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--vm"):
+        for item in items:
+            if item.get_closest_marker("vm"):
+                item.add_marker(pytest.mark.skip(reason="with --vm only"))
+
+
 @pytest.fixture(scope="session")
 def binaries():
     return binaries_folder("debug")

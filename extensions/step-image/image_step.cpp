@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "core/base/command.hpp"
@@ -19,6 +20,8 @@ namespace {
 using slots::Answer;
 
 constexpr ByteCount kBlockHashesLimit = 64ULL * 1024 * 1024;
+constexpr ByteCount kPanicLogLimit = 4ULL * 1024 * 1024;
+constexpr std::size_t kPanicWordsLimit = 256;
 constexpr auto kPoll = std::chrono::milliseconds(100);
 
 /// What one call works with: the device's slots, opened, and what the manifest wants.
@@ -46,6 +49,20 @@ Outcome failed(const Error& error) {
   if (error.code == Code::digest_mismatch) code = erc::hash_mismatch;
   if (error.code == Code::disk_full) code = erc::disk_full;
   return {.result_code = result::failure, .extended_code = code, .details = error.message};
+}
+
+/// The line that says why the kernel panicked, from the end of its log; "" where nobody kept one.
+std::string panic_words(const slots::SlotsConfig& config) {
+  if (config.panic_log.empty()) return "";
+  const auto log = read_file(config.panic_log, kPanicLogLimit);
+  if (!log) return "";
+  constexpr std::string_view kMark = "Kernel panic - not syncing: ";
+  const auto at = log->rfind(kMark);
+  if (at == Bytes::npos) return "";
+  std::string line = log->substr(at, std::min(log->find('\n', at) - at, kPanicWordsLimit));
+  std::replace_if(
+      line.begin(), line.end(), [](char byte) { return byte < ' ' || byte > '~'; }, '?');
+  return fmt::format("; the kernel's last words: {}", line);
 }
 
 Outcome refused(const std::string& details, std::uint32_t code = erc::handler_refused) {
@@ -82,6 +99,10 @@ Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& hos
     auto digests = read_file(*list, kBlockHashesLimit);
     if (!digests) return failed(digests.error());
     hashes.digests = *std::move(digests);
+  }
+  if (!scene.config.panic_log.empty()) {
+    std::error_code ignored;  // an old reason is told of a new trial at worst
+    std::filesystem::remove(scene.config.panic_log, ignored);
   }
   const slots::Watch watch{.on_progress = [&](ByteCount done, ByteCount total) { host.progress(done, total); },
                            .is_cancelled = [&] { return host.is_cancelled(); }};
@@ -125,8 +146,9 @@ Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host)
   if (!answer) return failed(answer.error());
   switch (answer->kind) {
     case Answer::Kind::done: return {.result_code = result::apply_ok};
-    case Answer::Kind::not_tried:
-    case Answer::Kind::fell_back: return refused(answer->details, erc::not_in_place_after_restart);
+    case Answer::Kind::not_tried: return refused(answer->details, erc::not_in_place_after_restart);
+    case Answer::Kind::fell_back:
+      return refused(answer->details + panic_words(scene.config), erc::not_in_place_after_restart);
     default: return refused(answer->details);
   }
 }

@@ -31,10 +31,10 @@ class StepImage : public ::testing::Test {
     const std::string where = folder_.path().string();
     ASSERT_TRUE(write_file_durably(
         slots_file(),
-        fmt::format(
-            "[slots]\na = \"{0}/a\"\nb = \"{0}/b\"\ndata = \"{0}/data\"\ncommand_line = \"{0}/cmdline\"\n"
-            "[boot]\nenvironment = \"{0}/state\"\n[health]\ncommand = {1}\ntime_limit = \"1s\"\npause = \"200ms\"\n",
-            where, health)));
+        fmt::format("[slots]\na = \"{0}/a\"\nb = \"{0}/b\"\ndata = \"{0}/data\"\ncommand_line = \"{0}/cmdline\"\n"
+                    "[boot]\nenvironment = \"{0}/state\"\n[health]\ncommand = {1}\ntime_limit = \"1s\"\npause = "
+                    "\"200ms\"\npanic_log = \"{0}/panic\"\n",
+                    where, health)));
   }
   Path slots_file() const { return folder_ / "slots.toml"; }
   void start(Side side) {
@@ -127,6 +127,23 @@ TEST_F(StepImage, never_tried_and_tried_without_success_are_told_apart) {
   EXPECT_EQ(applied.extended_code, erc::not_in_place_after_restart);
   EXPECT_NE(applied.details.find("3 of 3 attempts"), std::string::npos) << applied.details;
   EXPECT_EQ(run("restore").result_code, result::restore_ok);
+}
+
+TEST_F(StepImage, a_kernel_panic_of_the_trial_is_told_and_an_older_one_is_not) {
+  const auto panicked = [&](const std::string& reason) {
+    ASSERT_TRUE(write_file_durably(folder_ / "panic", "Panic#1 Part1\n<0>[    1.4] Kernel panic - not syncing: " +
+                                                          reason + "\n<0>[    1.5] Rebooting in 1 seconds.."));
+  };
+  panicked("of last year");
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  loader_gives_up();
+  EXPECT_EQ(run("apply").details.find("last words"), std::string::npos);
+  panicked("Attempted to kill init! exitcode=0x00000100\x1b[2J");
+  const Outcome told = run("apply");
+  EXPECT_TRUE(
+      told.details.ends_with("; the kernel's last words: Kernel panic - not syncing: Attempted to kill init! "
+                             "exitcode=0x00000100?[2J"))
+      << told.details;
 }
 
 TEST_F(StepImage, what_cannot_be_is_refused_before_anything_has_changed) {

@@ -168,6 +168,7 @@ CONFIGURED = {
     "godwitd": ("`godwit.toml` in the service's data folder, or the file given with `--config`.", ["--print-config"]),
     "godwit-agent": ("`agent.toml`, given with `--config`.", ["--print-config"]),
     "godwit-installer": ("`installer.toml`, owned by root, given with `--config`.", ["--print-config"]),
+    "godwit-slots": ("`/etc/godwit/slots.toml`, owned by root: the two sides of a device. Read by `godwit/image:1` and by `godwit-slots`.", ["--print-config"]),
 }
 
 

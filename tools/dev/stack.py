@@ -92,10 +92,11 @@ class Service:
         self.process = Process("godwitd", [self.binaries / "godwitd", "run", "--data", self.data], self.folder / "godwitd.log", env)
         self.ports: dict = {}
 
-    def init(self, hub_port: int = 0, api_port: int = 0) -> None:
+    def init(self, hub_port: int = 0, api_port: int = 0, hosts: tuple = ("localhost", "127.0.0.1")) -> None:
+        """`hosts`: names in the certificate, "localhost" among them; download links carry the first one."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run([self.binaries / "godwitd", "init", "--data", self.data, "--host", "localhost", "--host", "127.0.0.1",
-                               "--hub-port", str(hub_port), "--api-port", str(api_port)],
+        names = [word for host in hosts for word in ("--host", host)]
+        done = subprocess.run([self.binaries / "godwitd", "init", "--data", self.data, *names, "--hub-port", str(hub_port), "--api-port", str(api_port)],
                               capture_output=True, text=True, env={**os.environ, **(self.env_extra or {})})
         if done.returncode != 0:
             raise StackError(f"godwitd init failed: {done.stderr or done.stdout}")

@@ -17,8 +17,10 @@ Result<Held> parse_held(const json::Object& entry, std::string_view side) {
   GODWIT_TRY(const std::int64_t attempts, json::integer(entry, "attempts", side));
   if (raw.size() != 32 || size <= 0 || attempts < 0 || attempts > kMostAttempts)
     return fail(Code::refused, fmt::format("{}: sha256, size or attempts is out of its range", side));
+  const std::string words = json::text_or_nothing(entry, "lastWords").value_or("");
   return Held{.image = {.size = static_cast<ByteCount>(size), .sha256 = std::move(raw)},
-              .attempts = static_cast<int>(attempts)};
+              .attempts = static_cast<int>(attempts),
+              .last_words = words.substr(0, kLastWords)};
 }
 
 }  // namespace
@@ -38,10 +40,13 @@ Result<Contents> parse_contents(std::string_view text) {
 std::string print_contents(const Contents& contents) {
   json::Object root{{"format", 1}};
   for (const Side side : {Side::a, Side::b}) {
-    if (const auto& held = contents.of(side))
-      root[side_name(side)] = json::Object{{"sha256", hex_encode(held->image.sha256)},
-                                           {"size", static_cast<std::int64_t>(held->image.size)},
-                                           {"attempts", held->attempts}};
+    const auto& held = contents.of(side);
+    if (!held) continue;
+    json::Object entry{{"sha256", hex_encode(held->image.sha256)},
+                       {"size", static_cast<std::int64_t>(held->image.size)},
+                       {"attempts", held->attempts}};
+    if (!held->last_words.empty()) entry["lastWords"] = held->last_words.substr(0, kLastWords);
+    root[side_name(side)] = std::move(entry);
   }
   return json::print(root) + "\n";
 }

@@ -13,9 +13,12 @@
 
 namespace godwit::slots {
 
+inline constexpr std::size_t kLastWords = 1024;
+
 struct Held {
   Image image;
-  int attempts = 0;  // that the side got when it was marked to be tried: 1..9
+  int attempts = 0;          // that the side got when it was marked to be tried: 1..9
+  std::string last_words{};  // why its trial was given up, as its guard saw it; at most kLastWords bytes
   friend bool operator==(const Held&, const Held&) = default;
 };
 

@@ -125,6 +125,20 @@ config::Schema SlotsConfig::schema() {
             .help = "Time between two questions.",
             .minimum = 10,
             .maximum = 600 * kSecond});
+  keys.add({.name = "health.panic_log",
+            .target = &panic_log,
+            .help =
+                "File on the data partition into which the device's init moves what pstore kept of a kernel panic; "
+                "its reason is then told of a side that fell back. Removed when an image is installed. Empty: none."});
+  keys.add({.name = "trial.time_limit",
+            .target = &trial_time,
+            .help = "A side that nobody confirmed so long after its start is restarted by its guard, godwit-slots; "
+                    "longer than health.time_limit.",
+            .minimum = 10 * kSecond,
+            .maximum = 24 * 3600 * kSecond});
+  keys.add({.name = "trial.restart",
+            .target = &restart_command,
+            .help = "Program and arguments by which the guard restarts the device; an absolute path, no shell."});
   return keys;
 }
 
@@ -144,7 +158,10 @@ Result<SlotsConfig> load_slots_config(const Path& file) {
   const auto size = static_cast<std::int64_t>(config.environment_size.value);
   if (config.environment_second.empty() && std::abs(config.first_offset - config.second_offset) < size)
     return wrong("boot.first_offset and boot.second_offset are closer than boot.environment_size: the copies overlap");
-  for (const auto* words : {&config.command, &config.health_command})
+  if (config.trial_time <= config.health_time)
+    return wrong("trial.time_limit must be longer than health.time_limit: the guard would end what is being asked");
+  if (config.restart_command.empty()) return wrong("trial.restart is empty");
+  for (const auto* words : {&config.command, &config.health_command, &config.restart_command})
     if (!words->empty() && !Path(words->front()).is_absolute())
       return wrong(fmt::format("'{}' must be the absolute path of a program", words->front()));
   return config;

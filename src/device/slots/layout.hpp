@@ -37,6 +37,11 @@ struct SlotsConfig {
   std::vector<std::string> health_command{"/usr/bin/godwit-agent", "health"};
   Duration health_time = std::chrono::minutes(5);
   Duration health_pause = std::chrono::seconds(5);
+  Path panic_log{};
+
+  // trial
+  Duration trial_time = std::chrono::minutes(15);
+  std::vector<std::string> restart_command{"/usr/bin/systemctl", "reboot"};
 
   [[nodiscard]] config::Schema schema();
 };

@@ -11,6 +11,11 @@ std::string attempts_used(const Facts& facts, Side side) {
   return fmt::format("{} of {} attempts used", std::max(0, given - facts.boot.attempts_left), given);
 }
 
+std::string last_words(const Facts& facts, Side side) {
+  const auto& held = facts.contents.of(side);
+  return held && !held->last_words.empty() ? "; " + held->last_words : "";
+}
+
 template <class T>
 Result<T> in_side(std::string_view doing, Side side, Result<T> result) {
   if (!result) return with_context(fmt::format("{} side {}", doing, side_name(side)), result.error());
@@ -121,7 +126,7 @@ Result<void> Slots::read_back(const Facts& facts, const Image& image, const Watc
   GODWIT_TRY(const auto target, open_side(other(facts.running), image));
   GODWIT_TRY_VOID(verify_image(*target, image, places_.writer, watch));
   Contents contents = facts.contents;
-  contents.of(other(facts.running)) = Held{.image = image, .attempts = places_.attempts};
+  contents.of(other(facts.running)) = Held{.image = image, .attempts = places_.attempts, .last_words = {}};
   return store_contents(disk_, places_.contents, contents);
 }
 
@@ -162,10 +167,11 @@ Answer Slots::answer(Act act, const Facts& facts) const {
                                      "script reads the same state",
                                      side_name(facts.running), side_name(there), in_words(facts.boot))};
     case Act::say_fell_back:
-      return {.kind = Answer::Kind::fell_back,
-              .details = fmt::format("side {} was tried and fell back to side {}: it did not come up healthy ({}; {})",
-                                     side_name(there), side_name(facts.running), attempts_used(facts, there),
-                                     in_words(facts.boot))};
+      return {
+          .kind = Answer::Kind::fell_back,
+          .details = fmt::format("side {} was tried and fell back to side {}: it did not come up healthy ({}; {}){}",
+                                 side_name(there), side_name(facts.running), attempts_used(facts, there),
+                                 in_words(facts.boot), last_words(facts, there))};
     case Act::say_blocked:
       return {.kind = Answer::Kind::blocked,
               .details = fmt::format("side {} runs on trial and is not confirmed: side {} is the only good one and is "

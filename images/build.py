@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Builds the reference device of images/qemu-arm64: a side (kernel, libraries, the real agent), and a disk with boot, data, A and B.
+
+No root, no loop device, no mount: mke2fs -d, sfdisk and copies of bytes. Needs ./dev build arm64 and the packages of
+tools/dev/packages-image.txt. `images/build.py --help` lists the verbs; demo and tests call the functions.
+"""
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+WORK = ROOT / "build" / "images"
+DEVICE = ROOT / "build" / "arm64"
+SYSROOT = ROOT / "build" / "arm64-sysroot"
+TRIPLE = "aarch64-linux-gnu"
+
+MIB = 1024 * 1024
+SIDE_MIB, DATA_MIB, BOOT_MIB = 64, 192, 8
+BOOT_START, DATA_START = 1, 1 + BOOT_MIB  # MiB
+SIDE_START = {"A": DATA_START + DATA_MIB, "B": DATA_START + DATA_MIB + SIDE_MIB}
+STATE_BYTES = 512
+FLASH_MIB, FLASH_ENV = 64, 0x40000
+
+# What goes wrong with a side, for tests and the demo. None: nothing.
+FAULTS = {
+    "garbage": "random bytes, not even a file system",
+    "noinit": "no /sbin/init",
+    "panic": "init ends at once: kernel panic",
+    "hang": "init hangs for ever",
+    "unhealthy": "the health check says no",
+    "crash": "the agent crashes at each start",
+    "offline": "no network",
+}
+
+APPLETS = ("sh ash mount umount cat cut grep sed ip ls sync reboot poweroff halt sleep rm mkdir chown chmod cp mv touch echo test [ true false head tail "
+           "hostname insmod dmesg start-stop-daemon init ps kill free df wc sha256sum dd date env printf id").split()
+
+
+def run(*words, **options) -> subprocess.CompletedProcess:
+    """Runs a program; its words come along only when it fails."""
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise SystemExit(f"images: {' '.join(map(str, words))} gave {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+    return done
+
+
+def as_root(*words) -> list:
+    """Words before a program that shall see our files as root's: nothing for root, a user namespace for others."""
+    return list(words) if os.geteuid() == 0 else ["unshare", "--map-root-user", *words]
+
+
+def packages() -> Path:
+    folder = WORK / "arm64-packages"
+    run(HERE / "common" / "get_packages.sh", "arm64", folder)
+    return folder
+
+
+# ---- a side -----------------------------------------------------------------------------------------------------------
+
+def needed_libraries(programs: list[Path]) -> dict[str, Path]:
+    """Names and files of the shared libraries behind these programs, theirs included."""
+    folders = [SYSROOT / "usr" / "lib" / TRIPLE, SYSROOT / "lib" / TRIPLE, SYSROOT / "usr" / "lib", SYSROOT / "lib"]
+    found, waiting = {}, list(programs)
+    while waiting:
+        words = run(f"{TRIPLE}-readelf", "-d", waiting.pop()).stdout
+        for name in re.findall(r"\(NEEDED\).*\[(.+)\]", words):
+            if name in found:
+                continue
+            place = next((f / name for f in folders if (f / name).exists()), None)
+            if place is None:
+                raise SystemExit(f"images: {name} is not in {SYSROOT}: run ./dev build arm64")
+            found[name] = place
+            waiting.append(place)
+    return found
+
+
+def make_initrd(debian: Path) -> Path:
+    """busybox and the few modules that Debian's cloud kernel needs to see its disk; made once."""
+    made = WORK / "arm64-initrd.gz"
+    sources = [HERE / "common" / "initrd_init.sh", Path(__file__)]
+    if made.exists() and made.stat().st_mtime > max(s.stat().st_mtime for s in sources):
+        return made
+    version = (debian / ".whole").read_text().strip()
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        root = Path(name)
+        for folder in ("bin", "modules", "proc", "sys", "dev", "root"):
+            (root / folder).mkdir()
+        shutil.copy(debian / "bin" / "busybox", root / "bin" / "busybox")
+        shutil.copy(HERE / "common" / "initrd_init.sh", root / "init")
+        modules: list[str] = []
+        for module in ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "softdog", "ramoops"):
+            shown = run("modprobe", "-d", debian, "-S", version, "--show-depends", module).stdout
+            modules += [line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
+        for number, module in enumerate(dict.fromkeys(modules)):
+            shutil.copy(module, root / "modules" / f"{number:02}-{Path(module).name}")
+        run(*as_root("sh", "-c", f"find . | cpio --quiet -o -H newc -R 0:0 | gzip -1 > {made}.new && mv {made}.new {made}"), cwd=root)
+    return made
+
+
+def fill_side(root: Path, version: str, fault: str | None) -> None:
+    debian = packages()
+    kernel = debian / "boot" / f"vmlinuz-{(debian / '.whole').read_text().strip()}"
+    for folder in ("bin", "sbin", "boot", "dev", "proc", "sys", "run", "tmp", "data", "root", "usr/bin", "usr/lib/godwit", "lib", f"usr/lib/{TRIPLE}"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for layer in (HERE / "common" / "rootfs", HERE / "qemu-arm64" / "rootfs"):
+        shutil.copytree(layer, root, dirs_exist_ok=True)
+    packed = WORK / "arm64-kernel.gz"
+    if not packed.exists() or packed.stat().st_mtime < kernel.stat().st_mtime:
+        packed.write_bytes(gzip.compress(kernel.read_bytes(), 6, mtime=0))
+    shutil.copy(packed, root / "boot" / "vmlinuz")
+    shutil.copy(make_initrd(debian), root / "boot" / "initrd")
+
+    shutil.copy(debian / "bin" / "busybox", root / "bin" / "busybox")
+    for applet in APPLETS:
+        (root / ("sbin" if applet in ("init", "start-stop-daemon", "reboot", "poweroff", "halt") else "bin") / applet).symlink_to("/bin/busybox")
+    programs = [DEVICE / "bin" / name for name in ("godwit-agent", "godwit-installer", "godwit-installer-wait", "godwit-slots")]
+    wanted = (HERE / "common" / "rootfs" / "usr" / "lib" / "godwit" / "extensions.list").read_text().splitlines()
+    libraries = [DEVICE / "lib" / line.split()[3] for line in wanted if line and not line.startswith("#")]
+    if missing := [p for p in [*programs, *libraries] if not p.exists()]:
+        raise SystemExit(f"images: {missing[0]} is missing: run ./dev build arm64")
+    for sources, folder in ((programs, root / "usr" / "bin"), (set(libraries), root / "usr" / "lib" / "godwit")):
+        for source in sources:
+            run(f"{TRIPLE}-strip", "-o", folder / source.name, source)
+    for name, place in needed_libraries([*programs, *libraries]).items():
+        shutil.copy(place.resolve(), root / ("lib" if name.startswith("ld-linux") else f"usr/lib/{TRIPLE}") / name)
+
+    (root / "etc" / "os-release").write_text(f'NAME="Godwit reference device"\nID=godwit-reference\nVERSION_ID={version}\n')
+    for name in ("agent.toml", "installer.toml", "trust-anchors.json", "ca.pem", "device.key"):
+        (root / "etc" / "godwit" / name).symlink_to(f"/data/etc/godwit/{name}")
+    break_side(root, fault)
+
+
+def break_side(root: Path, fault: str | None) -> None:
+    def program(path: str, text: str) -> None:
+        (root / path).unlink(missing_ok=True)
+        (root / path).write_text(text)
+        (root / path).chmod(0o755)
+
+    if fault == "noinit":
+        (root / "sbin" / "init").unlink()
+    elif fault == "panic":
+        program("sbin/init", "#!/bin/sh\nexit 1\n")
+    elif fault == "hang":
+        program("sbin/init", "#!/bin/sh\nwhile :; do sleep 1000; done\n")
+    elif fault == "crash":
+        program("usr/bin/godwit-agent", "#!/bin/sh\n[ \"$1\" = run ] || exit 0\nkill -SEGV $$\n")
+    elif fault == "unhealthy":
+        program("usr/bin/is-healthy", "#!/bin/sh\necho 'the oven stays cold'\nexit 3\n")
+        slots = root / "etc" / "godwit" / "slots.toml"
+        slots.write_text(slots.read_text().replace('["/usr/bin/godwit-agent", "health"]', '["/usr/bin/is-healthy"]').replace('time_limit = "40s"', 'time_limit = "6s"'))
+    elif fault == "offline":
+        (root / "etc" / "godwit" / "offline").touch()
+
+
+def make_side(out: Path, version: str, fault: str | None = None) -> Path:
+    """Writes one side as a file of SIDE_MIB; with the fault "garbage" as 4 MiB of noise."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    if fault == "garbage":
+        out.write_bytes(random.Random(version).randbytes(4 * MIB))
+        return out
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        root = Path(name) / "root"
+        root.mkdir()
+        fill_side(root, version, fault)
+        run(*as_root("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum_seed", "-E", "root_owner=0:0", "-L", "side", "-d", root, out, f"{SIDE_MIB}M"))
+    return out
+
+
+# ---- a disk -----------------------------------------------------------------------------------------------------------
+
+def put(disk: Path, offset_mib: int, source: Path) -> None:
+    run("dd", f"if={source}", f"of={disk}", "bs=1M", f"seek={offset_mib}", "conv=notrunc,sparse", "status=none")
+
+
+def make_disk(disk: Path, side: Path, etc: Path) -> Path:
+    """A disk with `side` on A, nothing on B, and the files of `etc` as /etc/godwit of the device, on the data partition."""
+    disk.unlink(missing_ok=True)
+    with open(disk, "wb") as file:
+        file.truncate((SIDE_START["B"] + SIDE_MIB + 1) * MIB)
+    table = "label: dos\nstart={}MiB,size={}MiB,type=83,bootable\nsize={}MiB,type=83\nsize={}MiB,type=83\nsize={}MiB,type=83\n"
+    run("sfdisk", "-q", disk, input=table.format(BOOT_START, BOOT_MIB, DATA_MIB, SIDE_MIB, SIDE_MIB))
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        work = Path(name)
+        run("mkenvimage", "-s", STATE_BYTES, "-p", "0", "-o", work / "state", "-", input="good=A\n")
+        with open(disk, "r+b") as file:
+            file.seek(BOOT_START * MIB)
+            file.write((work / "state").read_bytes() * 2)
+        shutil.copytree(etc, work / "data" / "etc" / "godwit")
+        run(*as_root("mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-L", "data", "-d", work / "data", work / "data.ext4", f"{DATA_MIB}M"))
+        put(disk, DATA_START, work / "data.ext4")
+    put(disk, SIDE_START["A"], side)
+    return disk
+
+
+def make_flash(flash: Path) -> Path:
+    """The second flash bank of the machine, where its U-Boot looks for an environment: the boot script."""
+    run("mkenvimage", "-s", FLASH_ENV, "-o", flash, HERE / "qemu-arm64" / "uboot.env")
+    with open(flash, "r+b") as file:
+        file.truncate(FLASH_MIB * MIB)
+    return flash
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="images/build.py", description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    side = verbs.add_parser("side", help="one side, as a file")
+    side.add_argument("out", type=Path)
+    side.add_argument("--version", required=True)
+    side.add_argument("--fault", choices=sorted(FAULTS), help="; ".join(f"{k}: {v}" for k, v in FAULTS.items()))
+    disk = verbs.add_parser("disk", help="a disk with that side on A, and the flash with the boot script")
+    disk.add_argument("out", type=Path)
+    disk.add_argument("--side", type=Path, required=True)
+    disk.add_argument("--etc", type=Path, required=True, help="folder with agent.toml, installer.toml, trust-anchors.json, ca.pem, device.key")
+    disk.add_argument("--flash", type=Path, required=True)
+    wanted = parser.parse_args()
+    if wanted.verb == "side":
+        make_side(wanted.out, wanted.version, wanted.fault)
+    else:
+        make_disk(wanted.out, wanted.side, wanted.etc)
+        make_flash(wanted.flash)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
