@@ -32,16 +32,25 @@ Result<void> refuse(std::string_view what, const Path& file, std::string_view wh
   return fail(Code::tls_failed, std::string(what) + " in " + file.string() + ": " + std::string(why));
 }
 
+Result<void> use_hardware_key(SSL_CTX* context, const ClientCertificate& certificate, const HardwareKey& key) {
+  if (SSL_CTX_use_PrivateKey(context, key.key()) == 1 && SSL_CTX_check_private_key(context) == 1) return {};
+  return fail(Code::tls_failed,
+              "the device's private key in hardware (hub.certificate_key) does not fit the first "
+              "certificate in " +
+                  certificate.chain_file.string() + ": " + last_reason());
+}
+
 }  // namespace
 
-Result<void> use_client_certificate(ssl_ctx_st* context, const ClientCertificate& certificate) {
+Result<void> use_client_certificate(ssl_ctx_st* context, const ClientCertificate& certificate, const HardwareKey* key) {
   for (const Path& file : {certificate.chain_file, certificate.key_file})
-    if (auto text = read_file(file, kFileLimit); !text)
+    if (auto text = file.empty() ? Result<Bytes>{} : read_file(file, kFileLimit); !text)
       return with_context("the device's certificate", std::move(text).error());
   ERR_clear_error();
   if (SSL_CTX_use_certificate_chain_file(context, certificate.chain_file.c_str()) != 1)
     return refuse("the device's certificate", certificate.chain_file,
                   last_reason() + " (a PEM file is needed: the device's certificate, then its authorities)");
+  if (key != nullptr) return use_hardware_key(context, certificate, *key);
   bool was_asked = false;
   SSL_CTX_set_default_passwd_cb(context, &no_passphrase);
   SSL_CTX_set_default_passwd_cb_userdata(context, &was_asked);
@@ -61,6 +70,7 @@ Result<void> use_client_certificate(ssl_ctx_st* context, const ClientCertificate
 
 Result<std::string> fingerprint_of_files(const ClientCertificate& certificate) {
   GODWIT_TRY(const auto chain, read_file(certificate.chain_file, kFileLimit));
+  if (!certificate.key_uri.empty()) return sha256(sha256(chain) + sha256(certificate.key_uri));
   GODWIT_TRY(const auto key, read_file(certificate.key_file, kFileLimit));
   return sha256(sha256(chain) + sha256(key));
 }
@@ -68,8 +78,14 @@ Result<std::string> fingerprint_of_files(const ClientCertificate& certificate) {
 bool was_renewed(const ClientCertificate& certificate, const std::string& fingerprint) {
   const auto now = fingerprint_of_files(certificate);
   if (!now || *now == fingerprint) return false;
+  std::unique_ptr<HardwareKey> key;
+  if (!certificate.key_uri.empty()) {
+    auto opened = HardwareKey::open(certificate.key_uri);
+    if (!opened) return false;
+    key = *std::move(opened);
+  }
   const Context context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
-  return context != nullptr && use_client_certificate(context.get(), certificate).has_value();
+  return context != nullptr && use_client_certificate(context.get(), certificate, key.get()).has_value();
 }
 
 }  // namespace godwit::agent

@@ -62,6 +62,10 @@ HealthCheck check_anchors(const AgentConfig& config) {
 }
 
 HealthCheck check_key(const AgentConfig& config) {
+  if (!config.certificate_key.empty()) {
+    const auto key = HardwareKey::open(config.certificate_key);
+    return key ? good("key", "in hardware, and it opens") : bad("key", key.error().message);
+  }
   struct stat info {};
   const Path file = !config.group_key_file.empty() ? config.derived_key_file()
                     : config.key_file.empty()      ? config.certificate_key_file

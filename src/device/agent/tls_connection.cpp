@@ -112,6 +112,10 @@ Result<void> TlsConnection::connect_next() {
 
 Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
   ERR_clear_error();
+  const ClientCertificate& own = target.certificate;
+  if (own.is_set() && !own.key_uri.empty()) {
+    GODWIT_TRY(hardware_key_, HardwareKey::open(own.key_uri));
+  }
   context_ = SSL_CTX_new(TLS_client_method());
   if (context_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
@@ -120,7 +124,7 @@ Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
   GODWIT_TRY_VOID(set_up_trust(target));
-  if (target.certificate.is_set()) GODWIT_TRY_VOID(use_client_certificate(context_, target.certificate));
+  if (own.is_set()) GODWIT_TRY_VOID(use_client_certificate(context_, own, hardware_key_.get()));
   tls_ = SSL_new(context_);
   if (tls_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   X509_VERIFY_PARAM* rules = SSL_get0_param(tls_);
