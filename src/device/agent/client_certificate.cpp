@@ -4,7 +4,10 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
+#include <ctime>
 #include <memory>
+#include <optional>
 
 #include "core/base/bytes.hpp"
 
@@ -13,12 +16,22 @@ namespace {
 
 constexpr ByteCount kFileLimit = 64 * 1024;
 
+constexpr Duration kLongestNotice = std::chrono::hours(14 * 24);
+
+using Bio = std::unique_ptr<BIO, decltype(&BIO_free_all)>;
+using Owned = std::unique_ptr<X509, decltype(&X509_free)>;
 using Context = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
 
 /// Nobody sits at a device: a key with a passphrase is an error, never a question on the terminal.
 int no_passphrase(char*, int, int, void* was_asked) {
   *static_cast<bool*>(was_asked) = true;
   return -1;
+}
+
+std::optional<WallTime> wall_time(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
+  return WallTime{std::chrono::seconds(::timegm(&parts))};
 }
 
 std::string last_reason() {
@@ -73,6 +86,21 @@ Result<std::string> fingerprint_of_files(const ClientCertificate& certificate) {
   if (!certificate.key_uri.empty()) return sha256(sha256(chain) + sha256(certificate.key_uri));
   GODWIT_TRY(const auto key, read_file(certificate.key_file, kFileLimit));
   return sha256(sha256(chain) + sha256(key));
+}
+
+Duration CertificateLife::notice() const {
+  return std::min<Duration>(std::chrono::duration_cast<Duration>(end - begin) / 10, kLongestNotice);
+}
+
+Result<CertificateLife> life_of(const ClientCertificate& certificate) {
+  GODWIT_TRY(const auto text, read_file(certificate.chain_file, kFileLimit));
+  const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free_all);
+  const Owned x509(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), &X509_free);
+  const auto begin = x509 ? wall_time(X509_get0_notBefore(x509.get())) : std::nullopt;
+  const auto end = x509 ? wall_time(X509_get0_notAfter(x509.get())) : std::nullopt;
+  ERR_clear_error();
+  if (!begin || !end) return fail(Code::tls_failed, "no certificate stands in " + certificate.chain_file.string());
+  return CertificateLife{.begin = *begin, .end = *end};
 }
 
 bool was_renewed(const ClientCertificate& certificate, const std::string& fingerprint) {

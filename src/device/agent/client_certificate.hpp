@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
 #include "device/agent/hardware_key.hpp"
@@ -31,6 +32,17 @@ struct ClientCertificate {
 /// SHA-256 of both files, or of the first and the URI: another value means that they were replaced. Errors: not_found,
 /// io_failed, too_large (64 KiB).
 [[nodiscard]] Result<std::string> fingerprint_of_files(const ClientCertificate& certificate);
+
+/// From when to when the device's own certificate counts.
+struct CertificateLife {
+  WallTime begin{};
+  WallTime end{};
+
+  /// How long before its end somebody should know: a tenth of its life, at most two weeks.
+  [[nodiscard]] Duration notice() const;
+};
+/// Errors: not_found, io_failed, too_large, tls_failed (no certificate in the file).
+[[nodiscard]] Result<CertificateLife> life_of(const ClientCertificate& certificate);
 
 /// True when the files differ from `fingerprint` and fit together: a renewal in mid-copy is not one yet.
 [[nodiscard]] bool was_renewed(const ClientCertificate& certificate, const std::string& fingerprint);
