@@ -290,6 +290,7 @@ DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& wat
   if (request.expected_size && offset == *request.expected_size) {
     answer.result_code = result::download_ok;  // all of it is here
     answer.file_size = offset;
+    ::unlink(meta_file(request.target).c_str());
     return answer;
   }
   for (bool may_start_over = offset > 0;; may_start_over = false) {

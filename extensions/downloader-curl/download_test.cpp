@@ -111,6 +111,16 @@ TEST_F(Download, only_what_may_be_kept_is_kept) {
   EXPECT_TRUE(file() == content_);
 }
 
+TEST_F(Download, what_is_there_whole_is_not_asked_for_and_leaves_no_mark) {
+  put_part(content_.size(), R"("\"v1\"")");
+  HttpServer server([&](int fd, const std::string& request, int) { serve(fd, request); });
+  const auto answer = get(server, content_.size());
+  EXPECT_EQ(answer.result_code, 500) << answer.details;
+  EXPECT_TRUE(server.requests().empty());
+  EXPECT_EQ(answer.file_size, content_.size());
+  EXPECT_EQ(meta(), "<none>");
+}
+
 // faults: 26
 TEST_F(Download, a_server_that_ignores_the_range_gets_a_fresh_start) {
   ASSERT_TRUE(write_file_durably(request_.target, std::string(500'000, 'x')));

@@ -1,4 +1,5 @@
 """The systemd units: systemd's own tools judge them, and the programs say what a manager waits for."""
+import json
 import os
 import re
 import shutil
@@ -37,6 +38,23 @@ def test_the_sandboxes_are_tight(installed, unit, worst):
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
     assert found, done.stdout + done.stderr
     assert float(found.group(1)) <= worst, done.stdout
+
+
+def test_the_way_to_a_tpm_opens_nothing_else(installed):
+    """The drop-in for a key in hardware, beside the unit as systemd finds it."""
+    folder = installed / "godwit-agent.service.d"
+    folder.mkdir()
+    try:
+        shutil.copy(UNITS.parent / "drop-ins" / "tpm.conf", folder)
+        verified = subprocess.run(["systemd-analyze", "verify", "--man=no", installed / "godwit-agent.service"], capture_output=True, text=True)
+        assert verified.returncode == 0 and "tpm.conf" not in verified.stdout + verified.stderr, verified.stdout + verified.stderr
+        judged = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", "--json=short", installed / "godwit-agent.service"], capture_output=True, text=True)
+        found = {entry["name"]: entry for entry in json.loads(judged.stdout)}
+    finally:
+        shutil.rmtree(folder)
+    assert not found["PrivateDevices="]["set"], "the drop-in was read"
+    assert "/dev/tpmrm0:rw" in found["DeviceAllow="]["description"], found["DeviceAllow="]
+    assert all(found[name]["set"] for name in ("NoNewPrivileges=", "ProtectHome=", "PrivateTmp=", "MemoryDenyWriteExecute=")), judged.stdout
 
 
 class Manager:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,16 +72,18 @@ class Authority:
             self.certificate.write_bytes(made.read_bytes())
             self.chain = [self.certificate, *parent.chain]
 
-    def sign(self, name: str, section: str, key: Path) -> Path:
+    def sign(self, name: str, section: str, key: Path, seconds: int | None = None) -> Path:
         number = next(_numbers)
+        end = ["-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))] if seconds else []
         request, certificate = self.folder / f"{number}.csr", self.folder / f"{number}.pem"
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        openssl("ca", "-batch", "-config", self.config, "-extensions", section, "-keyfile", self.key, "-cert", self.certificate, "-in", request, "-out", certificate, "-notext")
+        openssl("ca", "-batch", "-config", self.config, "-extensions", section, "-keyfile", self.key, "-cert", self.certificate, "-in", request, "-out", certificate, "-notext", *end)
         return certificate
 
-    def issue(self, name: str) -> Leaf:
+    def issue(self, name: str, seconds: int | None = None) -> Leaf:
+        """`seconds`: how long it counts from now; a month without."""
         key = self.folder / f"{name}-{next(_numbers)}-key.pem"
-        certificate = self.sign(name, "device", key)
+        certificate = self.sign(name, "device", key, seconds)
         chain = certificate.with_suffix(".chain.pem")
         chain.write_text("".join(part.read_text() for part in [certificate, *self.chain]))
         return Leaf(certificate, key, chain)

@@ -231,6 +231,9 @@ def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, tmp_path):
             if entry.is_flush:
                 flushes += 1
                 b_flushed = True
+                if flushes % 8 == 0:
+                    data_partition_is_whole(replayed, tmp_path)
+                    checked += 1
             if not entry.data:
                 continue
             writes += 1
@@ -251,9 +254,6 @@ def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, tmp_path):
                         disk.seek(side_b.start)
                         assert disk.read(len(image)) == image, "side B is tried before it is whole"
                     states.append(state)
-            if flushes % 8 == 0 and entry.is_flush:
-                data_partition_is_whole(replayed, tmp_path)
-                checked += 1
     print(f"{writes} writes, {flushes} flushes: {cuts} cut points, the data partition checked at {checked}; boot states: {states}")
     assert cuts > 100 and checked > 3
     assert [(s["good"], s.get("try"), s.get("left")) for s in states] == [("A", None, None), ("A", "B", "3"), ("A", "B", "2"), ("B", None, None)]

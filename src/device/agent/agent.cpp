@@ -262,7 +262,9 @@ LinkSettings link_settings(const AgentConfig& config) {
                      .port = std::to_string(config.hub_port),
                      .tls_name = config.hub_tls_name,
                      .ca_file = config.ca_file,
-                     .certificate = {.chain_file = config.certificate_file, .key_file = config.certificate_key_file}};
+                     .certificate = {.chain_file = config.certificate_file,
+                                     .key_file = config.certificate_key_file,
+                                     .key_uri = config.certificate_key}};
   if (config.is_provisioned()) settings.provisioning = provisioning_settings(config, settings.target);
   settings.session.hub_name = config.hub_name;
   settings.session.device_id = config.device_id;

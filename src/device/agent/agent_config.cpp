@@ -5,6 +5,7 @@
 
 #include "core/base/text.hpp"
 #include "core/model/ids.hpp"
+#include "device/agent/hardware_key.hpp"
 #include "device/agent/log_files.hpp"
 
 namespace godwit::agent {
@@ -59,6 +60,9 @@ Result<void> check_credential(AgentConfig& config) {
     return fail(Code::invalid_argument,
                 "hub.key_file and hub.certificate_file are both set, but a device proves itself by one of them: keep "
                 "the one under which it is registered");
+  if (config.certificate_file.empty() && !config.certificate_key.empty())
+    return fail(Code::invalid_argument,
+                "hub.certificate_key is set without hub.certificate_file: write the path of the certificate too");
   if (config.certificate_file.empty() && !config.certificate_key_file.empty())
     return fail(Code::invalid_argument,
                 "hub.certificate_key_file is set without hub.certificate_file: write the path of the certificate too");
@@ -70,6 +74,13 @@ Result<void> check_credential(AgentConfig& config) {
   if (config.certificate_file.empty())
     return need(!config.key_file.empty(), "hub.key_file",
                 "write the path of the file with the device's key, or set hub.certificate_file");
+  if (!config.certificate_key.empty()) {
+    if (!config.certificate_key_file.empty())
+      return fail(Code::invalid_argument,
+                  "hub.certificate_key and hub.certificate_key_file are both set: keep the one where the key is");
+    const std::string wrong = check_key_uri(config.certificate_key);
+    return wrong.empty() ? Result<void>{} : fail(Code::invalid_argument, "hub.certificate_key " + wrong);
+  }
   if (config.certificate_key_file.empty()) config.certificate_key_file = config.certificate_file;
   return {};
 }
@@ -148,6 +159,10 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
             .target = &certificate_key_file,
             .help = "PEM file with the private key of hub.certificate_file, without a passphrase, readable by the "
                     "agent only; empty: it is in the same file."});
+  keys.add({.name = "hub.certificate_key",
+            .target = &certificate_key,
+            .help = "Private key of hub.certificate_file in hardware, in place of hub.certificate_key_file: "
+                    "\"pkcs11:token=...;object=...?pin-source=file:...\" or a key of the TPM, \"handle:0x81000001\"."});
   keys.add({.name = "hub.ca_file",
             .target = &ca_file,
             .help = "PEM file with the authorities that the hub's certificate may come from; needed unless hub.trust "

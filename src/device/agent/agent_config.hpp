@@ -24,7 +24,8 @@ struct AgentConfig {
   std::string device_id;
   Path key_file;  // or the next one
   Path certificate_file;
-  Path certificate_key_file;  // "": certificate_file
+  Path certificate_key_file;      // "": certificate_file
+  std::string certificate_key{};  // in hardware, in place of the file
   std::string trust = "file";
   Path ca_file;  // "" with trust = "system"
   Duration keep_alive = std::chrono::minutes(4);

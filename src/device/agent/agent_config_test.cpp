@@ -75,6 +75,20 @@ TEST(AgentConfig, a_device_proves_itself_by_one_of_key_and_certificate) {
   const auto both = with("key_file = \"device.key\"\ncertificate_file = \"device.pem\"\n");
   ASSERT_FALSE(both);
   EXPECT_NE(both.error().message.find("hub.key_file and hub.certificate_file are both set"), std::string::npos);
+  const auto hardware = with("certificate_file = \"device.pem\"\ncertificate_key = \"handle:0x81000001\"\n");
+  ASSERT_TRUE(hardware) << hardware.error().message;
+  EXPECT_EQ(hardware->certificate_key, "handle:0x81000001");
+  EXPECT_TRUE(hardware->certificate_key_file.empty());
+  for (const auto& [lines, words] :
+       {std::pair{"certificate_key = \"handle:0x81000001\"\n", "hub.certificate_key is set without"},
+        {"certificate_file = \"device.pem\"\ncertificate_key_file = \"k\"\ncertificate_key = \"pkcs11:token=a\"\n",
+         "hub.certificate_key and hub.certificate_key_file are both set"},
+        {"certificate_file = \"device.pem\"\ncertificate_key = \"file:/key.pem\"\n",
+         "hub.certificate_key is neither"}}) {
+    const auto wrong = with(lines);
+    ASSERT_FALSE(wrong) << lines;
+    EXPECT_NE(wrong.error().message.find(words), std::string::npos) << wrong.error().message;
+  }
   const auto half = with("certificate_key_file = \"/etc/key.pem\"\n");
   ASSERT_FALSE(half);
   EXPECT_NE(half.error().message.find("without hub.certificate_file"), std::string::npos);

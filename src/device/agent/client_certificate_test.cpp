@@ -67,6 +67,24 @@ TEST_F(ClientCertificateTest, a_key_with_a_passphrase_is_refused_without_asking)
   EXPECT_TRUE(has(problem, "key.pem") && has(problem, "passphrase")) << problem;
 }
 
+// faults: 31
+TEST_F(ClientCertificateTest, tells_its_end_and_when_to_say_so) {
+  const auto days = [](int count) { return Duration(std::chrono::hours(24 * count)); };
+  const auto life_with = [&](std::time_t begin, std::time_t end) {
+    const trust::MadeCertificate made({.common_name = "dev-1", .not_before = begin, .not_after = end}, &line_);
+    return life_of(write(made.pem() + line_.pem() + made.key_pem(), "")).value();
+  };
+  constexpr std::time_t kDay = 24 * 3600;
+  const auto year = life_with(1'900'000'000, 1'900'000'000 + 365 * kDay);
+  EXPECT_EQ(year.begin, WallTime{std::chrono::seconds(1'900'000'000)});
+  EXPECT_EQ(year.end - year.begin, days(365));
+  EXPECT_EQ(year.notice(), days(14));
+  EXPECT_EQ(life_with(1'900'000'000, 1'900'000'000 + 10 * kDay).notice(), days(1));
+  const auto none = life_of(write(own_.key_pem(), ""));
+  ASSERT_FALSE(none);
+  EXPECT_TRUE(has(none.error().message, "no certificate stands in")) << none.error().message;
+}
+
 TEST_F(ClientCertificateTest, a_renewal_is_one_when_both_files_are_there) {
   const trust::MadeCertificate next({.common_name = "dev-1"}, &line_);
   const auto files = write(own_.pem(), own_.key_pem());

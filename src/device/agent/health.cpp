@@ -9,6 +9,7 @@
 #include "core/base/text.hpp"
 #include "core/trust/root_keys.hpp"
 #include "device/agent/agent.hpp"
+#include "device/agent/client_certificate.hpp"
 #include "device/agent/control.hpp"
 #include "device/agent/dialer.hpp"
 #include "device/agent/installer_client.hpp"
@@ -62,6 +63,10 @@ HealthCheck check_anchors(const AgentConfig& config) {
 }
 
 HealthCheck check_key(const AgentConfig& config) {
+  if (!config.certificate_key.empty()) {
+    const auto key = HardwareKey::open(config.certificate_key);
+    return key ? good("key", "in hardware, and it opens") : bad("key", key.error().message);
+  }
   struct stat info {};
   const Path file = !config.group_key_file.empty() ? config.derived_key_file()
                     : config.key_file.empty()      ? config.certificate_key_file
@@ -71,6 +76,18 @@ HealthCheck check_key(const AgentConfig& config) {
     return warning("key", fmt::format("{} is open to others (mode {:04o}); run: chmod 600 {}", file.string(),
                                       info.st_mode & 07777U, file.string()));
   return good("key", file.string());
+}
+
+/// nullopt without a certificate.
+std::optional<HealthCheck> check_certificate(const AgentConfig& config) {
+  if (config.certificate_file.empty()) return std::nullopt;
+  const auto life = life_of({.chain_file = config.certificate_file});
+  if (!life) return bad("certificate", life.error().message);
+  const Duration left = life->end - SystemClock{}.now();
+  const std::string until = fmt::format("{} until {}", config.certificate_file.string(), format_time(life->end));
+  if (left <= Duration{0}) return bad("certificate", until + ": it has ended, put a renewed one there");
+  if (left <= life->notice()) return warning("certificate", until + ": renew it");
+  return good("certificate", until);
 }
 
 HealthCheck check_space(const AgentConfig& config) {
@@ -150,6 +167,7 @@ std::vector<HealthCheck> check_health(const AgentConfig& config, Log& log) {
   std::vector<HealthCheck> checks{
       check_clock(),          check_key(config),   check_anchors(config),       check_space(config),
       check_hub(config, log), check_agent(config), check_installer(config, log)};
+  if (auto certificate = check_certificate(config)) checks.insert(checks.begin() + 2, *std::move(certificate));
   check_extensions(config, checks);
   return checks;
 }

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kCommandLimit = 64;
 constexpr std::size_t kReadAtOnce = 64 * 1024;
 constexpr ByteCount kKeyFileLimit = 4096;
+constexpr Duration kNoticeAgain = std::chrono::hours(24);
 
 /// Writing to a broken connection must be an error, not the end of the process.
 void block_pipe_signal() {
@@ -99,12 +100,16 @@ void Link::run(std::stop_token stop) {
     if (was_stable || (ended && *ended == Ended::renew)) failures = 0;
     drop_commands();
     if (was_online_) sink_(LinkOffline{ended ? "a new credential is due" : ended.error().message});
+    if (ended && *ended == Ended::renew && settings_.target.certificate.is_set())
+      log_.info("link.certificate_renewed", {{"certificate", settings_.target.certificate.chain_file.string()}});
     if (ended) continue;
     after_failure(ended.error(), failures++, stop);
   }
 }
 
 Result<Link::Ended> Link::one_try(const std::stop_token& stop) {
+  if (settings_.target.certificate.is_set())
+    tried_files_ = fingerprint_of_files(settings_.target.certificate).value_or("");
   if (provisioner_) {
     GODWIT_TRY(const auto assignment, provisioner_->find(stop));
     belong_to(assignment);
@@ -128,13 +133,35 @@ void Link::belong_to(const Assignment& assignment) {
 
 void Link::after_failure(const Error& error, std::uint32_t failures, const std::stop_token& stop) {
   const Duration pause = reconnect_wait(setback_of(error, was_online_), failures, settings_.reconnect, random_);
-  log_.warning("link.broken", {{"reason", error.message}, {"again_in_ms", pause.count()}});
+  log_.warning("link.broken", {{"reason", error.message + words_of_end()}, {"again_in_ms", pause.count()}});
   const Duration until = clock_.monotonic() + pause;
   if (error.code == Code::unauthorized && provisioner_) provisioner_->doubt();
   // A token is also refused when the clock it was made by is wrong, and that can be found out.
   if (error.code == Code::unauthorized && !settings_.target.certificate.is_set())
     dialer_->ask_time(settings_.target, stop);
-  while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted()) (void)waiter_.wait(-1, 0, until);
+  pause_until(until, stop);
+}
+
+void Link::pause_until(Duration until, const std::stop_token& stop) {
+  const ClientCertificate& certificate = settings_.target.certificate;
+  while (!stop.stop_requested() && clock_.monotonic() < until && !is_check_wanted()) {
+    if (!certificate.is_set()) {
+      (void)waiter_.wait(-1, 0, until);
+      continue;
+    }
+    (void)waiter_.wait(-1, 0, std::min(until, clock_.monotonic() + settings_.certificate_check));
+    if (!was_renewed(certificate, tried_files_)) continue;
+    log_.info("link.certificate_renewed", {{"certificate", certificate.chain_file.string()}});
+    return;
+  }
+}
+
+std::string Link::words_of_end() const {
+  if (!settings_.target.certificate.is_set()) return "";
+  const auto life = life_of(settings_.target.certificate);
+  if (!life || dialer_->time().now() < life->end) return "";
+  return "; by this device's clock its own certificate ended at " + format_time(life->end) +
+         ": put a renewed one in place of " + settings_.target.certificate.chain_file.string();
 }
 
 Result<Secret> Link::make_token() const {
@@ -163,7 +190,9 @@ Result<Link::Ended> Link::one_connection(Way way, const std::stop_token& stop) {
 Result<Link::Renewal> Link::plan_renewal(Duration begun) {
   if (settings_.target.certificate.is_set()) {
     GODWIT_TRY(auto files, fingerprint_of_files(settings_.target.certificate));
-    return Renewal{.at = begun + settings_.certificate_check, .anyway_at = Duration::max(), .files = std::move(files)};
+    Renewal renewal{.at = begun + settings_.certificate_check, .anyway_at = Duration::max(), .files = std::move(files)};
+    if (const auto life = life_of(settings_.target.certificate)) renewal.life = *life;
+    return renewal;
   }
   // A little earlier than needed and by chance, so that a fleet that started together does not renew together.
   const auto spread = static_cast<std::uint64_t>(settings_.token_lifetime.count() / 10);
@@ -175,9 +204,20 @@ Result<Link::Renewal> Link::plan_renewal(Duration begun) {
 bool Link::is_renewal_due(Renewal& renewal, const HubSession& session, Duration now) const {
   if (!session.is_ready() || now < renewal.at) return false;
   if (renewal.files.empty()) return session.is_quiet() || now >= renewal.anyway_at;
+  tell_of_end(renewal, now);
   if (session.is_quiet() && was_renewed(settings_.target.certificate, renewal.files)) return true;
   renewal.at = now + settings_.certificate_check;
   return false;
+}
+
+void Link::tell_of_end(Renewal& renewal, Duration now) const {
+  if (!renewal.life || now < renewal.notice_at) return;
+  const auto left = renewal.life->end - dialer_->time().now();
+  if (left > renewal.life->notice()) return;
+  log_.warning("link.certificate_ends", {{"at", format_time(renewal.life->end)},
+                                         {"hours_left", std::chrono::floor<std::chrono::hours>(left).count()},
+                                         {"certificate", settings_.target.certificate.chain_file.string()}});
+  renewal.notice_at = now + kNoticeAgain;
 }
 
 void Link::deliver(HubSession& session) {

@@ -16,6 +16,7 @@
 #include "core/base/file.hpp"
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
+#include "device/agent/client_certificate.hpp"
 #include "device/agent/dialer.hpp"
 #include "device/agent/hub_session.hpp"
 #include "device/agent/provisioner.hpp"
@@ -71,15 +72,22 @@ class Link final : public PatchSender {
   void belong_to(const Assignment& assignment);
   [[nodiscard]] Result<Ended> one_connection(Way way, const std::stop_token& stop);
   void after_failure(const Error& error, std::uint32_t failures, const std::stop_token& stop);
+  /// Ends early when somebody asks for a try, or when the certificate was renewed meanwhile.
+  void pause_until(Duration until, const std::stop_token& stop);
+  /// "; ...": that the device's own certificate has ended, if it has. "" else.
+  [[nodiscard]] std::string words_of_end() const;
   /// When the credential of a connection must be replaced by a new connection.
   struct Renewal {
     Duration at{};         // of the token; with a certificate: when the files are looked at next
     Duration anyway_at{};  // even if something waits for an answer
     std::string files{};   // fingerprint of the certificate in use; "" with a token
+    std::optional<CertificateLife> life{};
+    Duration notice_at{};  // when its end is told next
   };
   [[nodiscard]] Result<Renewal> plan_renewal(Duration begun);
   /// True once the connection should end for a new credential. Looks at the certificate's files when that is due.
   [[nodiscard]] bool is_renewal_due(Renewal& renewal, const HubSession& session, Duration now) const;
+  void tell_of_end(Renewal& renewal, Duration now) const;
   [[nodiscard]] Result<Ended> converse(HubConnection& connection, Way way, HubSession& session, Renewal renewal,
                                        const std::stop_token& stop);
   [[nodiscard]] Result<void> move_bytes(HubConnection& connection, HubSession& session, std::string& pending);
@@ -101,8 +109,9 @@ class Link final : public PatchSender {
   std::mutex mutex_;
   std::deque<Command> commands_;
   bool must_check_ = false;
-  bool was_online_ = false;  // link thread only
-  Duration online_since_{};  // link thread only
+  std::string tried_files_;  // fingerprint of the certificate that was tried last; link thread only, as the next
+  bool was_online_ = false;
+  Duration online_since_{};
   std::jthread thread_;
 };
 

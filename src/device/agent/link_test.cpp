@@ -151,6 +151,29 @@ TEST_F(LinkTest, a_certificate_speaks_for_the_device_and_a_renewed_one_is_taken_
 }
 
 // faults: 31
+// faults: 31
+TEST_F(LinkTest, a_renewed_certificate_ends_the_wait_of_a_device_that_was_refused) {
+  const trust::MadeCertificate first({.common_name = "first"});
+  const trust::MadeCertificate second({.common_name = "second"});
+  settings_.target.certificate = {.chain_file = folder_.path() / "device.pem", .key_file = folder_.path() / "key.pem"};
+  const auto place = [&](const trust::MadeCertificate& made) {
+    GODWIT_CHECK(write_file_durably(settings_.target.certificate.key_file, made.key_pem()).has_value());
+    GODWIT_CHECK(write_file_durably(settings_.target.certificate.chain_file, made.pem()).has_value());
+  };
+  place(first);
+  settings_.certificate_check = milliseconds(20);
+  settings_.reconnect.refused_wait = settings_.reconnect.longest_wait = std::chrono::hours(1);
+  hub_.refuse(mqtt::ConnectReturn::not_authorized);
+  connect();
+  ASSERT_TRUE(hub_.wait_for([](const FakeHub::Seen& seen) { return seen.refusals == 1; }));
+  hub_.refuse(mqtt::ConnectReturn::accepted);
+  std::this_thread::sleep_for(milliseconds(200));
+  EXPECT_EQ(hub_.seen().connections + hub_.seen().refusals, 1) << "the same files are no reason to ask";
+  place(second);
+  ASSERT_TRUE(wait_for<LinkOnline>());
+  EXPECT_EQ(hub_.seen().certificates.back(), "second");
+}
+
 TEST_F(LinkTest, does_not_talk_to_a_hub_with_another_name) {
   settings_.target.tls_name = "other.example";
   connect();

@@ -22,6 +22,8 @@ namespace godwit::agent {
 namespace {
 
 constexpr std::size_t kAddressLimit = 8;
+// Of TLS 1.2 what TLS 1.3 has, too: keys that are gone with the connection, and ciphers that authenticate.
+constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:DHE+AESGCM:DHE+CHACHA20";
 
 std::string errno_text(int number) { return error_from_errno("", number).message.substr(2); }
 
@@ -112,15 +114,22 @@ Result<void> TlsConnection::connect_next() {
 
 Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
   ERR_clear_error();
+  const ClientCertificate& own = target.certificate;
+  if (own.is_set() && !own.key_uri.empty()) {
+    GODWIT_TRY(hardware_key_, HardwareKey::open(own.key_uri));
+  }
   context_ = SSL_CTX_new(TLS_client_method());
   if (context_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
+  if (SSL_CTX_set_cipher_list(context_, kCiphers) != 1)
+    return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
+  SSL_CTX_set_security_level(context_, std::max(2, SSL_CTX_get_security_level(context_)));  // 112 bits: Debian's level
   SSL_CTX_set_mode(context_,
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
   GODWIT_TRY_VOID(set_up_trust(target));
-  if (target.certificate.is_set()) GODWIT_TRY_VOID(use_client_certificate(context_, target.certificate));
+  if (own.is_set()) GODWIT_TRY_VOID(use_client_certificate(context_, own, hardware_key_.get()));
   tls_ = SSL_new(context_);
   if (tls_ == nullptr) return fail(Code::tls_failed, "set up TLS: " + openssl_reason());
   X509_VERIFY_PARAM* rules = SSL_get0_param(tls_);

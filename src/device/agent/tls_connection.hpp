@@ -92,6 +92,7 @@ class TlsConnection {
   std::string last_problem_;
   UniqueFd fd_;
   bool has_own_authorities_ = false;
+  std::unique_ptr<HardwareKey> hardware_key_;
   ssl_ctx_st* context_ = nullptr;
   ssl_st* tls_ = nullptr;
   Stage stage_ = Stage::connecting;
