@@ -19,11 +19,12 @@ from agent import bench_agent  # noqa: E402
 from delta import bench_delta  # noqa: E402
 from deployments import bench_deployments  # noqa: E402
 from footprint import bench_memory, bench_sizes  # noqa: E402
+from image import bench_image  # noqa: E402
 from hub import PARTS, HubBench  # noqa: E402
 from payloads import bench_download, bench_import  # noqa: E402
 from stack import Service  # noqa: E402
 
-ALONE = {"sizes": bench_sizes, "memory": bench_memory, "agent": bench_agent, "download": bench_download, "import": bench_import, "deployments": bench_deployments, "delta": bench_delta}
+ALONE = {"sizes": bench_sizes, "memory": bench_memory, "agent": bench_agent, "download": bench_download, "import": bench_import, "deployments": bench_deployments, "delta": bench_delta, "image": bench_image}
 NAMES = [*ALONE, "hub", *(f"hub-{part}" for part in PARTS)]
 
 
