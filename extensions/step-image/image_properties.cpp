@@ -51,6 +51,11 @@ Result<ImageProperties> parse_properties(std::string_view handler_properties_jso
       return wrong("blockSize", "a power of two from 4096 to 1048576");
     properties.block_size = static_cast<std::size_t>(*block);
   }
+  if (const auto floor = json::text_or_nothing(*object, "versionFloor")) {
+    auto version = Version::parse(*floor);
+    if (!version) return wrong("versionFloor", "a version such as 2.1.0");
+    properties.version_floor = *std::move(version);
+  }
   return properties;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/base/error.hpp"
+#include "core/model/update_id.hpp"
 #include "device/slots/image_source.hpp"
 #include "device/slots/image_writer.hpp"
 
@@ -17,6 +18,7 @@ struct ImageProperties {
   slots::Image image;               // size and hash of the unpacked image
   std::string block_hashes_file{};  // empty: none
   std::size_t block_size = 1024 * 1024;
+  std::optional<Version> version_floor{};  // once the image is confirmed, older updates are refused
 };
 
 /// Errors: bad_manifest naming the property and what it must be.

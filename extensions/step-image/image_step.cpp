@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/base/command.hpp"
+#include "core/base/json.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "device/slots/host_disk.hpp"
@@ -20,6 +21,7 @@ namespace {
 using slots::Answer;
 
 constexpr ByteCount kBlockHashesLimit = 64ULL * 1024 * 1024;
+constexpr ByteCount kFloorLimit = 256;
 constexpr ByteCount kPanicLogLimit = 4ULL * 1024 * 1024;
 constexpr std::size_t kPanicWordsLimit = 256;
 constexpr auto kPoll = std::chrono::milliseconds(100);
@@ -78,10 +80,55 @@ Result<Path> file_of(const godwit_step& step, const std::string& name) {
   return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", name));
 }
 
+Path floor_file(const Scene& scene) { return scene.config.data / "version-floor"; }
+
+/// The oldest version that this device still takes; nothing: any.
+Result<std::optional<Version>> read_floor(const Scene& scene) {
+  const auto text = read_file(floor_file(scene), kFloorLimit);
+  if (!text && text.error().code == Code::not_found) return std::optional<Version>{};
+  if (!text) return tl::unexpected<Error>{text.error()};
+  auto version = Version::parse(trimmed(*text));
+  if (!version)
+    return fail(Code::refused,
+                fmt::format("{} holds no version; write the oldest one that this device may take into it",
+                            floor_file(scene).string()));
+  return std::optional<Version>{*std::move(version)};
+}
+
+/// Called whenever the image is found confirmed, so that a cut after the confirmation loses nothing.
+Result<void> raise_floor(const Scene& scene) {
+  const auto& wanted = scene.properties.version_floor;
+  if (!wanted) return {};
+  GODWIT_TRY(const auto floor, read_floor(scene));
+  if (floor && !(*floor < *wanted)) return {};
+  return write_file_durably(floor_file(scene), wanted->str() + "\n");
+}
+
+/// A signed manifest of last year is still signed: whoever replays it must not bring back what was mended since.
+Result<void> check_floor(const Scene& scene, const godwit_step& step) {
+  GODWIT_TRY(const auto id, json::parse_object(author::view(step.update_id_json)));
+  GODWIT_TRY(const std::string text, json::text(id, "version", "update id"));
+  GODWIT_TRY(const Version version, Version::parse(text));
+  if (scene.properties.version_floor && version < *scene.properties.version_floor)
+    return fail(Code::bad_manifest,
+                fmt::format("handlerProperties: versionFloor {} is above the update's own version {}",
+                            scene.properties.version_floor->str(), version.str()));
+  GODWIT_TRY(const auto floor, read_floor(scene));
+  if (floor && version < *floor)
+    return fail(Code::refused,
+                fmt::format("version {} is older than {}, the oldest that this device takes since a newer "
+                            "image was confirmed; import what should run under a newer version",
+                            version.str(), floor->str()));
+  return {};
+}
+
 Outcome is_installed(slots::Slots& slots, const Scene& scene) {
   const auto stage = slots.stage(scene.properties.image);
   if (!stage) return failed(stage.error());
-  if (*stage == slots::Stage::good) return {.result_code = result::is_installed};
+  if (*stage == slots::Stage::good) {
+    if (const auto raised = raise_floor(scene); !raised) return failed(raised.error());
+    return {.result_code = result::is_installed};
+  }
   return {.result_code = result::not_installed,
           .extended_code = 0,
           .details = fmt::format("side {} runs; the image is in the stage '{}'", slots::side_name(scene.places.running),
@@ -90,6 +137,7 @@ Outcome is_installed(slots::Slots& slots, const Scene& scene) {
 
 Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& host, const godwit_step& step) {
   const ImageProperties& wanted = scene.properties;
+  if (const auto allowed = check_floor(scene, step); !allowed) return failed(allowed.error());
   const auto file = file_of(step, wanted.image_file);
   if (!file) return failed(file.error());
   slots::BlockHashes hashes{.block_size = wanted.block_size, .digests = {}};
@@ -145,7 +193,9 @@ Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host)
   const auto answer = slots.apply(scene.properties.image, [&] { return wait_until_healthy(scene.config, host); });
   if (!answer) return failed(answer.error());
   switch (answer->kind) {
-    case Answer::Kind::done: return {.result_code = result::apply_ok};
+    case Answer::Kind::done:
+      if (const auto raised = raise_floor(scene); !raised) return failed(raised.error());
+      return {.result_code = result::apply_ok};
     case Answer::Kind::not_tried: return refused(answer->details, erc::not_in_place_after_restart);
     case Answer::Kind::fell_back:
       return refused(answer->details + panic_words(scene.config), erc::not_in_place_after_restart);

@@ -68,7 +68,7 @@ class StepImage : public ::testing::Test {
          json::Array{json::Object{
              {"id", "f1"}, {"name", "image"}, {"path", (folder_ / "image").string()}, {"size", image_.size()}}}},
         {"workflow_id", "w-1"},
-        {"update_id", json::Object{}},
+        {"update_id", json::Object{{"provider", "p"}, {"name", "n"}, {"version", version_}}},
         {"attempt", 1},
         {"step", 0}};
     const auto outcome = extension::run_extension(registration_, call, limits_, {}, {});
@@ -83,6 +83,7 @@ class StepImage : public ::testing::Test {
   Bytes image_ = std::string(20'000, 'n') + "end";
   json::Object properties_{
       {"imageFile", "image"}, {"imageSize", image_.size()}, {"imageSha256", hex_encode(sha256(image_))}};
+  std::string version_ = "2.0";
   extension::Limits limits_{.time_limit = std::chrono::seconds(60)};
 };
 
@@ -144,6 +145,32 @@ TEST_F(StepImage, a_kernel_panic_of_the_trial_is_told_and_an_older_one_is_not) {
       told.details.ends_with("; the kernel's last words: Kernel panic - not syncing: Attempted to kill init! "
                              "exitcode=0x00000100?[2J"))
       << told.details;
+}
+
+TEST_F(StepImage, a_confirmed_image_raises_the_floor_and_older_updates_are_refused) {
+  properties_["versionFloor"] = "1.9";
+  version_ = "1.8";
+  EXPECT_NE(run("install").details.find("above the update's own version"), std::string::npos);
+  version_ = "2.0";
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "data" / "version-floor")) << "an image on trial raises nothing";
+  loader_tries();
+  ASSERT_EQ(run("apply").result_code, result::apply_ok);
+  EXPECT_EQ(*read_file(folder_ / "data" / "version-floor", 100), "1.9\n");
+  std::filesystem::remove(folder_ / "data" / "version-floor");
+  EXPECT_EQ(run("is_installed").result_code, result::is_installed);
+  EXPECT_EQ(*read_file(folder_ / "data" / "version-floor", 100), "1.9\n") << "a cut after the confirmation lost it";
+  properties_.erase("versionFloor");
+  version_ = "1.8.9";
+  image_ += "older";
+  ASSERT_TRUE(write_file_durably(folder_ / "image", image_));
+  properties_["imageSize"] = image_.size();
+  properties_["imageSha256"] = hex_encode(sha256(image_));
+  const Outcome refused = run("install");
+  EXPECT_EQ(refused.extended_code, erc::handler_refused);
+  EXPECT_NE(refused.details.find("older than 1.9"), std::string::npos) << refused.details;
+  version_ = "1.9";
+  EXPECT_EQ(run("install").result_code, result::install_reboot);
 }
 
 TEST_F(StepImage, what_cannot_be_is_refused_before_anything_has_changed) {
