@@ -1,6 +1,11 @@
 """microsoft/apt:1 and godwit/deb:1 with real apt and dpkg, in a device whose package system is its own (support/apt_world.py), against a
 repository made on the spot. What dpkg says in the device is the judge, not what the handler reports."""
+import email.utils
+import hashlib
 import json
+import shutil
+import subprocess
+import tempfile
 
 import pytest
 
@@ -40,6 +45,21 @@ def manifest(*packages, **members) -> dict:
 
 def update(scene, world, version, *packages, end="Succeeded", criteria=None, properties=None, **members):
     return run_update(scene, world.device, version, APT, manifest(*packages, **members), {"installedCriteria": criteria or version, **(properties or {})}, end=end)
+
+
+def sign(world, name: str) -> str:
+    """Signs the repository with a new key; gives its public half."""
+    home = tempfile.mkdtemp(prefix="gpg", dir="/tmp")  # short: the agent's socket lies in it
+    gpg = ["gpg", "--homedir", home, "--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""]
+    packages = (world.repository / "Packages").read_bytes()
+    release = f"Origin: tests\nSuite: stable\nDate: {email.utils.formatdate(usegmt=True)}\nSHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
+    try:
+        subprocess.run([*gpg, "--quick-generate-key", f"{name} <{name}@example.org>", "rsa2048", "sign", "never"], check=True, capture_output=True)
+        subprocess.run([*gpg, "--clearsign", "-o", world.repository / "InRelease"], input=release.encode(), check=True, capture_output=True)
+        return subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True, text=True).stdout
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=False)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def installer_log(world):
@@ -97,9 +117,10 @@ def test_a_bad_manifest_is_refused_before_anything_runs(scene, world):
 LOCK = "import fcntl,sys,time; f=open('/var/lib/dpkg/lock-frontend','w'); fcntl.lockf(f,fcntl.LOCK_EX); print('held',flush=True); time.sleep(float(sys.argv[1]))"
 
 
-def test_a_lock_of_somebody_else_is_waited_for(scene, world):
+@pytest.mark.parametrize("lock", ["dpkg/lock-frontend", "dpkg/lock", "apt/lists/lock"])  # unattended-upgrades holds these, one after the other
+def test_a_lock_of_somebody_else_is_waited_for(scene, world, lock):
     tool(world, "1.0")
-    other = world.start("/usr/bin/python3", "-c", LOCK, "600")
+    other = world.start("/usr/bin/python3", "-c", LOCK.replace("dpkg/lock-frontend", lock), "600")
     assert other.stdout.readline() == "held\n"
     scene.import_update(make_update(scene, world.device, "1.0.0", APT, manifest((TOOL, "1.0")), {"installedCriteria": "1"}))
     deployment = scene.deploy(world.device, "1.0.0")
@@ -162,6 +183,34 @@ def test_the_installer_is_killed_in_the_middle_of_dpkg(scene, world):
     assert world.version(TOOL) == "1.0" and world.is_whole()
     assert "dpkg was interrupted earlier" in installer_log(world)
     assert "configured" in (marker / "history").read_text()
+
+
+def test_a_cancel_in_the_middle_of_dpkg_leaves_no_half_of_a_package(scene, world):
+    marker = world.device.root
+    tool(world, "1.0", postinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done")
+    scene.import_update(make_update(scene, world.device, "1.0.0", APT, manifest((TOOL, "1.0")), {"installedCriteria": "1"}))
+    deployment = scene.deploy(world.device, "1.0.0")
+    wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
+    scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
+    (marker / "go").touch()
+    scene.wait_state(world.device, deployment, "Canceled")
+    wait_until("what was begun is taken back", lambda: (world.version(TOOL), world.version(LIBRARY)) == ("", "") and world.is_whole(), 60)
+    update(scene, world, "1.1.0", (TOOL, "1.0"))
+    assert world.version(TOOL) == "1.0"
+
+
+@pytest.mark.parametrize("signer", ["operator", "stranger", "nobody"])
+def test_a_repository_is_believed_only_with_the_operators_signature(scene, world, signer):
+    tool(world, "1.0")
+    key = sign(world, "operator")
+    if signer == "stranger":
+        sign(world, "stranger")
+    elif signer == "nobody":
+        (world.repository / "InRelease").unlink()
+    world.write("/etc/apt/trusted.gpg.d/operator.asc", key)
+    world.write("/etc/apt/sources.list", world.read("/etc/apt/sources.list").replace("[trusted=yes] ", "[signed-by=/etc/apt/trusted.gpg.d/operator.asc] "))
+    update(scene, world, "1.0.0", (TOOL, "1.0"), end="Succeeded" if signer == "operator" else "Failed")
+    assert world.version(TOOL) == ("1.0" if signer == "operator" else "")
 
 
 def test_deb_files_are_installed_without_a_repository(scene, world):

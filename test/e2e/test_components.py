@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bootable import Bootable
 from stack import Process, wait_until
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "extensions" / "components-example"
@@ -17,8 +18,10 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "extensions" / "components-examp
 class Proxy:
     """A device with parts. `parts`: id -> group."""
 
-    def __init__(self, scene, parts: dict):
+    def __init__(self, scene, parts: dict, can_restart: bool = False):
+        """`can_restart`: the device has boots of its own; its parts run through them."""
         self.scene, self.device = scene, scene.device(start=False)
+        self.boots = Bootable(self.device, at_boot=lambda device: None) if can_restart else None
         self.folder = self.device.folder / "parts"
         self.folder.mkdir()
         self.parts = {}
@@ -31,7 +34,7 @@ class Proxy:
         self.device.register_extension("agent", "component-enumerator", "godwit/components-example:1",
                                        scene.service.binaries.parent / "lib" / "godwit-components-example.so",
                                        "--option", f"inventory={self.folder / 'components.json'}")
-        self.device.start()
+        (self.boots or self.device).start()
         scene.wait_listed(self.device)
 
     def group(self, name):
@@ -61,15 +64,22 @@ class Proxy:
             file.unlink()
 
     def stop(self):
+        if self.boots:
+            self.boots.stop()
         for part in self.parts.values():
             part.stop()
 
     # ---- updates ----------------------------------------------------------------------------------------------------------
 
-    def import_child(self, name, version, selector, arguments="--socket --component-prop-val socket", steps=1):
+    def import_child(self, name, version, selector, arguments="--socket --component-prop-val socket", steps=1, says=()):
+        """`says`: (success of the script, what it answers instead)."""
         folder = self.scene.folder / "updates" / f"{self.device.id}-{name}-{version}"
         folder.mkdir(parents=True)
-        shutil.copy(EXAMPLE / "update-part.sh", folder / "update-part.sh")
+        script = (EXAMPLE / "update-part.sh").read_text()
+        if says:
+            assert f"answer {says[0]} " in script
+            script = script.replace(f"answer {says[0]} ", f"answer {says[1]} ")
+        (folder / "update-part.sh").write_text(script)
         (folder / "firmware.bin").write_bytes(f"firmware {name} {version}".encode() * 100)
         step = {"handler": "microsoft/script:1", "files": ["update-part.sh", "firmware.bin"],
                 "handlerProperties": {"scriptFileName": "update-part.sh", "apiVersion": "1.1", "installedCriteria": version, "arguments": arguments}}
@@ -100,8 +110,8 @@ class Proxy:
 def proxy(scene):
     made = []
 
-    def make(parts):
-        made.append(Proxy(scene, parts))
+    def make(parts, **options):
+        made.append(Proxy(scene, parts, **options))
         return made[-1]
 
     yield make
@@ -177,6 +187,34 @@ def test_an_off_line_part_is_waited_for_as_the_arguments_ask(scene, proxy):
     one.plug("m-1")
     scene.wait_state(one.device, deployment, "Succeeded")
     assert one.versions() == {"m-1": "2.0"}
+
+
+@pytest.mark.parametrize("says", [(600, 605), (700, 705)])
+def test_the_device_is_restarted_between_the_parts_and_no_part_is_done_twice(scene, proxy, says):
+    one = proxy(MOTORS_AND_CAMERA, can_restart=True)
+    motor = one.import_child("motor", "2.0", {"group": "motors"}, says=says)
+    state = scene.wait_state(one.device, one.deploy_parent("1.0", motor), "Succeeded", timeout=180)
+    assert state["godwit"]["resultCode"] == 700, state
+    assert one.boots.boots == 2 and one.versions() == {"m-1": "2.0", "m-2": "2.0", "c-1": "0.0"}
+    assert step_results(one.device)[0]["resultDetails"] == "the m-1 (m-1): done; the m-2 (m-2): done"
+    begun = [line for line in one.device.installer.log.read_text().splitlines() if "act.begins" in line and "verb=install" in line]
+    assert len(begun) == 2, begun
+
+
+def test_a_part_that_goes_off_line_in_the_middle_is_the_only_one_repeated_when_it_is_back(scene, proxy):
+    one = proxy({"m-1": "motors", "m-2": "motors", "m-3": "motors"})
+    motor = one.import_child("motor", "2.0", {"group": "motors"}, "--wait 2 --socket --component-prop-val socket")
+    one.unplug("m-2")
+    deployment = one.deploy_parent("1.0", motor)
+    state = scene.wait_state(one.device, deployment, "Failed")
+    assert one.versions() == {"m-1": "2.0", "m-2": "0.0", "m-3": "0.0"}
+    assert "the m-2 (m-2)" in state["godwit"]["resultDetails"] and "is off-line" in state["godwit"]["resultDetails"], state
+    one.plug("m-2")
+    one.fail("m-1", "install", "must not be touched again")
+    scene.service.cli("device", "deployment", "retry", "--group-id", one.device.group, "--deployment-id", deployment)
+    wait_until("the retry ends well", lambda: scene.state(one.device, deployment).get("deviceState") == "Succeeded", 90)
+    assert one.versions() == {"m-1": "2.0", "m-2": "2.0", "m-3": "2.0"}
+    assert step_results(one.device)[0]["resultDetails"] == "the m-1 (m-1): was in place; the m-2 (m-2): done; the m-3 (m-3): done"
 
 
 def test_an_enumerator_that_breaks_fails_the_update_with_its_words(scene, proxy):

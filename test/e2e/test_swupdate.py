@@ -149,3 +149,20 @@ def test_a_cancel_while_swupdate_runs_leaves_the_earlier_version(scene, world, m
     (root / "go").touch()
     scene.wait_state(world.device, deployment, "Canceled")
     assert (root / "version").read_text() == "before\n"
+
+
+def test_the_installer_is_killed_in_the_middle_of_swupdate(scene, world, maker):
+    root = world.device.root
+    script = f"#!/bin/sh\n[ $1 = preinst ] || exit 0\necho begun >> {root}/begun; touch {root}/running; while [ ! -e {root}/go ]; do sleep 0.1; done\n"
+    image = maker.image({f"{root}/new": b"1.0.0\n"}, script=script)
+    scene.import_update(make_update(scene, world.device, "1.0.0", IMAGE, {"image.swu": image}, {"installedCriteria": "1.0.0"}))
+    deployment = scene.deploy(world.device, "1.0.0")
+    wait_until("swupdate runs the image's script", (root / "running").exists, 60)
+    world.device.installer.kill()
+    assert not (root / "new").exists()
+    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    world.device.start_installer()
+    wait_until("swupdate begins again", lambda: len((root / "begun").read_text().split()) == 2, 60)
+    (root / "go").touch()
+    scene.wait_state(world.device, deployment, "Succeeded")
+    assert (root / "version").read_text() == "1.0.0\n"

@@ -19,8 +19,8 @@ class SwuMaker:
                             "-days", "30", "-subj", f"/CN={name}", "-addext", "extendedKeyUsage=emailProtection"], check=True, capture_output=True)
         return certificate
 
-    def image(self, files: dict[str, bytes], *, key: str = "operator", hardware: str = "1.0") -> bytes:
-        """`files`: path on the device: content."""
+    def image(self, files: dict[str, bytes], *, key: str = "operator", hardware: str = "1.0", script: str = "") -> bytes:
+        """`files`: path on the device: content. `script`: what swupdate runs before (with `preinst`) and after (`postinst`)."""
         work = self.folder / "image"
         work.mkdir(exist_ok=True)
         entries, names = [], ["sw-description", "sw-description.sig"]
@@ -28,7 +28,12 @@ class SwuMaker:
             (work / f"file{number}").write_bytes(content)
             names.append(f"file{number}")
             entries.append(f'{{ filename = "file{number}"; path = "{path}"; sha256 = "{hashlib.sha256(content).hexdigest()}"; }}')
-        (work / "sw-description").write_text(f'software = {{ version = "1.0"; hardware-compatibility: [ "{hardware}" ]; files: ( {", ".join(entries)} ); }}\n')
+        scripts = ""
+        if script:
+            (work / "run.sh").write_text(script)
+            names.append("run.sh")
+            scripts = f' scripts: ( {{ filename = "run.sh"; type = "shellscript"; sha256 = "{hashlib.sha256(script.encode()).hexdigest()}"; }} );'
+        (work / "sw-description").write_text(f'software = {{ version = "1.0"; hardware-compatibility: [ "{hardware}" ]; files: ( {", ".join(entries)} );{scripts} }}\n')
         certificate = self.key(key)
         subprocess.run(["openssl", "cms", "-sign", "-in", "sw-description", "-out", "sw-description.sig", "-signer", certificate,
                         "-inkey", self.folder / f"{key}.key.pem", "-outform", "DER", "-nosmimecap", "-binary"], cwd=work, check=True, capture_output=True)
