@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -120,27 +122,60 @@ Result<Input> open_input(const Path& path, int flags) {
   return input;
 }
 
-Result<delta::Applied> apply(const author::Host& host, const Wish& wish, const Candidate& from, const Path& patch_path,
-                             const Path& target_path) {
+/// A host before minor version 3 does not know of pieces.
+bool has_pieces(const godwit_make& what) {
+  return what.size >= offsetof(godwit_make, range_count) + sizeof what.range_count && what.range_count > 0;
+}
+
+/// Puts the pieces that the agent fetched from the full file into their places. Their content is judged afterwards,
+/// group by group, as whatever else lies in the target.
+Result<void> place_pieces(const godwit_make& what, const delta::WriteAt& write, ByteCount size,
+                          const std::function<bool()>& is_cancelled) {
+  if (!has_pieces(what)) return {};
+  GODWIT_TRY(const Input pieces, open_input(author::str(what.ranges_path), O_NOFOLLOW));
+  const auto read = delta::reader_of(pieces.fd.get(), "the fetched pieces");
+  Bytes buffer;
+  ByteCount at = 0;
+  for (std::size_t i = 0; i < what.range_count; ++i) {
+    const godwit_range& range = what.ranges[i];
+    if (range.offset > size || range.length > size - range.offset)
+      return godwit::fail(Code::invalid_argument, "a fetched piece lies outside the target");
+    for (ByteCount done = 0; done < range.length; done += buffer.size()) {
+      if (is_cancelled()) return godwit::fail(Code::cancelled, "cancelled");
+      buffer.resize(static_cast<std::size_t>(std::min<ByteCount>(range.length - done, delta::kGroupSizeMax)));
+      GODWIT_TRY_VOID(read(at + done, buffer));
+      GODWIT_TRY_VOID(write(range.offset + done, buffer));
+    }
+    at += range.length;
+  }
+  return {};
+}
+
+Result<delta::Applied> apply(const author::Host& host, const Wish& wish, const Candidate& from,
+                             const godwit_make& what) {
+  const Path patch_path = Path(author::str(what.work_dir)) / from.id;
+  const Path target_path = author::str(what.target_path);
   GODWIT_TRY(const Input source, open_input(from.source, 0));
   GODWIT_TRY(const Input patch, open_input(patch_path, O_NOFOLLOW));
   GODWIT_TRY(const UniqueFd target, godwit::open_file(target_path, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat info {};
-  if (::fstat(target.get(), &info) != 0)
-    return tl::unexpected<godwit::Error>{godwit::error_from_errno("look at the target", errno)};
   const int fd = target.get();
   const auto write = [fd](ByteCount offset, std::string_view bytes) -> Result<void> {
     if (::lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0)
       return tl::unexpected<godwit::Error>{godwit::error_from_errno("write the target", errno)};
     return godwit::write_all(fd, bytes);
   };
+  const auto is_cancelled = [&host] { return host.is_cancelled(); };
+  GODWIT_TRY_VOID(place_pieces(what, write, wish.size, is_cancelled));
+  struct stat info {};
+  if (::fstat(fd, &info) != 0)
+    return tl::unexpected<godwit::Error>{godwit::error_from_errno("look at the target", errno)};
   GODWIT_TRY(auto applied, delta::apply(delta::reader_of(patch.fd.get(), "the delta"), patch.size,
                                         delta::reader_of(source.fd.get(), "the source"), write,
                                         {.expected_size = wish.size,
                                          .expected_sha256 = wish.sha256,
                                          .begun = static_cast<ByteCount>(info.st_size),
                                          .read_back = delta::reader_of(fd, "the target"),
-                                         .is_cancelled = [&host] { return host.is_cancelled(); },
+                                         .is_cancelled = is_cancelled,
                                          .on_progress = [&](ByteCount done) { host.progress(done, wish.size); }}));
   if (::ftruncate(fd, static_cast<off_t>(wish.size)) != 0)
     return tl::unexpected<godwit::Error>{godwit::error_from_errno("cut the target", errno)};
@@ -157,6 +192,26 @@ std::string damage_in_words(const std::vector<delta::TargetRange>& damaged) {
       sum, damaged.size(), damaged.front().length, damaged.front().offset);
 }
 
+/// True when one of the damaged pieces was fetched already: the full file does not hold what the delta makes.
+bool was_given(const godwit_make& what, const std::vector<delta::TargetRange>& damaged) {
+  if (!has_pieces(what)) return false;
+  for (std::size_t i = 0; i < what.range_count; ++i)
+    for (const auto& range : damaged)
+      if (range.offset < what.ranges[i].offset + what.ranges[i].length &&
+          what.ranges[i].offset < range.offset + range.length)
+        return true;
+  return false;
+}
+
+/// Asks the agent for the damaged pieces, unless they are too many.
+void ask_for(const author::Host& host, const std::vector<delta::TargetRange>& damaged) {
+  if (damaged.size() > GODWIT_RANGES_MAX) return;
+  json::Array ranges;
+  for (const auto& range : damaged)
+    ranges.emplace_back(json::Object{{"offset", range.offset}, {"length", range.length}});
+  host.answer(json::print(json::Object{{"ranges", std::move(ranges)}}));
+}
+
 void make(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* outcome) {
   author::guarded(outcome, kMakeFailed, [&] {
     const author::Host host(raw_host);
@@ -167,7 +222,7 @@ void make(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* 
     for (const Candidate& from : wish->candidates) {
       const Path patch = Path(author::str(what->work_dir)) / from.id;
       if (::access(patch.c_str(), R_OK) != 0) continue;
-      const auto applied = apply(host, *wish, from, patch, author::str(what->target_path));
+      const auto applied = apply(host, *wish, from, *what);
       if (applied && applied->damaged.empty()) {
         host.info(fmt::format("made from a source on the device: {} groups, {} of them were there from an earlier try",
                               applied->groups_made + applied->groups_found, applied->groups_found));
@@ -178,6 +233,10 @@ void make(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* 
       code = kMakeFailed;
       why = applied ? damage_in_words(applied->damaged) : applied.error().message;
       host.warning(fmt::format("delta {}: {}", from.id, why));
+      if (applied && !was_given(*what, applied->damaged)) {
+        ask_for(host, applied->damaged);
+        break;  // the others could only do worse: what was made stays
+      }
     }
     author::say(outcome, result::full_download_needed, code, why);
   });

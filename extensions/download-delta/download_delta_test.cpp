@@ -41,7 +41,8 @@ class DownloadDelta : public ::testing::Test {
             {"properties", json::Object{{"microsoft.sourceFileHash", base64_encode(sha256(source))},
                                         {"microsoft.sourceFileHashAlgorithm", algorithm}}}};
   }
-  Result<Outcome> run(const std::string& verb, const Bytes& whole, const json::Object& related_files) const {
+  Result<Outcome> run(const std::string& verb, const Bytes& whole, const json::Object& related_files,
+                      const json::Array& ranges = {}) const {
     const json::Object file{{"fileName", "image"},
                             {"sizeInBytes", whole.size()},
                             {"hashes", json::Object{{"sha256", base64_encode(sha256(whole))}}},
@@ -53,6 +54,8 @@ class DownloadDelta : public ::testing::Test {
          {"target", made_.string()},
          {"work_dir", work_.string()},
          {"cache_dir", (folder_ / "cache").string()},
+         {"ranges_path", (work_ / "pieces").string()},
+         {"ranges", ranges},
          {"update_id", json::Object{{"provider", "Contoso"}, {"name", "Toaster"}, {"version", "1.1"}}}},
         {.time_limit = std::chrono::seconds(60)}, {}, {});
   }
@@ -127,6 +130,7 @@ TEST_F(DownloadDelta, bit_rot_in_the_source_or_the_delta_falls_back_to_the_full_
   EXPECT_NE(made->details.find("16384 bytes in 1 ranges cannot be made from it, the first 16384 at 16384"),
             std::string::npos)
       << made->details;
+  EXPECT_EQ(json::print(made->answer), R"({"ranges":[{"offset":16384,"length":16384}]})");
   ASSERT_TRUE(write_file_durably(kept_path(), source_));
   Bytes damaged = delta_;
   damaged[300] = static_cast<char>(damaged[300] ^ 1);
@@ -135,6 +139,38 @@ TEST_F(DownloadDelta, bit_rot_in_the_source_or_the_delta_falls_back_to_the_full_
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->result_code, 521);
   EXPECT_NE(again->details.find("delta"), std::string::npos) << again->details;
+}
+
+// faults: 47
+TEST_F(DownloadDelta, pieces_of_the_full_file_mend_what_a_damaged_source_cannot_give) {
+  keep_source();
+  ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+  Bytes rotten = source_;
+  for (const std::size_t at : {20000UL, 100000UL}) rotten[at] = static_cast<char>(rotten[at] ^ 1);
+  ASSERT_TRUE(write_file_durably(kept_path(), rotten));
+  const auto asked = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(asked) << asked.error().message;
+  EXPECT_EQ(asked->result_code, 521);
+  const auto ranges = json::array(asked->answer, "ranges", "answer");
+  ASSERT_TRUE(ranges);
+  ASSERT_EQ((*ranges)->size(), 2U);
+  Bytes pieces;
+  for (const auto& range : **ranges)
+    pieces += target_.substr(static_cast<std::size_t>(*json::integer(range.get_object(), "offset", "")),
+                             static_cast<std::size_t>(*json::integer(range.get_object(), "length", "")));
+  ASSERT_EQ(pieces.size(), 2U * 16384);
+  Bytes wrong = pieces;
+  wrong[5] = static_cast<char>(wrong[5] ^ 1);
+  ASSERT_TRUE(write_file_durably(work_ / "pieces", wrong));
+  const auto refused = run("make", target_, {{"d1", related(source_, 1)}}, **ranges);
+  ASSERT_TRUE(refused) << refused.error().message;
+  EXPECT_EQ(refused->result_code, 521);
+  EXPECT_EQ(json::print(refused->answer), "{}") << "what came is not what belongs there: it is not asked for again";
+  ASSERT_TRUE(write_file_durably(work_ / "pieces", pieces));
+  const auto made = run("make", target_, {{"d1", related(source_, 1)}}, **ranges);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->result_code, 520) << made->details;
+  EXPECT_TRUE(*read_file(made_, 10'000'000) == target_);
 }
 
 TEST_F(DownloadDelta, a_delta_that_makes_another_file_is_refused) {
