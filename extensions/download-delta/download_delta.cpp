@@ -17,7 +17,9 @@
 #include "core/model/outcome.hpp"
 #include "godwit/author.hpp"
 #include "godwit/download_handler.h"
+#include "installed_source.hpp"
 #include "source_cache.hpp"
+#include "support/options.hpp"
 
 namespace {
 
@@ -27,6 +29,7 @@ using godwit::Code;
 using godwit::Path;
 using godwit::Result;
 using godwit::UniqueFd;
+using godwit::download_delta::InstalledSource;
 using godwit::download_delta::SourceCache;
 namespace author = godwit::author;
 namespace delta = godwit::delta;
@@ -60,7 +63,7 @@ Result<Bytes> sha256_in(const json::Object& file) {
 
 /// A related file that is a delta whose source is in the cache; nothing: it is of no use here.
 std::optional<Candidate> candidate(std::string_view id, const json::Value& value, std::string_view provider,
-                                   const SourceCache& cache) {
+                                   const SourceCache& cache, InstalledSource& installed) {
   if (!value.is_object() || !godwit::is_plain_file_name(id)) return std::nullopt;
   const auto* properties = json::object_or_null(value.get_object(), "properties");
   if (properties == nullptr) return std::nullopt;
@@ -68,6 +71,7 @@ std::optional<Candidate> candidate(std::string_view id, const json::Value& value
   const auto hash = godwit::base64_decode(json::text_or_nothing(*properties, kSourceHash).value_or(""));
   if (!hash) return std::nullopt;
   auto source = cache.find(provider, *hash);
+  if (!source) source = installed.find(*hash);
   if (!source) return std::nullopt;
   const auto size = json::integer_or_nothing(value.get_object(), "sizeInBytes").value_or(0);
   return Candidate{.id = std::string(id),
@@ -76,7 +80,14 @@ std::optional<Candidate> candidate(std::string_view id, const json::Value& value
                    .source = *std::move(source)};
 }
 
-Result<Wish> read_wish(const godwit_make& what) {
+/// As the options of the registration say; nothing said: only the cache counts.
+InstalledSource installed_on(const author::Host& host) {
+  return InstalledSource(
+      {.slots_file = author::option(host, "slots", ""), .file = author::option(host, "file", ""), .host = {}},
+      [&host](std::string_view line) { host.warning(line); });
+}
+
+Result<Wish> read_wish(const godwit_make& what, InstalledSource& installed) {
   GODWIT_TRY(const auto file, json::parse_object(author::view(what.file_json)));
   GODWIT_TRY(const auto update, json::parse_object(author::view(what.update_id_json)));
   Wish wish;
@@ -89,7 +100,7 @@ Result<Wish> read_wish(const godwit_make& what) {
   if (const auto* related = json::object_or_null(file, "relatedFiles"))
     for (const auto& entry : *related) {
       const auto key = entry.key();
-      if (auto found = candidate({key.data(), key.size()}, entry.value(), wish.provider, cache))
+      if (auto found = candidate({key.data(), key.size()}, entry.value(), wish.provider, cache, installed))
         wish.candidates.push_back(*std::move(found));
     }
   std::ranges::sort(wish.candidates, {}, &Candidate::size);
@@ -99,7 +110,8 @@ Result<Wish> read_wish(const godwit_make& what) {
 void choose(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* outcome) {
   author::guarded(outcome, kMakeFailed, [&] {
     const author::Host host(raw_host);
-    const auto wish = read_wish(*what);
+    InstalledSource installed = installed_on(host);
+    const auto wish = read_wish(*what, installed);
     if (!wish) return author::say(outcome, result::full_download_needed, kMakeFailed, wish.error().message);
     if (wish->candidates.empty())
       return author::say(outcome, result::full_download_needed, kSourceMissing,
@@ -215,7 +227,8 @@ void ask_for(const author::Host& host, const std::vector<delta::TargetRange>& da
 void make(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* outcome) {
   author::guarded(outcome, kMakeFailed, [&] {
     const author::Host host(raw_host);
-    const auto wish = read_wish(*what);
+    InstalledSource installed = installed_on(host);
+    const auto wish = read_wish(*what, installed);
     if (!wish) return author::say(outcome, result::full_download_needed, kMakeFailed, wish.error().message);
     std::string why = "no delta whose source is on the device was fetched";
     std::uint32_t code = kSourceMissing;
@@ -245,8 +258,11 @@ void make(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* 
 void completed(const godwit_host* raw_host, const godwit_make* what, godwit_outcome* outcome) {
   author::guarded(outcome, kMakeFailed, [&] {
     const author::Host host(raw_host);
-    const auto wish = read_wish(*what);
+    InstalledSource installed = installed_on(host);
+    const auto wish = read_wish(*what, installed);
     if (!wish) return author::say(outcome, result::failure, kMakeFailed, wish.error().message);
+    // What runs is a source by itself: a copy of it would only take room.
+    if (installed.find(wish->sha256)) return author::say(outcome, result::success, 0, "");
     const SourceCache cache{author::str(what->cache_dir)};
     // A delta can only ever be worth less than the update that is in place: what does not fit is said, not failed.
     if (const auto kept = cache.keep(wish->provider, wish->sha256, author::str(what->target_path)); !kept)

@@ -1,10 +1,12 @@
 // The whole extension, as the agent calls it: the library in a worker process, real deltas.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/delta/make.hpp"
 #include "core/model/outcome.hpp"
 #include "device/extension/process.hpp"
 #include "device/extension/testing/test_extensions.hpp"
+#include "device/slots/contents.hpp"
 
 namespace godwit::download_delta {
 namespace {
@@ -192,6 +194,92 @@ TEST_F(DownloadDelta, the_installed_system_may_be_linked_as_a_source_larger_than
   const auto made = run("make", target_, {{"d1", related(source_, 1)}});
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_EQ(made->result_code, 520) << made->details;
+  EXPECT_TRUE(*read_file(made_, 10'000'000) == target_);
+}
+
+class InstalledDelta : public DownloadDelta {
+ protected:
+  void SetUp() override {
+    DownloadDelta::SetUp();
+    ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+    // A side is larger than its image.
+    ASSERT_TRUE(write_file_durably(folder_ / "a", source_ + Bytes(50000, '\xFF')));
+    ASSERT_TRUE(write_file_durably(folder_ / "b", target_ + Bytes(50000, '\xFF')));
+    const std::string where = folder_.path().string();
+    ASSERT_TRUE(make_folders(folder_ / "data"));
+    ASSERT_TRUE(write_file_durably(
+        folder_ / "slots.toml",
+        fmt::format("[slots]\na = \"{0}/a\"\nb = \"{0}/b\"\ndata = \"{0}/data\"\ncommand_line = \"{0}/cmdline\"\n"
+                    "[boot]\nenvironment = \"{0}/state\"\n",
+                    where)));
+    registration_.options["slots"] = (folder_ / "slots.toml").string();
+    runs("a");
+    holds(source_);
+  }
+  void runs(const std::string& side) {
+    ASSERT_TRUE(write_file_durably(folder_ / "cmdline", fmt::format("root={}/{}\n", folder_.path().string(), side)));
+  }
+  void holds(const Bytes& image) {
+    slots::Contents contents;
+    contents.of(slots::Side::a) = slots::Held{.image = {.size = image.size(), .sha256 = sha256(image)}, .attempts = 3};
+    ASSERT_TRUE(write_file_durably(folder_ / "data" / "contents.json", slots::print_contents(contents)));
+  }
+  std::int32_t choose() const {
+    const auto chosen = run("choose", target_, {{"d1", related(source_, 1)}});
+    return chosen ? chosen->result_code : -100;
+  }
+  const Bytes made() const { return read_file(made_, 10'000'000).value_or(""); }
+};
+
+TEST_F(InstalledDelta, the_running_side_is_the_source_and_no_copy_is_kept) {
+  EXPECT_EQ(choose(), 520);
+  const auto outcome = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->result_code, 520) << outcome->details;
+  EXPECT_TRUE(made() == target_);
+  holds(target_);  // it was installed, and its side runs
+  const auto completed = run("completed", target_, {});
+  ASSERT_TRUE(completed) << completed.error().message;
+  EXPECT_EQ(completed->result_code, 1) << completed->details;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "cache" / "Contoso")) << "the side itself is the next source";
+}
+
+// faults: 47
+TEST_F(InstalledDelta, a_running_side_that_was_written_to_lacks_only_what_changed) {
+  Bytes side = *read_file(folder_ / "a", 10'000'000);
+  side.replace(20000, 7, "mounted");
+  ASSERT_TRUE(write_file_durably(folder_ / "a", side));
+  EXPECT_EQ(choose(), 520);
+  const auto outcome = run("make", target_, {{"d1", related(source_, 1)}});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->result_code, 521);
+  EXPECT_EQ(json::print(outcome->answer), R"({"ranges":[{"offset":16384,"length":16384}]})");
+}
+
+TEST_F(InstalledDelta, a_side_that_does_not_run_or_is_not_known_is_no_source) {
+  runs("b");
+  EXPECT_EQ(choose(), 521) << "b runs, and nothing is known of it";
+  runs("a");
+  holds("something else");
+  EXPECT_EQ(choose(), 521);
+  std::filesystem::remove(folder_ / "data" / "contents.json");
+  EXPECT_EQ(choose(), 521);
+  ASSERT_TRUE(write_file_durably(folder_ / "data" / "contents.json", "torn"));
+  EXPECT_EQ(choose(), 521) << "a damaged record is no source, and no failure";
+  std::filesystem::remove(folder_ / "slots.toml");
+  EXPECT_EQ(choose(), 521);
+}
+
+TEST_F(DownloadDelta, an_installed_file_with_the_right_hash_is_a_source) {
+  registration_.options["file"] = (folder_ / "installed.bin").string();
+  const json::Object files{{"d1", related(source_, 1)}};
+  EXPECT_EQ(run("choose", target_, files)->result_code, 521) << "it is not there";
+  ASSERT_TRUE(write_file_durably(folder_ / "installed.bin", source_ + "changed"));
+  EXPECT_EQ(run("choose", target_, files)->result_code, 521) << "it is another file";
+  ASSERT_TRUE(write_file_durably(folder_ / "installed.bin", source_));
+  EXPECT_EQ(run("choose", target_, files)->result_code, 520);
+  ASSERT_TRUE(write_file_durably(work_ / "d1", delta_));
+  EXPECT_EQ(run("make", target_, files)->result_code, 520);
   EXPECT_TRUE(*read_file(made_, 10'000'000) == target_);
 }
 
