@@ -2,6 +2,7 @@
 #include "core/base/json.hpp"
 #include "core/model/outcome.hpp"
 #include "download.hpp"
+#include "download_ranges.hpp"
 #include "godwit/author.hpp"
 #include "godwit/content_downloader.h"
 #include "upload.hpp"
@@ -67,7 +68,31 @@ void upload_at_border(const godwit_host* c_host, const godwit_upload* what, godw
   });
 }
 
-constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border, upload_at_border};
+void download_ranges_at_border(const godwit_host* c_host, const godwit_ranges* what, godwit_outcome* outcome) {
+  author::guarded(outcome, godwit::erc::download_failed, [&] {
+    const author::Host host(c_host);
+    auto options = parse_options(author::view(what->options_json));
+    if (!options) {
+      give(host, {.result_code = 0, .extended_code = godwit::erc::download_failed, .details = options.error().message},
+           outcome);
+      return;
+    }
+    RangesRequest request{.url = author::str(what->url),
+                          .target = author::str(what->target_path),
+                          .file_size = what->file_size,
+                          .resume_offset = what->resume_offset,
+                          .options = *std::move(options)};
+    for (std::size_t i = 0; i < what->range_count; ++i)
+      request.pieces.push_back({.offset = what->ranges[i].offset, .length = what->ranges[i].length});
+    const DownloadWatch watch{
+        .on_progress = [&](std::uint64_t done, std::uint64_t total) { host.progress(done, total); },
+        .is_cancelled = [&] { return host.is_cancelled(); }};
+    give(host, download_ranges(request, watch), outcome);
+  });
+}
+
+constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border, upload_at_border,
+                                           download_ranges_at_border};
 
 }  // namespace
 

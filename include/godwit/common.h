@@ -9,8 +9,9 @@
  *
  * Rules of these headers, for ever:
  *   - strict C99 only; host and extension may come from different compilers and C++ runtimes;
- *   - every struct (godwit_text, a plain pair, aside) starts with `size`, set by whoever fills the struct, and grows
- * only at its end; a reader looks at `size` before it looks at a member that a later minor version added;
+ *   - every struct (godwit_text and godwit_range, plain pairs, aside) starts with `size`, set by whoever fills the
+ * struct, and grows only at its end; a reader looks at `size` before it looks at a member that a later minor version
+ * added;
  *   - nothing that is allocated on one side is freed on the other; no exception crosses;
  *   - text is UTF-8, a pointer and a byte count, not NUL-terminated; {NULL, 0} is "absent", {"", 0} is "empty";
  *   - pointers are valid only until the call returns, in both directions;
@@ -30,7 +31,7 @@ extern "C" {
 /* The ABI number that these headers describe: the argument of every entry function, and `major` of the contract. */
 #define GODWIT_ABI 1u
 /* Additions within ABI 1: `minor` of the contract. A host accepts every minor version of a major that it knows. */
-#define GODWIT_ABI_MINOR 2u
+#define GODWIT_ABI_MINOR 3u
 
 #if defined(__GNUC__)
 #define GODWIT_EXPORT __attribute__((visibility("default")))
@@ -43,6 +44,15 @@ typedef struct godwit_text {
   const char* data;
   size_t size;
 } godwit_text;
+
+/* A piece of a file (since minor version 3). A plain pair like godwit_text: it never grows. */
+typedef struct godwit_range {
+  uint64_t offset;
+  uint64_t length; /* at least 1 */
+} godwit_range;
+
+/* How many pieces one call may name. */
+#define GODWIT_RANGES_MAX 4096u
 
 /* The five types of extensions. Values are stored and never reused. */
 #define GODWIT_TYPE_STEP_HANDLER 1u

@@ -45,6 +45,18 @@ typedef struct godwit_upload {
   godwit_text options_json; /* as in godwit_download; redirects are not followed */
 } godwit_upload;
 
+/* Pieces of one file to fetch (since minor 3). */
+typedef struct godwit_ranges {
+  uint32_t size;
+  godwit_text url;            /* of the whole file; https, or http where the options allow it */
+  godwit_text target_path;    /* gets the pieces, one after the other and nothing else; to be continued as a download */
+  const godwit_range* ranges; /* in rising order, not overlapping, inside the file; at most GODWIT_RANGES_MAX */
+  size_t range_count;
+  uint64_t file_size;       /* bytes of the whole file at `url` */
+  uint64_t resume_offset;   /* bytes of target_path that may be kept */
+  godwit_text options_json; /* as in godwit_download */
+} godwit_ranges;
+
 /* The table of a content downloader; static, never freed. */
 typedef struct godwit_content_downloader {
   uint32_t size;
@@ -58,6 +70,10 @@ typedef struct godwit_content_downloader {
   /* Since minor 1; may be NULL. PUTs the file in one try and one request, and answers as download() does; result code
    * 500: the server has taken it. The agent sends its logs with it, when they are asked for. */
   void (*upload)(const godwit_host* host, const godwit_upload* what, godwit_outcome* outcome);
+  /* Since minor 3; may be NULL: then the agent fetches whole files only. Fetches the pieces in one try and answers as
+   * download() does; `fileSize` is what target_path holds. A server that sends the whole file instead of a piece is a
+   * failure with `retryable` false. */
+  void (*download_ranges)(const godwit_host* host, const godwit_ranges* what, godwit_outcome* outcome);
 } godwit_content_downloader;
 
 /* The entry function. Returns NULL if this extension does not speak `abi`. */

@@ -6,6 +6,13 @@
  * make() makes the target. The agent checks the result by size and SHA-256; whatever goes wrong, the full file is
  * fetched.
  *
+ * Since minor version 3 make() may lack a few pieces of the target, for instance because its source is damaged there:
+ * it answers 521 and, through host->answer(), {"ranges":[{"offset":0,"length":1048576},...]}, in rising order, not
+ * overlapping, inside the target, at most GODWIT_RANGES_MAX. The agent fetches these pieces of the full file and calls
+ * make() again with them; what lies at target_path stays as make() left it. A few rounds are allowed. An older agent
+ * does not look at the answer and fetches the full file, as 521 says; a handler that never answers so is never called
+ * again. Whether the agent knows pieces is told by `size` of godwit_make.
+ *
  * Result codes:
  *   choose     520 can do it (the answer says what is needed), 521 fetch the full file
  *   make       520 target_path is made, 521 could not, fetch the full file
@@ -29,6 +36,12 @@ typedef struct godwit_make {
   godwit_text work_dir;       /* for temporary files; a fetched related file lies there under its file id */
   godwit_text cache_dir;      /* the handler's own folder; what it keeps there survives workflows */
   godwit_text update_id_json; /* {"provider","name","version"} */
+  /* Since minor version 3; for make() only. The pieces of the target that an earlier answer asked for lie one after the
+   * other in the file at ranges_path. Their size is checked, their content is not: it is the target's hash that
+   * decides. Absent and 0: nothing was asked for yet. */
+  godwit_text ranges_path;
+  const godwit_range* ranges;
+  size_t range_count;
 } godwit_make;
 
 /* The table of a download handler; static, never freed. `completed` may be NULL. */

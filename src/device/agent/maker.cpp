@@ -52,6 +52,31 @@ json::Object manifest_entry(const PlannedFile& file) {
   return entry;
 }
 
+json::Array ranges_to_json(const std::vector<FileRange>& ranges) {
+  json::Array list;
+  for (const FileRange& range : ranges)
+    list.emplace_back(json::Object{{"offset", range.offset}, {"length", range.length}});
+  return list;
+}
+
+std::vector<FileRange> ranges_from_answer(const json::Object& answer, ByteCount size) {
+  const auto* list = json::find(answer, "ranges");
+  if (list == nullptr || !list->is_array() || list->get_array().size() > kFileRangesMax) return {};
+  std::vector<FileRange> ranges;
+  ByteCount end = 0;
+  for (const json::Value& value : list->get_array()) {
+    if (!value.is_object()) return {};
+    const auto offset = json::integer_or_nothing(value.get_object(), "offset");
+    const auto length = json::integer_or_nothing(value.get_object(), "length");
+    if (!offset || !length || *offset < 0 || *length <= 0) return {};
+    const FileRange range{.offset = static_cast<ByteCount>(*offset), .length = static_cast<ByteCount>(*length)};
+    if (range.offset < end || range.offset > size || range.length > size - range.offset) return {};
+    end = range.offset + range.length;
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
 MakeAnswer ExtensionMaker::call(std::string_view verb, const MakeRequest& request, const std::stop_token& stop) {
   const auto registry = extension::Registry::load(extensions_file_);
   if (!registry) return {.extended_code = erc::make_failed, .details = registry.error().message};
@@ -60,12 +85,16 @@ MakeAnswer ExtensionMaker::call(std::string_view verb, const MakeRequest& reques
   const Path cache = cache_folder_ / folder_name(request.file.download_handler);
   if (const auto made = make_folders(cache); !made)
     return {.extended_code = erc::make_failed, .details = made.error().message};
-  const json::Object what{{"verb", verb},
-                          {"file", manifest_entry(request.file)},
-                          {"target", request.target.string()},
-                          {"work_dir", request.work_folder.string()},
-                          {"cache_dir", cache.string()},
-                          {"update_id", request.update.to_json()}};
+  json::Object what{{"verb", verb},
+                    {"file", manifest_entry(request.file)},
+                    {"target", request.target.string()},
+                    {"work_dir", request.work_folder.string()},
+                    {"cache_dir", cache.string()},
+                    {"update_id", request.update.to_json()}};
+  if (!request.ranges.empty()) {
+    what["ranges_path"] = request.ranges_file.string();
+    what["ranges"] = ranges_to_json(request.ranges);
+  }
   extension::Callbacks callbacks;
   callbacks.on_log = [this, &request](LogLevel level, std::string_view line) {
     log_.write(level, "download_handler.says", {{"handler", request.file.download_handler}, {"line", line}});
@@ -76,6 +105,8 @@ MakeAnswer ExtensionMaker::call(std::string_view verb, const MakeRequest& reques
                     .related = wishes(outcome->answer, request.file),
                     .extended_code = outcome->extended_code,
                     .details = outcome->details};
+  if (!answer.is_willing && verb == "make" && outcome->result_code == result::full_download_needed)
+    answer.lacks = ranges_from_answer(outcome->answer, request.file.size);
   if (!answer.is_willing && answer.extended_code == 0) answer.extended_code = erc::make_failed;
   return answer;
 }

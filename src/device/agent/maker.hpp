@@ -14,15 +14,26 @@
 
 namespace godwit::agent {
 
+/// A piece of the target.
+struct FileRange {
+  ByteCount offset = 0;
+  ByteCount length = 0;
+  friend bool operator==(const FileRange&, const FileRange&) = default;
+};
+inline constexpr std::size_t kFileRangesMax = 4096;  // GODWIT_RANGES_MAX
+
 struct MakeRequest {
   const PlannedFile& file;
   Path target;
   Path work_folder;  // there; fetched related files lie in it under their ids
   UpdateId update{};
+  Path ranges_file{};               // make: what an earlier answer lacked lies there, one piece after the other
+  std::vector<FileRange> ranges{};  // which pieces these are
 };
 struct MakeAnswer {
   bool is_willing = false;             // choose: it can; make: the target is there, not yet checked
   std::vector<std::string> related{};  // choose: ids of the file's related files, the first is wished for most
+  std::vector<FileRange> lacks{};      // make, unwilling: with these pieces of the full file it could
   ExtendedCode extended_code = 0;      // why not
   std::string details{};
 };
@@ -57,6 +68,11 @@ class ExtensionMaker final : public PayloadMaker {
   extension::Limits limits_;
   Log& log_;
 };
+
+[[nodiscard]] json::Array ranges_to_json(const std::vector<FileRange>& ranges);
+/// {"ranges":[{"offset","length"}]} of an answer. Empty unless they rise, do not overlap, lie inside `size` bytes and
+/// are at most kFileRangesMax: an answer that breaks a rule asks for nothing.
+[[nodiscard]] std::vector<FileRange> ranges_from_answer(const json::Object& answer, ByteCount size);
 
 /// The file's entry as the manifest has it, for download_handler.h.
 [[nodiscard]] json::Object manifest_entry(const PlannedFile& file);

@@ -16,6 +16,7 @@
 namespace godwit::agent {
 namespace {
 
+constexpr int kPieceRounds = 3;  // a source that goes on changing is not worth more
 constexpr Duration kLongestRetryAfter = std::chrono::minutes(10);
 
 ByteCount size_of(const Path& path) {
@@ -58,10 +59,15 @@ FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::s
   json::Object options = options_;
   if (!request.size) options["sizeLimit"] = request.size_limit;
   json::Object call;
-  call["verb"] = "download";
+  call["verb"] = request.ranges.empty() ? "download" : "download_ranges";
   call["url"] = request.url;
   call["target"] = request.target.string();
-  if (request.size) call["expected_size"] = *request.size;
+  if (request.ranges.empty()) {
+    if (request.size) call["expected_size"] = *request.size;
+  } else {
+    call["ranges"] = ranges_to_json(request.ranges);
+    call["file_size"] = request.whole_size;
+  }
   call["resume_offset"] = request.resume_offset;
   call["options"] = std::move(options);
   extension::Callbacks callbacks;
@@ -181,6 +187,35 @@ Attempt<void> Payloads::give_its_name(const Path& from, const Path& whole) const
   return {};
 }
 
+MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::string& url, const std::stop_token& stop) {
+  MakeRequest again = request;
+  MakeAnswer answer = maker_.make(again, stop);
+  for (int round = 0; round < kPieceRounds && !answer.is_willing && !answer.lacks.empty() && !url.empty(); ++round) {
+    again.ranges = answer.lacks;
+    ByteCount sum = 0;
+    for (const FileRange& range : again.ranges) sum += range.length;
+    // Named by what it is to hold: after a restart only a part of the very same pieces is continued.
+    again.ranges_file =
+        request.work_folder / ("pieces-" + hex_encode(sha256(json::print(ranges_to_json(again.ranges)))).substr(0, 16));
+    log_.warning("download.pieces", {{"file", request.file.name},
+                                     {"handler", request.file.download_handler},
+                                     {"pieces", again.ranges.size()},
+                                     {"bytes", sum},
+                                     {"reason", answer.details}});
+    const auto fetched = fetch_patiently({.url = url,
+                                          .target = again.ranges_file,
+                                          .size = sum,
+                                          .size_limit = sum,
+                                          .ranges = again.ranges,
+                                          .whole_size = request.file.size},
+                                         request.file.name, stop, [](ByteCount) {});
+    if (!fetched) return {.extended_code = fetched.error().extended_code, .details = fetched.error().details};
+    answer = maker_.make(again, stop);
+    remove_quietly(again.ranges_file);
+  }
+  return answer;
+}
+
 MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,
                                      const Path& whole, const std::stop_token& stop) {
   const auto refuse = [](const Trouble& problem) {
@@ -197,7 +232,8 @@ MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const std::map<
     const auto fetched = fetch(part, url == urls.end() ? "" : url->second, request.work_folder, stop, [](ByteCount) {});
     if (!fetched) return refuse(fetched.error());
   }
-  MakeAnswer answer = maker_.make(request, stop);
+  const auto url = urls.find(request.file.id);
+  MakeAnswer answer = make_with_pieces(request, url == urls.end() ? "" : url->second, stop);
   if (!answer.is_willing) return answer;
   if (const auto checked = check(request.file, request.target); !checked)
     return {.extended_code = erc::make_failed, .details = "what it made is not the file: " + checked.error().details};

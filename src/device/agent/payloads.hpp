@@ -28,6 +28,9 @@ struct FetchRequest {
   std::optional<ByteCount> size{};  // nothing: unknown, then `size_limit` bounds it
   ByteCount size_limit = 0;
   ByteCount resume_offset = 0;
+  /// Not empty: only these pieces of the file of `whole_size` bytes come, one after the other; `size` is their sum.
+  std::vector<FileRange> ranges{};
+  ByteCount whole_size = 0;
 };
 struct FetchAnswer {
   std::int32_t result_code = 0;
@@ -116,6 +119,8 @@ class Payloads {
   /// The answer of whoever was not willing, or did not deliver; willing: the file is there.
   MakeAnswer make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,
                              const Path& whole, const std::stop_token& stop);
+  /// Lets it make the file; pieces that it lacks are fetched from the full file and it is asked again.
+  MakeAnswer make_with_pieces(const MakeRequest& request, const std::string& url, const std::stop_token& stop);
   Attempt<void> give_its_name(const Path& from, const Path& whole) const;
 
   PayloadSettings settings_;

@@ -117,6 +117,52 @@ TEST_F(MadeTest, whatever_goes_wrong_the_whole_file_is_fetched_and_the_reason_is
   run("a part is another file", erc::download_hash);
 }
 
+// faults: 47
+TEST_F(MadeTest, pieces_that_the_handler_lacks_come_from_the_full_file_and_only_these) {
+  maker_.lacks = {{.offset = 1000, .length = 5000}, {.offset = 700'000, .length = 64}};
+  downloader_.tricks = {{.bytes = 600'000}, {.bytes = 634'567}, {.bytes = 300}};  // the pieces' line is cut too
+  const auto obtained = obtain();
+  ASSERT_TRUE(obtained) << obtained.error().details;
+  EXPECT_EQ(*obtained, 0U);
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_EQ(maker_.calls, (std::vector<std::string>{"choose f1", "make f1", "make f1"}));
+  EXPECT_EQ(downloader_.bytes_sent, content_.size() + 5064) << "both parts, the pieces, and nothing twice";
+}
+
+TEST_F(MadeTest, a_downloader_without_pieces_and_a_handler_never_satisfied_end_with_the_full_file) {
+  maker_.lacks = {{.offset = 0, .length = 10}};
+  downloader_.knows_no_ranges = true;
+  auto obtained = obtain();
+  ASSERT_TRUE(obtained) << obtained.error().details;
+  EXPECT_NE(*obtained, 0U);
+  EXPECT_EQ(on_disk(), content_);
+  std::filesystem::remove(folder_.path() / "f1");
+  downloader_.knows_no_ranges = false;
+  maker_.is_never_satisfied = true;
+  maker_.calls.clear();
+  obtained = obtain();
+  ASSERT_TRUE(obtained) << obtained.error().details;
+  EXPECT_EQ(*obtained, erc::make_failed);
+  EXPECT_EQ(on_disk(), content_);
+  EXPECT_EQ(maker_.calls.size(), 5U) << "choose, make, and three rounds";
+}
+
+TEST(PiecesOfAnAnswer, only_rising_pieces_inside_the_file_count) {
+  const auto parsed = [](std::string_view text) { return ranges_from_answer(*json::parse_object(text), 100); };
+  EXPECT_EQ(parsed(R"({"ranges":[{"offset":0,"length":10},{"offset":10,"length":90}]})"),
+            (std::vector<FileRange>{{.offset = 0, .length = 10}, {.offset = 10, .length = 90}}));
+  for (const std::string_view bad :
+       {R"({})", R"({"ranges":7})", R"({"ranges":[7]})", R"({"ranges":[{"offset":0}]})",
+        R"({"ranges":[{"offset":-1,"length":5}]})", R"({"ranges":[{"offset":0,"length":0}]})",
+        R"({"ranges":[{"offset":0,"length":101}]})", R"({"ranges":[{"offset":9223372036854775807,"length":2}]})",
+        R"({"ranges":[{"offset":5,"length":5},{"offset":9,"length":5}]})",
+        R"({"ranges":[{"offset":50,"length":5},{"offset":1,"length":5}]})"})
+    EXPECT_TRUE(parsed(bad).empty()) << bad;
+  json::Array many;
+  for (int i = 0; i < 4097; ++i) many.emplace_back(json::Object{{"offset", i}, {"length", 1}});
+  EXPECT_TRUE(ranges_from_answer({{"ranges", many}}, 10'000).empty());
+}
+
 TEST_F(MadeTest, a_download_that_was_begun_whole_goes_on_whole) {
   ASSERT_TRUE(write_file_durably(folder_.path() / "f1.part", content_.substr(0, 700'001)));
   ASSERT_TRUE(obtain());

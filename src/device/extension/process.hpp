@@ -17,8 +17,11 @@
 //                                                                               -> answer {"retryable",...},
 //                                                                               content_downloader.h
 //                         {"verb":"upload","url","source","headers"?:{},"options"?:{}} -> the same answer
-//   download_handler      {"verb":"choose|make|completed","file":{},"target","work_dir","cache_dir","update_id":{}}
-//                                                                               -> choose: answer {"related":[...]}
+//                         {"verb":"download_ranges","url","target","file_size","ranges":[{"offset","length"}],
+//                          "resume_offset":0,"options"?:{}}                       -> the same answer
+//   download_handler      {"verb":"choose|make|completed","file":{},"target","work_dir","cache_dir","update_id":{},
+//                          "ranges_path"?,"ranges"?:[{"offset","length"}]}
+//                                          -> choose: answer {"related":[...]}; make: {"ranges":[...]} if some lack
 //   component_enumerator  {"verb":"list"} or {"verb":"select","selector":{}}      -> answer {"components":[...]}
 #pragma once
 

@@ -176,9 +176,49 @@ Result<void> call_upload(void* entry, const json::Object& call, const godwit_hos
   return guarded([&] { upload(&host, &what, &outcome); });
 }
 
+/// "ranges":[{"offset","length"}]; absent: none.
+Result<std::vector<godwit_range>> ranges_in(const json::Object& call) {
+  std::vector<godwit_range> ranges;
+  const auto* found = json::find(call, "ranges");
+  if (found == nullptr) return ranges;
+  if (!found->is_array() || found->get_array().size() > GODWIT_RANGES_MAX)
+    return fail(Code::invalid_argument, "call: ranges: not a list, or too long");
+  for (const json::Value& value : found->get_array()) {
+    if (!value.is_object()) return fail(Code::invalid_argument, "call: ranges: not an object");
+    GODWIT_TRY(const std::int64_t offset, json::integer(value.get_object(), "offset", "call: ranges"));
+    GODWIT_TRY(const std::int64_t length, json::integer(value.get_object(), "length", "call: ranges"));
+    if (offset < 0 || length <= 0) return fail(Code::invalid_argument, "call: ranges: a number is out of range");
+    ranges.push_back({.offset = static_cast<std::uint64_t>(offset), .length = static_cast<std::uint64_t>(length)});
+  }
+  return ranges;
+}
+
+Result<void> call_download_ranges(void* entry, const json::Object& call, const godwit_host& host,
+                                  godwit_outcome& outcome) {
+  Texts texts;
+  godwit_ranges what{};
+  what.size = sizeof what;
+  GODWIT_TRY(what.url, texts.member(call, "url"));
+  GODWIT_TRY(what.target_path, texts.member(call, "target"));
+  GODWIT_TRY(const auto ranges, ranges_in(call));
+  what.ranges = ranges.data();
+  what.range_count = ranges.size();
+  GODWIT_TRY(const std::int64_t size, json::integer(call, "file_size", "call"));
+  what.file_size = static_cast<std::uint64_t>(size);
+  what.resume_offset = static_cast<std::uint64_t>(json::integer_or_nothing(call, "resume_offset").value_or(0));
+  what.options_json = texts.json_or_empty(call, "options");
+  GODWIT_TRY(const godwit_content_downloader* table, table_of<godwit_content_downloader>(entry));
+  const auto download_ranges = GODWIT_TABLE_MEMBER(table, godwit_content_downloader, download_ranges);
+  if (download_ranges == nullptr)
+    return fail(Code::extension_contract,
+                "the content downloader has no download_ranges(); it was built for an older contract");
+  return guarded([&] { download_ranges(&host, &what, &outcome); });
+}
+
 Result<void> call_download(void* entry, std::string_view verb, const json::Object& call, const godwit_host& host,
                            godwit_outcome& outcome) {
   if (verb == "upload") return call_upload(entry, call, host, outcome);
+  if (verb == "download_ranges") return call_download_ranges(entry, call, host, outcome);
   if (verb != "download")
     return fail(Code::extension_contract, fmt::format("'{}' is not a call of a content downloader", verb));
   Texts texts;
@@ -206,6 +246,10 @@ Result<void> call_make(void* entry, std::string_view verb, const json::Object& c
   GODWIT_TRY(what.work_dir, texts.member(call, "work_dir"));
   GODWIT_TRY(what.cache_dir, texts.member(call, "cache_dir"));
   what.update_id_json = texts.json_or_empty(call, "update_id");
+  what.ranges_path = texts.member_or_absent(call, "ranges_path");
+  GODWIT_TRY(const auto ranges, ranges_in(call));
+  what.ranges = ranges.data();
+  what.range_count = ranges.size();
   GODWIT_TRY(const godwit_download_handler* table, table_of<godwit_download_handler>(entry));
   const auto choose = GODWIT_TABLE_MEMBER(table, godwit_download_handler, choose);
   const auto make = GODWIT_TABLE_MEMBER(table, godwit_download_handler, make);

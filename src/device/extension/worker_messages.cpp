@@ -28,6 +28,7 @@ constexpr auto kVerbs = std::to_array<VerbRow>({
     {Type::manifest_handler, "plan", 1, 1},
     {Type::content_downloader, "download", 500, 500},
     {Type::content_downloader, "upload", 500, 500},
+    {Type::content_downloader, "download_ranges", 500, 500},
     {Type::download_handler, "choose", 520, 521},
     {Type::download_handler, "make", 520, 521},
     {Type::download_handler, "completed", 1, 1},

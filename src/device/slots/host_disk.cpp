@@ -84,7 +84,7 @@ Result<std::unique_ptr<DiskFile>> HostDisk::open(const Path& path, OpenMode mode
   int flags = O_RDONLY;
   if (mode == OpenMode::write) flags = O_RDWR;
   if (mode == OpenMode::create) flags = O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW;
-  GODWIT_TRY(UniqueFd fd, open_file(path, flags | O_NONBLOCK, 0600));
+  GODWIT_TRY(UniqueFd fd, open_file(path, flags | O_NONBLOCK, 0644));
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return fail_errno("look at", path, errno);
   if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))

@@ -20,6 +20,7 @@ class FakeDownloader final : public ContentDownloader {
   std::map<std::string, std::string> files;  // URL -> content
   std::deque<Trick> tricks;                  // for the next tries, then all goes well
   std::function<void()> on_fetch;
+  bool knows_no_ranges = false;
   int tries = 0;
   ByteCount bytes_sent = 0;
 
@@ -30,7 +31,14 @@ class FakeDownloader final : public ContentDownloader {
     if (stop.stop_requested()) return {.result_code = result::cancelled, .details = "cancelled"};
     const auto found = files.find(request.url);
     if (found == files.end()) return {.extended_code = 0x40301016, .details = "HTTP 404", .is_retryable = false};
-    std::string rest = found->second.substr(std::min<std::size_t>(request.resume_offset, found->second.size()));
+    std::string all = found->second;
+    if (!request.ranges.empty()) {
+      if (knows_no_ranges) return {.extended_code = 0x40000001, .details = "no download_ranges()"};
+      all.clear();
+      for (const FileRange& range : request.ranges)
+        all += found->second.substr(static_cast<std::size_t>(range.offset), static_cast<std::size_t>(range.length));
+    }
+    std::string rest = all.substr(std::min<std::size_t>(request.resume_offset, all.size()));
     const bool breaks = !tricks.empty();
     Trick trick;
     if (breaks) {

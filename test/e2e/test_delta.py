@@ -1,0 +1,95 @@
+"""microsoft/delta:1 on a real device: the delta instead of the file, and from the file only what a damaged source cannot give.
+
+What crossed the network is what the service counts in godwit_payload_sent_bytes_total.
+"""
+import json
+import random
+import re
+import shutil
+
+import pytest
+
+from scene import SCRIPT
+from stack import wait_until
+
+MIB = 1024 * 1024
+HANDLER = "microsoft/delta:1"
+
+
+@pytest.fixture
+def device(scene):
+    made = scene.device(start=False)
+    made.register_extension("agent", "download-handler", HANDLER, made.binaries.parent / "lib" / "godwit-download-delta.so")
+    made.start()
+    scene.wait_listed(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Six MiB that nothing shrinks; in the second, something new in the groups 1 and 4."""
+    old = random.Random(11).randbytes(6 * MIB)
+    new = bytearray(old)
+    new[MIB + 5000:MIB + 5100] = b"n" * 100
+    new[4 * MIB + 70_000:4 * MIB + 70_004] = b"edit"
+    return old, bytes(new)
+
+
+def sent_bytes(scene) -> int:
+    text = scene.rest("GET", "/metrics")[2].decode()
+    return int(float(re.search(r"^godwit_payload_sent_bytes_total (\S+)$", text, re.MULTILINE)[1]))
+
+
+def run_update(scene, device, version: str, image: bytes, old: bytes | None = None) -> dict:
+    """Imports, deploys and waits; gives how many bytes the service sent for it, and how large the delta was."""
+    folder = scene.folder / "updates" / f"{device.id}-{version}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "run.sh").write_text(SCRIPT)
+    (folder / "image.bin").write_bytes(image)
+    properties = {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version, "arguments": f"--root {device.root}"}
+    words = ["update", "init", "v5", "--update-provider", "Tests", "--update-name", device.model, "--update-version", version, "--folder", folder,
+             "--compat", "manufacturer=Contoso", f"model={device.model}", "--step", "handler=microsoft/script:1", "properties=" + json.dumps(properties),
+             "--file", f"path={folder / 'run.sh'}", "--file", f"path={folder / 'image.bin'}", f"downloadHandler={HANDLER}"]
+    size = 0
+    if old is not None:
+        (folder / "old.bin").write_bytes(old)
+        made = json.loads(scene.service.cli("delta", "make", folder / "old.bin", folder / "image.bin", folder / "image.delta", "--level", "3", "-o", "json").stdout)
+        size = (folder / "image.delta").stat().st_size
+        words += ["--related-file", f"path={folder / 'image.delta'}", "properties=" + json.dumps({"microsoft.sourceFileHash": made["sourceSha256"], "microsoft.sourceFileHashAlgorithm": "sha256"})]
+    scene.service.cli(*words)
+    scene.import_update(next(folder.glob("*.importmanifest.json")))
+    before = sent_bytes(scene)
+    state = scene.wait_state(device, scene.deploy(device, version), "Succeeded")
+    return {"sent": sent_bytes(scene) - before, "delta": size, "state": state}
+
+
+def kept_source(device, content: bytes):
+    """Where the payload of the last update is kept; that happens after the success is told."""
+    folder = device.folder / "agent" / "cache" / "microsoft_delta_1" / "Tests"
+    return wait_until("the payload is kept", lambda: next((one for one in folder.glob("sha256-*") if one.read_bytes() == content), None), 20)
+
+
+def test_a_device_fetches_the_delta_and_of_the_file_only_what_its_damaged_source_cannot_give(scene, device, images):
+    old, new = images
+    overhead = 64 * 1024  # script, root keys
+    whole = run_update(scene, device, "1.0.0", old)
+    assert len(old) <= whole["sent"] < len(old) + overhead
+    kept = kept_source(device, old)
+
+    rotten = bytearray(old)
+    rotten[2 * MIB + 12_345] ^= 1
+    kept.chmod(0o644)
+    kept.unlink()
+    kept.write_bytes(rotten)
+    mended = run_update(scene, device, "1.1.0", new, old)
+    assert mended["delta"] < MIB // 8
+    assert mended["delta"] + MIB <= mended["sent"] < mended["delta"] + MIB + overhead, "the delta and one group"
+    log = device.agent.log.read_text()
+    assert "download.pieces" in log and "download.made" in log and "download.whole" in log, "the first update had no source"
+    assert (device.root / "installed").read_text().strip() == "1.1.0"
+
+    kept_source(device, new)
+    # The mended payload is the next source: whole again, nothing of the file is needed.
+    again = run_update(scene, device, "1.2.0", new + b"one more line\n", new)
+    assert again["sent"] < again["delta"] + overhead, again
