@@ -7,6 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
 sys.path.insert(0, str(ROOT / "test" / "support"))
+sys.path.insert(0, str(ROOT / "test" / "package"))
 
 from stack import Service, binaries_folder  # noqa: E402
 from scene import SANITIZER_ENV, Scene  # noqa: E402

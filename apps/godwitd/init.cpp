@@ -39,7 +39,8 @@ constexpr std::size_t kUrlKeyBytes = 32;
   GODWIT_TRY(const auto server, trust::issue_server_certificate(ca, certificate_names(hosts), kCertificateDays));
   GODWIT_TRY_VOID(write_file_durably(layout.ca_certificate(), ca.certificate_pem, 0644));
   GODWIT_TRY_VOID(write_file_durably(layout.ca_key(), ca.key_pem.reveal()));
-  GODWIT_TRY_VOID(write_file_durably(layout.server_certificate(), server.certificate_pem, 0644));
+  // With the authority behind it: a client that knows only its fingerprint finds it in the handshake.
+  GODWIT_TRY_VOID(write_file_durably(layout.server_certificate(), server.certificate_pem + ca.certificate_pem, 0644));
   return write_file_durably(layout.server_key(), server.key_pem.reveal());
 }
 
@@ -122,6 +123,24 @@ class PrivateFiles {
   return write_file_durably(layout.config(), print_config(config), 0644);
 }
 
+/// Gives all of `folder` to the owner of `target`, the empty folder that a package made for the service's user: whoever
+/// runs this as root could otherwise not let the service read what was made.
+[[nodiscard]] Result<void> give_to_owner_of(const Path& target, const Path& folder) {
+  struct stat info {};
+  if (::geteuid() != 0 || ::stat(target.c_str(), &info) != 0 || info.st_uid == 0) return {};
+  const auto give = [&info](const Path& path) -> Result<void> {
+    if (::lchown(path.c_str(), info.st_uid, info.st_gid) == 0) return {};
+    return tl::unexpected<Error>{error_from_errno("give " + path.string() + " to the service's user", errno)};
+  };
+  GODWIT_TRY_VOID(give(folder));
+  std::error_code problem;
+  for (auto entry = std::filesystem::recursive_directory_iterator(folder, problem);
+       !problem && entry != std::filesystem::recursive_directory_iterator(); entry.increment(problem))
+    GODWIT_TRY_VOID(give(entry->path()));
+  if (problem) return tl::unexpected<Error>{error_from_errno("list " + folder.string(), problem.value())};
+  return {};
+}
+
 }  // namespace
 
 Result<trust::Sealer> load_or_make_sealer(const Layout& layout) {
@@ -160,6 +179,10 @@ Result<void> init(const Path& data, const InitOptions& options) {
     static_cast<void>(remove_tree(unfinished.data));
     return with_context("make '" + folder.string() + "'", made.error());
   }
+  if (auto given = give_to_owner_of(folder, unfinished.data); !given) {
+    static_cast<void>(remove_tree(unfinished.data));
+    return given;
+  }
   if (::rename(unfinished.data.c_str(), folder.c_str()) != 0) {
     const Error error = error_from_errno("rename to '" + folder.string() + "'", errno);
     static_cast<void>(remove_tree(unfinished.data));
@@ -168,7 +191,7 @@ Result<void> init(const Path& data, const InitOptions& options) {
   return sync_folder(parent);
 }
 
-std::string describe_installation(const Layout& layout) {
+std::string describe_installation(const Layout& layout, bool is_running) {
   std::string text = "Made an installation in " + layout.data.string() + "\n";
   const auto line = [&](const Path& path, std::string_view what) {
     std::string name = path.lexically_relative(layout.data).string();
@@ -185,7 +208,10 @@ std::string describe_installation(const Layout& layout) {
   line(layout.root_key(1), "root key");
   line(layout.root_key(2), "root key");
   line(layout.ca_key(), "key of the certificate authority");
-  text += "Next:\n  godwitd run --data " + layout.data.string() + "\n";
+  if (is_running)
+    text += "godwitd.service runs and starts with this machine; see: systemctl status godwitd\n";
+  else
+    text += "Next:\n  godwitd run --data " + layout.data.string() + "\n";
   return text;
 }
 

@@ -16,7 +16,8 @@ struct InitOptions {
   Config config{};  // written to godwit.toml; api_host is set from hosts
 };
 
-/// All or nothing: the folder is made beside `data` and renamed into place. Errors: conflict when something is there
+/// All or nothing: the folder is made beside `data` and renamed into place. Made by root, it belongs to the owner of an
+/// empty folder that was at its place, such as the one of the package. Errors: conflict when something is there
 /// already, invalid_argument, io_failed, crypto_failed.
 [[nodiscard]] Result<void> init(const Path& data, const InitOptions& options);
 
@@ -25,6 +26,6 @@ struct InitOptions {
 [[nodiscard]] Result<trust::Sealer> load_or_make_sealer(const Layout& layout);
 
 /// What was made, what belongs off-line, what to do next: for the terminal.
-[[nodiscard]] std::string describe_installation(const Layout& layout);
+[[nodiscard]] std::string describe_installation(const Layout& layout, bool is_running = false);
 
 }  // namespace godwit::daemon

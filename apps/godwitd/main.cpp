@@ -1,4 +1,6 @@
 // godwitd: hub, REST interface, payloads and deployments in one process. Wiring only.
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,14 +19,40 @@ int fail_with(const Error& error) {
   return 1;
 }
 
-int run_init(const Path& data, const daemon::InitOptions& options) {
+constexpr const char* kPackagedData = "/var/lib/godwitd";  // what godwitd.service serves
+constexpr const char* kManager = "/run/systemd/system";    // sd_booted(3)
+
+/// Whether this data folder is the one of the installed unit, and this user may start it.
+bool is_of_the_unit(const Path& data) {
+  std::error_code ignored;
+  return data == Path(kPackagedData) && ::geteuid() == 0 && std::filesystem::is_directory(kManager, ignored) &&
+         std::filesystem::exists("/lib/systemd/system/godwitd.service", ignored);
+}
+
+/// Waits until the service says that it is ready. Errors: unavailable with the command that tells why.
+Result<void> start_unit() {
+  const char* words[] = {"systemctl", "start", "godwitd.service", nullptr};
+  pid_t child = 0;
+  int status = 0;
+  if (::posix_spawnp(&child, words[0], nullptr, nullptr, const_cast<char* const*>(words), environ) == 0 &&
+      ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    return {};
+  return fail(Code::unavailable,
+              "the installation is made, but godwitd.service did not start; see: journalctl -u godwitd.service");
+}
+
+int run_init(const Path& data, const daemon::InitOptions& options, bool only_make) {
   if (const auto made = daemon::init(data, options); !made) return fail_with(made.error());
-  std::cout << daemon::describe_installation(daemon::Layout{std::filesystem::absolute(data)});
+  const daemon::Layout layout{std::filesystem::absolute(data)};
+  const bool starts = !only_make && is_of_the_unit(layout.data);
+  if (starts)
+    if (const auto started = start_unit(); !started) return fail_with(started.error());
+  std::cout << daemon::describe_installation(layout, starts);
   return 0;
 }
 
 struct InstanceFlags {
-  std::string data{};
+  std::string data = kPackagedData;
   std::string id{};
   std::string hub_name{};
   std::string confirmed{};
@@ -61,7 +89,7 @@ void add_instance_verbs(CLI::App& app, InstanceFlags& flags) {
   remove->add_option("id", flags.id, "Which")->required();
   remove->add_option("--delete-everything", flags.confirmed, "Its id once more");
   for (CLI::App* verb : {create, list, remove})
-    verb->add_option("--data", flags.data, "Data folder of the installation")->required();
+    verb->add_option("--data", flags.data, "Data folder of the installation")->capture_default_str();
 }
 
 int run_service(const Path& data, const Path& config_file, bool only_print) {
@@ -95,10 +123,12 @@ int main(int argc, char** argv) {
   bool print_defaults = false;
   app.add_flag("--print-config", print_defaults, "Print the default configuration with comments");
 
-  std::string data;
+  std::string data = kPackagedData;
   daemon::InitOptions options;
   CLI::App* init = app.add_subcommand("init", "Make a data folder: certificates, keys, database, administrator token");
-  init->add_option("--data", data, "Folder to make")->required();
+  init->add_option("--data", data, "Folder to make")->capture_default_str();
+  bool only_make = false;
+  init->add_flag("--no-start", only_make, "Make only; else the installed service of this folder is started");
   init->add_option("--host", options.hosts,
                    "Name or address of this machine, first the one devices use; may be repeated");
   init->add_option("--hub-name", options.config.hub_name, "Name of the hub in user names and token scopes")
@@ -113,7 +143,7 @@ int main(int argc, char** argv) {
   std::string config_file;
   bool print_config = false;
   CLI::App* run = app.add_subcommand("run", "Serve until SIGTERM or SIGINT");
-  run->add_option("--data", data, "Data folder")->required();
+  run->add_option("--data", data, "Data folder")->capture_default_str();
   run->add_option("--config", config_file, "Configuration file instead of DATA/godwit.toml");
   run->add_flag("--print-config", print_config, "Print the effective configuration and end");
   InstanceFlags instance_flags;
@@ -122,7 +152,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   CLI11_PARSE(app, argc, argv);
 
-  if (*init) return run_init(data, options);
+  if (*init) return run_init(data, options, only_make);
   if (*instance) {
     const auto done = run_instance_verb(*instance, instance_flags);
     return done ? 0 : fail_with(done.error());

@@ -30,7 +30,7 @@ def test_every_verb_explains_itself(verb):
     (("tset",), 'the nearest is "test"'),
     (("test", "hub"), "test takes no further words"),
     (("fmt", "src"), "fmt takes no further words"),
-    (("setup", "all"), "setup takes build, test, bench or arm64"),
+    (("setup", "all"), "setup takes build, test, bench, package or arm64"),
     (("build", "relase"), "there are: release debug tsan bench fuzz"),
     (("demo", "--kepe"), "demo takes --keep or --stop"),
     (("fuzz", "mqt"), "no fuzz target"),

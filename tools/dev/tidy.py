@@ -296,7 +296,7 @@ def whitespace(tree):
         for number, line in enumerate(text.split("\n"), 1):
             if line != line.rstrip():
                 yield Finding(path, number, "blanks at the end of the line")
-            if "\t" in line and not path.endswith("/Makefile"):  # make wants them
+            if "\t" in line and not path.endswith(("/Makefile", "/deb/rules")):  # make wants them
                 yield Finding(path, number, "a tab; we indent with two blanks (Python: four)")
 
 

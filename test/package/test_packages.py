@@ -1,0 +1,115 @@
+"""The Debian packages in a fresh Debian that has booted: installed, upgraded, used, removed, purged. One story in order."""
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from machine import Machine, repacked
+
+PACKAGES = Path(__file__).resolve().parents[2] / "build" / "packages"
+NAMES = ("godwitd", "godwit-agent", "godwit", "godwit-fleet", "godwit-extension-dev")
+HANDLERS = ("microsoft/update-manifest:4", "microsoft/update-manifest:5", "microsoft/steps:1", "microsoft/script:1", "microsoft/apt:1", "godwit/deb:1",
+            "microsoft/swupdate:1", "microsoft/swupdate:2", "microsoft/simulator:1", "godwit/files:1", "godwit/image:1")
+INSTALLER_LIST = "godwit-installer extension list --config /usr/share/godwit/registration/installer.toml"
+AGENT_LIST = "runuser -u godwit-agent -- godwit-agent extension list --config /usr/share/godwit/registration/agent.toml"
+
+
+@pytest.fixture(scope="module")
+def packages():
+    if os.geteuid() != 0:
+        pytest.skip("a machine is booted as root only")
+    arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    found = []
+    for name in NAMES:
+        made = sorted([*PACKAGES.glob(f"{name}_*_{arch}.deb"), *PACKAGES.glob(f"{name}_*_all.deb")])
+        assert made, f"no package {name} in {PACKAGES}: run ./dev package {arch}"
+        found.append(made[-1])
+    return found
+
+
+def grow_a_library(tree: Path) -> None:
+    """The version before had other libraries: their digests are in its registrations."""
+    for library in (tree / "usr" / "lib" / "godwit").glob("*.so") if (tree / "usr" / "lib" / "godwit").exists() else ():
+        with open(library, "ab") as file:
+            file.write(b"before")
+
+
+@pytest.fixture(scope="module")
+def machine(packages, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("machine")
+    made = Machine(folder, packages)
+    try:
+        made.start()
+        before = [repacked(package, "0.0.1", folder, grow_a_library) for package in packages]
+        made.install(before)
+        yield made
+    finally:
+        made.end()
+        subprocess.run(["rm", "-rf", "--one-file-system", folder / "root", folder / "tree"], check=False)
+
+
+def test_a_fresh_installation_has_its_users_folders_and_units_and_opens_no_port(machine):
+    assert machine.out("dpkg-query -W -f='${Version}\n' godwitd godwit-agent godwit godwit-fleet godwit-extension-dev").split() == ["0.0.1"] * 5
+    assert machine.out("stat -c '%U %a' /var/lib/godwitd /var/lib/godwit/agent /var/lib/godwit/installer").splitlines() == [
+        "godwitd 700", "godwit-agent 750", "root 700"]
+    assert machine.out("systemctl is-enabled godwitd godwit-agent godwit-installer.socket").split() == ["enabled"] * 3
+    assert machine.out("systemctl is-active godwit-installer.socket") == "active"
+    assert machine.sh("systemctl is-active godwitd godwit-agent", check=False).stdout.split() == ["inactive"] * 2
+    assert machine.out("systemctl --failed --no-legend --plain | grep godwit || true") == ""
+    assert machine.out("ss -Hltn") == ""
+    assert machine.out("ls /usr/share/man/man1/godwit.1* /usr/share/man/man8/godwitd.8* 2>/dev/null; "
+                       "bash -c '. /usr/share/bash-completion/completions/godwit && complete -p godwit'").endswith("godwit")
+
+
+def test_every_handler_is_registered_and_loads(machine):
+    listed = machine.out(INSTALLER_LIST)
+    assert all(f" {name} " in listed for name in HANDLERS), listed
+    listed = machine.out(AGENT_LIST)
+    assert "godwit/curl:1" in listed and "microsoft/delta:1" in listed, listed
+
+
+def test_init_makes_what_the_service_may_read_and_the_service_runs(machine):
+    told = machine.out("godwitd init --host localhost")
+    assert "off-line" in told
+    assert machine.out("find /var/lib/godwitd ! -user godwitd") == ""
+    machine.until("systemctl is-active godwitd", 30)
+    told = machine.out("GODWIT_URL=https://localhost:8443 GODWIT_CA=/var/lib/godwitd/tls/ca.pem GODWIT_TOKEN_FILE=/var/lib/godwitd/admin.token "
+                       "godwit token list")
+    assert "admin" in told
+
+
+def test_an_upgrade_keeps_configuration_data_and_what_the_operator_decided(machine, packages):
+    machine.sh("printf '# by hand\\n' >>/var/lib/godwitd/godwit.toml")
+    machine.sh("godwit-installer extension remove --type step-handler --id microsoft/simulator:1 --config /usr/share/godwit/registration/installer.toml")
+    before = machine.out("sha256sum /var/lib/godwitd/keys/* /var/lib/godwitd/godwit.toml /var/lib/godwitd/admin.token")
+    old = machine.out("systemctl show -P MainPID godwitd")
+    said = machine.install(packages)
+    assert "Upgrad" in said or "over (0.0.1)" in said, said
+    assert machine.out("dpkg-query -W -f='${Version}\n' godwitd") != "0.0.1"
+    assert machine.out("sha256sum /var/lib/godwitd/keys/* /var/lib/godwitd/godwit.toml /var/lib/godwitd/admin.token") == before
+    machine.until("systemctl is-active godwitd", 30)
+    assert machine.out("systemctl show -P MainPID godwitd") != old, "the new program runs"
+    listed = machine.out(INSTALLER_LIST)
+    assert "microsoft/simulator:1" not in listed, "what was removed stays removed"
+    assert "microsoft/script:1" in listed
+    for half, kind in (("installer", "step-handler microsoft/script:1"), ("agent", "content-downloader godwit/curl:1")):
+        library = "godwit-step-script.so" if half == "installer" else "godwit-downloader-curl.so"
+        digest = machine.out(f"sha256sum /usr/lib/godwit/{library}").split()[0]
+        assert digest in machine.out(f"cat /var/lib/godwit/{half}/extensions.json"), f"{kind} is registered as it is now"
+
+
+def test_removal_ends_the_services_and_keeps_the_data(machine):
+    machine.sh("apt-get remove -y godwitd godwit-agent 2>&1")
+    assert machine.sh("systemctl is-active godwitd godwit-installer.socket", check=False).stdout.split() == ["inactive"] * 2
+    assert machine.out("ls /var/lib/godwitd/godwit.toml /var/lib/godwit/installer/extensions.json").count("\n") == 1
+    assert machine.sh("ls /usr/bin/godwitd", check=False).returncode != 0
+    assert machine.out("ss -Hltn") == ""
+
+
+def test_a_purge_leaves_nothing(machine):
+    machine.sh("apt-get purge -y godwitd godwit-agent godwit godwit-fleet godwit-extension-dev 2>&1")
+    left = machine.out("find / -xdev -iname '*godwit*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/var/cache/godwit*' "
+                       "-not -path '/run/*' -not -path '/tmp/*' -not -path '/var/log/*' -not -path '/var/tmp/*'")
+    assert left == "", left
+    assert machine.out("dpkg -l | grep godwit || true") == ""
