@@ -10,3 +10,4 @@ page godwit-fleet 1 "play many devices for the Godwit update service" --help
 page godwitd 8 "the Godwit update service" --help
 page godwit-agent 8 "the half of a Godwit device that has the network" --help
 page godwit-installer 8 "the half of a Godwit device that has the privileges" --help
+page godwit-slots 8 "the two sides of a device that is updated by image" --help
