@@ -21,7 +21,8 @@ extern "C" {
 /* One file to fetch. */
 typedef struct godwit_download {
   uint32_t size;
-  godwit_text url;          /* https, or http where the options allow it */
+  godwit_text url;          /* of a scheme in the registration's option `schemes` ("file", "http,https"); without that
+                             * option https, or http where the options allow it */
   godwit_text target_path;  /* the file; what an earlier try left there is to be continued from resume_offset */
   uint64_t expected_size;   /* bytes of the whole file; never write more than this */
   uint64_t resume_offset;   /* bytes of target_path that may be kept; what is beyond is to be cut off first */

@@ -72,6 +72,8 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(erc::download_hash, "download_hash", "A downloaded file does not have the hash that the signed manifest names. Retry; if it stays, a proxy or cache in between changes content"),
     one(erc::download_failed, "download_failed", "A file could not be downloaded; the details name the cause. Check network, proxy and the service's certificate, then retry"),
     one(erc::download_size, "download_size", "A downloaded file is longer or shorter than the signed manifest says. Retry; if it stays, a proxy or cache in between changes content"),
+    one(0x40000103, "source_failed", "A configured source of downloads did not deliver a file, so the next one was asked. The device log names source and cause"),
+    one(0x40000104, "source_wrong", "A configured source of downloads holds another file than was signed, so the next one was asked. Renew what lies there"),
     {0x40301000, 0x403010FF, "curl_exit", "The download ended with the curl error in the last two digits. Check network, proxy and the service's certificate, then retry"},
     one(erc::components_unknown, "components_unknown", "The component enumerator could not say which components the device has; the details name the cause. Repair or register it again, then retry"),
     one(erc::manifest_hash, "manifest_hash", "The update manifest does not have the hash that its signature names, or has no signature: it was changed or damaged. Nothing was installed"),

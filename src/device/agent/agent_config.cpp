@@ -7,10 +7,12 @@
 #include "core/model/ids.hpp"
 #include "device/agent/hardware_key.hpp"
 #include "device/agent/log_files.hpp"
+#include "device/agent/sources.hpp"
 
 namespace godwit::agent {
 namespace {
 
+constexpr std::size_t kSourcesLimit = 8;
 constexpr std::int64_t kSecond = 1000;
 constexpr std::int64_t kMinute = 60 * kSecond;
 constexpr std::int64_t kHour = 60 * kMinute;
@@ -112,6 +114,16 @@ Result<void> check_properties(const AgentConfig& config) {
       return fail(Code::invalid_argument,
                   "device.compat_property_names names '" + name + "', but device.properties has no such property");
   }
+  return {};
+}
+
+Result<void> check_sources(const AgentConfig& config) {
+  if (config.download_sources.size() > kSourcesLimit)
+    return fail(Code::invalid_argument, "download.sources has more than " + std::to_string(kSourcesLimit) +
+                                            " entries: the best first, few of them");
+  for (const auto& source : config.download_sources)
+    if (const std::string reason = check_source(source, config.allow_http); !reason.empty())
+      return fail(Code::invalid_argument, "download.sources: '" + source.substr(0, 200) + "' " + reason);
   return {};
 }
 
@@ -307,6 +319,16 @@ void AgentConfig::add_download_keys(config::Schema& keys) {
   keys.add({.name = "download.allow_http",
             .target = &allow_http,
             .help = "Admit URLs without TLS; content is checked by hash either way."});
+  keys.add({.name = "download.sources",
+            .target = &download_sources,
+            .help =
+                "Where a file is looked for before the service's URL, in this order: URLs (file:, https:, http:) with "
+                "{sha256}, {name}, {path} or {host} in place of what differs. The hash decides; at most 8."});
+  keys.add({.name = "download.source_patience",
+            .target = &download_source_patience,
+            .help = "How long one of download.sources may give no byte before the next is asked; three tries at most.",
+            .minimum = 0,
+            .maximum = kDay});
   keys.add({.name = "download.give_up_after",
             .target = &download_give_up_after,
             .help = "A download fails when no byte came for so long, however often it was tried.",
@@ -402,6 +424,7 @@ Result<void> complete_agent_config(AgentConfig& config, const Path& folder) {
   GODWIT_TRY_VOID(need(!config.manufacturer.empty(), "device.manufacturer", "updates are chosen by it"));
   GODWIT_TRY_VOID(need(!config.model.empty(), "device.model", "updates are chosen by it"));
   GODWIT_TRY_VOID(check_properties(config));
+  GODWIT_TRY_VOID(check_sources(config));
   GODWIT_TRY_VOID(check_logs(config));
   if (!config.consent_command.empty() && !Path(config.consent_command.front()).is_absolute())
     return fail(Code::invalid_argument, "consent.command must begin with the absolute path of a program");

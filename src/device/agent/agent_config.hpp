@@ -74,6 +74,8 @@ struct AgentConfig {
   Path download_ca_file;  // "": ca_file
   std::string download_proxy;
   bool allow_http = false;
+  std::vector<std::string> download_sources{};  // see sources.hpp
+  Duration download_source_patience = std::chrono::seconds(10);
   Duration download_give_up_after = std::chrono::minutes(30);
   Duration download_time_limit = std::chrono::hours(8);
   config::ByteSize download_max_rate{0};

@@ -147,6 +147,18 @@ TEST(AgentConfig, trust_and_proxy_are_chosen_explicitly) {
   EXPECT_NE(credentials.error().message.find("without connection.proxy"), std::string::npos);
 }
 
+TEST(AgentConfig, sources_of_downloads_are_looked_at_before_the_first_is_asked) {
+  const auto good = load(std::string(kSmallest) + "[download]\nsources = [\"file:///media/{sha256}\"]\n");
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ(good->download_sources, (std::vector<std::string>{"file:///media/{sha256}"}));
+  const auto bad = load(std::string(kSmallest) + "[download]\nsources = [\"http://cache/{sha256}\"]\n");
+  ASSERT_FALSE(bad);
+  EXPECT_NE(bad.error().message.find("download.sources: 'http://cache/{sha256}' is http"), std::string::npos);
+  std::string many = "\"file:///m/{name}\"";
+  for (int i = 0; i < 8; ++i) many += ", \"file:///m/{name}\"";
+  EXPECT_FALSE(load(std::string(kSmallest) + "[download]\nsources = [" + many + "]\n"));
+}
+
 TEST(AgentConfig, says_what_is_wrong_and_where) {
   const auto without = [](std::string_view key) {
     std::string text{kSmallest};

@@ -34,7 +34,7 @@ ContentUploader::Answer ExtensionUploader::put(const std::string& url, const Pat
                                                const std::stop_token& stop) {
   const auto registry = extension::Registry::load(extensions_file_);
   if (!registry) return {.details = registry.error().message};
-  const auto registration = registry->find_only(extension::Type::content_downloader);
+  const auto registration = registry->find_downloader("https");
   if (!registration) return {.details = registration.error().message};
   json::Object header_object;
   for (const auto& [name, value] : headers) header_object[name] = value;

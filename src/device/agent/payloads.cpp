@@ -12,12 +12,14 @@
 
 #include "core/base/text.hpp"
 #include "device/agent/backoff.hpp"
+#include "device/agent/sources.hpp"
 
 namespace godwit::agent {
 namespace {
 
 constexpr int kPieceRounds = 3;  // a source that goes on changing is not worth more
 constexpr Duration kLongestRetryAfter = std::chrono::minutes(10);
+constexpr int kSourceTries = 3;
 
 ByteCount size_of(const Path& path) {
   std::error_code problem;
@@ -53,7 +55,7 @@ FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::s
                                        const Progress& progress) {
   const auto registry = extension::Registry::load(extensions_file_);
   if (!registry) return {.extended_code = erc::downloader_missing, .details = registry.error().message};
-  const auto registration = registry->find_only(extension::Type::content_downloader);
+  const auto registration = registry->find_downloader(scheme_of(request.url));
   if (!registration) return {.extended_code = erc::downloader_missing, .details = registration.error().message};
 
   json::Object options = options_;
@@ -91,10 +93,11 @@ FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::s
   return answer;
 }
 
-Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop,
-                                        const Progress& progress) {
+Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string& name, const Patience& patience,
+                                        const std::stop_token& stop, const Progress& progress) {
   Duration last_headway = clock_.monotonic();
   std::uint32_t failures = 0;
+  int tries = 0;
   for (bool is_first = true;; is_first = false) {
     request.resume_offset = size_of(request.target);
     if (!request.size || request.resume_offset > *request.size) {
@@ -120,11 +123,14 @@ Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string&
       failures = 0;
     }
     const Duration idle = clock_.monotonic() - last_headway;
-    if (idle >= settings_.give_up_after)
+    if (++tries == patience.tries)
+      return trouble(code, fmt::format("download {}: gave up after {} tries: {}", name, tries, answer.details));
+    if (idle >= patience.give_up_after)
       return trouble(code, fmt::format("download {}: gave up, no byte came for {} s: {}", name, idle.count() / 1000,
                                        answer.details));
     Duration pause = backoff(failures++, settings_.first_pause, settings_.longest_pause, random_);
     if (answer.retry_after) pause = std::max(pause, std::min(*answer.retry_after, kLongestRetryAfter));
+    if (patience.tries > 0) pause = std::min(pause, patience.give_up_after);
     log_.warning("download.again",
                  {{"file", name}, {"reason", answer.details}, {"have_bytes", here}, {"again_in_ms", pause.count()}});
     if (!pauses_.wait(pause, stop)) return stopped();
@@ -147,20 +153,52 @@ Attempt<void> Payloads::check(const PlannedFile& file, const Path& path) const {
   return {};
 }
 
-Attempt<void> Payloads::fetch(const PlannedFile& file, const std::string& url, const Path& folder,
-                              const std::stop_token& stop, const Progress& progress) {
+Attempt<ExtendedCode> Payloads::fetch(const PlannedFile& file, const std::string& url, const Path& folder,
+                                      const std::stop_token& stop, const Progress& progress) {
   const Path whole = folder / file.id;
   if (size_of(whole) == file.size && check(file, whole)) {
     progress(file.size);
-    return {};
+    return ExtendedCode{0};
   }
   remove_quietly(whole);
+  ExtendedCode soft = 0;
+  std::string story;
+  for (const std::string& source : settings_.sources) {
+    const std::string filled = fill_source(source, file, url);
+    if (filled.empty()) continue;
+    const std::string place = url_for_log(filled);
+    const auto fetched = fetch_from(filled, file, whole, {settings_.source_patience, kSourceTries}, stop, progress);
+    if (fetched) {
+      log_.info("download.from_source", {{"file", file.name}, {"source", place}});
+      return soft;
+    }
+    if (stop.stop_requested()) return stopped();
+    const Trouble& problem = fetched.error();
+    if (problem.extended_code == erc::disk_full) return tl::unexpected<Trouble>{problem};
+    if (soft != kSourceWrong) soft = problem.extended_code == erc::download_hash ? kSourceWrong : kSourceFailed;
+    story = fmt::format("; before it, {}: {}", place, problem.details);
+    log_.warning("download.next_source", {{"file", file.name},
+                                          {"source", place},
+                                          {"code", extended_code_hex(problem.extended_code)},
+                                          {"reason", problem.details}});
+    // The bytes stay, the hash decides; but what one server calls its version tells nothing to the next.
+    remove_quietly(beside(partial(whole), ".meta"));
+  }
   if (url.empty())
     return trouble(erc::download_bad_url,
-                   fmt::format("download {}: the service gave no URL for file {}", file.name, file.id));
+                   fmt::format("download {}: the service gave no URL for file {}{}", file.name, file.id, story));
+  const auto fetched = fetch_from(url, file, whole, {settings_.give_up_after}, stop, progress);
+  if (fetched) return soft;
+  Trouble problem = fetched.error();
+  if (problem.result_code != result::cancelled) problem.details += story;
+  return tl::unexpected<Trouble>{std::move(problem)};
+}
+
+Attempt<void> Payloads::fetch_from(const std::string& url, const PlannedFile& file, const Path& whole,
+                                   const Patience& patience, const std::stop_token& stop, const Progress& progress) {
   FetchRequest request{.url = url, .target = partial(whole), .size = file.size, .size_limit = file.size};
   for (bool may_start_over = true;; may_start_over = false) {
-    const auto fetched = fetch_patiently(request, file.name, stop, progress);
+    const auto fetched = fetch_patiently(request, file.name, patience, stop, progress);
     if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
     const auto checked = check(file, request.target);
     if (checked) break;
@@ -269,7 +307,7 @@ Attempt<ExtendedCode> Payloads::obtain(const Wanted& wanted, const Path& folder,
   const auto url = wanted.urls.find(file.id);
   const auto fetched = fetch(file, url == wanted.urls.end() ? "" : url->second, folder, stop, progress);
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
-  return soft;
+  return soft != 0 ? soft : *fetched;
 }
 
 void Payloads::keep_sources(const std::vector<PlannedStep>& steps, const UpdateId& update, const Path& folder,
@@ -288,7 +326,7 @@ void Payloads::keep_sources(const std::vector<PlannedStep>& steps, const UpdateI
 Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& target, ByteCount limit,
                                           const std::stop_token& stop) {
   const auto fetched = fetch_patiently({.url = url, .target = target, .size = std::nullopt, .size_limit = limit},
-                                       target.filename().string(), stop, [](ByteCount) {});
+                                       target.filename().string(), {settings_.give_up_after}, stop, [](ByteCount) {});
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
   auto text = read_file(target, limit);
   remove_quietly(target);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
@@ -69,6 +70,8 @@ struct PayloadSettings {
   Duration first_pause = std::chrono::seconds(1);
   Duration longest_pause = std::chrono::minutes(1);
   ByteCount reserve = 32ULL * 1024 * 1024;  // left free on the disk
+  std::vector<std::string> sources{};       // asked in this order before the URL of the service; see sources.hpp
+  Duration source_patience = std::chrono::seconds(10);  // with each of them, without a byte
 };
 
 class Payloads {
@@ -90,7 +93,7 @@ class Payloads {
     UpdateId update;
   };
   /// As fetch(), but a file with a download handler is made from what is here, if that works. Gives the soft code that
-  /// tells why it did not; 0: nothing to tell.
+  /// tells why it did not, or else that of fetch(); 0: nothing to tell.
   Attempt<ExtendedCode> obtain(const Wanted& wanted, const Path& folder, const std::stop_token& stop,
                                const Progress& progress);
   /// The update with these files is installed: their download handlers may keep them as sources. Files that are not
@@ -99,8 +102,10 @@ class Payloads {
                     const std::stop_token& stop);
 
   /// Makes `folder / file.id` hold the file, whole and checked. A whole one is only checked, a partial one continued.
-  Attempt<void> fetch(const PlannedFile& file, const std::string& url, const Path& folder, const std::stop_token& stop,
-                      const Progress& progress);
+  /// The configured sources are asked in their order, then `url`: who fails, or holds another file, is followed by the
+  /// next. Gives the soft code that tells of those; 0: nothing to tell.
+  Attempt<ExtendedCode> fetch(const PlannedFile& file, const std::string& url, const Path& folder,
+                              const std::stop_token& stop, const Progress& progress);
   /// Fetches a small document whose size and hash nobody knows before, e.g. the root key package.
   Attempt<std::string> fetch_text(const std::string& url, const Path& target, ByteCount limit,
                                   const std::stop_token& stop);
@@ -111,9 +116,16 @@ class Payloads {
                               std::uint64_t copy_device) const;
 
  private:
+  struct Patience {
+    Duration give_up_after{};  // without a byte
+    int tries = 0;             // at most, headway or not: who trickles is followed by the next; 0: no limit
+  };
   /// Tries until the file is there, or nothing came for too long. True: it came in one try from the first byte.
-  Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const std::stop_token& stop,
-                                const Progress& progress);
+  Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const Patience& patience,
+                                const std::stop_token& stop, const Progress& progress);
+  /// fetch() from one place: the file has its name, or the trouble is told and no wrong byte is left.
+  Attempt<void> fetch_from(const std::string& url, const PlannedFile& file, const Path& whole, const Patience& patience,
+                           const std::stop_token& stop, const Progress& progress);
   Attempt<void> check(const PlannedFile& file, const Path& path) const;
   /// Lets the download handler choose, fetches what it chose, lets it make the file, checks it and names it `whole`.
   /// The answer of whoever was not willing, or did not deliver; willing: the file is there.

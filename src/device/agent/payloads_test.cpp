@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "core/base/testing/temp_folder.hpp"
+#include "device/agent/sources.hpp"
 #include "device/agent/testing/fake_downloader.hpp"
 #include "device/agent/testing/fake_maker.hpp"
 
@@ -25,7 +26,7 @@ class PayloadsTest : public ::testing::Test {
  protected:
   PayloadsTest() { downloader_.files["https://x/f1"] = content_; }
 
-  Attempt<void> fetch() {
+  Attempt<ExtendedCode> fetch() {
     return payloads_.fetch(file_, "https://x/f1", folder_.path(), stop_.get_token(),
                            [this](ByteCount done) { progress_ = done; });
   }
@@ -241,6 +242,84 @@ TEST_F(PayloadsTest, another_size_than_was_signed_is_refused) {
   const auto fetched = fetch();
   ASSERT_FALSE(fetched);
   EXPECT_EQ(fetched.error().extended_code, erc::download_size);
+}
+
+/// Two sources before the service; the first is the site's medium.
+class SourcesTest : public PayloadsTest {
+ protected:
+  SourcesTest() { settings_.sources = {"file:///medium/{name}", "https://cache/{sha256}"}; }
+  Attempt<ExtendedCode> fetch_from_sources(const std::string& url = "https://x/f1") {
+    Payloads payloads(settings_, downloader_, maker_, clock_, random_, pauses_, log_);
+    return payloads.fetch(file_, url, folder_.path(), stop_.get_token(), [](ByteCount) {});
+  }
+  std::string medium_ = "file:///medium/app.bin";
+  std::string cache_ = "https://cache/" + hex_encode(file_.sha256);
+};
+
+TEST_F(SourcesTest, the_first_that_has_the_file_is_enough_and_nothing_is_told) {
+  downloader_.files = {{medium_, content_}};
+  const auto fetched = fetch_from_sources("");
+  ASSERT_TRUE(fetched) << fetched.error().details;
+  EXPECT_EQ(*fetched, 0U);
+  EXPECT_EQ(downloader_.tries, 1);
+  EXPECT_EQ(on_disk(), content_);
+}
+
+// faults: 33
+TEST_F(SourcesTest, another_file_than_was_signed_is_followed_by_the_next_and_told) {
+  downloader_.files[medium_] = std::string(content_.size(), 'x');
+  downloader_.files[cache_] = content_;
+  const auto fetched = fetch_from_sources();
+  ASSERT_TRUE(fetched) << fetched.error().details;
+  EXPECT_EQ(*fetched, kSourceWrong);
+  EXPECT_EQ(downloader_.tries, 2);
+  EXPECT_EQ(on_disk(), content_);
+}
+
+TEST_F(SourcesTest, what_came_from_one_that_broke_is_continued_by_the_next_without_its_version) {
+  downloader_.files[medium_] = content_;
+  downloader_.tricks = {{.bytes = 700'000}, {.bytes = 0}, {.bytes = 0}};
+  downloader_.on_fetch = [this] {
+    const Path meta = folder_.path() / "f1.part.meta";
+    if (downloader_.tries > 3) {
+      EXPECT_FALSE(std::filesystem::exists(meta));
+    } else {
+      ASSERT_TRUE(write_file_durably(meta, "{}"));
+    }
+  };
+  const auto fetched = fetch_from_sources();
+  ASSERT_TRUE(fetched) << fetched.error().details;
+  EXPECT_EQ(*fetched, kSourceFailed);
+  EXPECT_EQ(downloader_.bytes_sent, content_.size());
+}
+
+// faults: 22
+TEST_F(SourcesTest, one_that_trickles_is_followed_by_the_next_though_there_is_headway) {
+  downloader_.files[medium_] = content_;
+  downloader_.tricks.assign(100, {.bytes = 100});
+  downloader_.on_fetch = [this] {
+    if (downloader_.tries > 3) downloader_.tricks.clear();
+  };
+  ASSERT_TRUE(fetch_from_sources());
+  EXPECT_EQ(downloader_.tries, 5) << "three at the medium, one in vain at the cache, one at the service";
+  EXPECT_EQ(on_disk(), content_);
+}
+
+TEST_F(SourcesTest, one_that_asks_for_a_long_wait_does_not_get_it) {
+  downloader_.files[cache_] = content_;
+  downloader_.files[medium_] = content_;
+  downloader_.tricks = {{.answer = {.extended_code = 0x40301016, .is_retryable = true, .retry_after = minutes(10)}},
+                        {.answer = {.extended_code = 0x40301016, .is_retryable = true, .retry_after = minutes(10)}}};
+  ASSERT_TRUE(fetch_from_sources());
+  EXPECT_LE(clock_.monotonic(), seconds(30));
+}
+
+TEST_F(SourcesTest, when_nobody_has_it_both_reasons_are_told) {
+  downloader_.files.clear();
+  const auto fetched = fetch_from_sources();
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().extended_code, 0x40301016U);
+  EXPECT_NE(fetched.error().details.find("before it, " + cache_), std::string::npos) << fetched.error().details;
 }
 
 // faults: 28

@@ -107,6 +107,15 @@ bool comes_before(const Registration& a, const Registration& b) {
   return a.type != b.type ? a.type < b.type : a.id < b.id;
 }
 
+bool holds_word(std::string_view list, std::string_view word) {
+  while (!list.empty()) {
+    const auto comma = list.find(',');
+    if (list.substr(0, comma) == word) return true;
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+  }
+  return false;
+}
+
 /// "microsoft/update-manifest:5" -> "microsoft/update-manifest"; "" if there is nothing to drop.
 std::string without_version(std::string_view id) {
   const auto colon = id.rfind(':');
@@ -215,6 +224,20 @@ Result<Registration> Registry::find(Type type, std::string_view id) const {
               fmt::format("no {} is registered for '{}' on this device; register one with: extension register --type "
                           "{} --id {} FILE.so",
                           type_name(type), id.substr(0, 64), type_name(type), id.substr(0, 64)));
+}
+
+Result<Registration> Registry::find_downloader(std::string_view scheme) const {
+  for (const Registration& entry : entries_) {
+    if (entry.type != Type::content_downloader) continue;
+    const auto option = entry.options.find("schemes");
+    if (holds_word(option == entry.options.end() ? "http,https" : option->second, scheme)) return entry;
+  }
+  const std::string_view hint = scheme == "http" || scheme == "https" ? "" : "--option schemes=";
+  return fail(
+      Code::extension_missing,
+      fmt::format("no content-downloader for {}: URLs is registered on this device; register one with: extension "
+                  "register --type content-downloader --id NAME {}{} FILE.so",
+                  scheme.substr(0, 32), hint, hint.empty() ? "" : scheme.substr(0, 32)));
 }
 
 Result<Registration> Registry::find_only(Type type) const {

@@ -65,7 +65,11 @@ class Registry {
   [[nodiscard]] const std::vector<Registration>& list() const { return entries_; }
   /// Exact id. For manifest handlers "<id>:<n>" falls back to "<id>". Errors: extension_missing with the remedy.
   [[nodiscard]] Result<Registration> find(Type type, std::string_view id) const;
-  /// The one content downloader or component enumerator; the first by id if there are more. Errors: extension_missing.
+  /// The content downloader for URLs that begin with `scheme` and ':', in lower case: the first by id whose option
+  /// `schemes` ("file", "http,https") holds it; one without that option takes http and https. Errors:
+  /// extension_missing.
+  [[nodiscard]] Result<Registration> find_downloader(std::string_view scheme) const;
+  /// The one component enumerator; the first by id if there are more. Errors: extension_missing.
   [[nodiscard]] Result<Registration> find_only(Type type) const;
 
   /// Checks the library, hashes it, asks it for its contract in a worker process, and writes the file (mode 0644). An

@@ -72,6 +72,26 @@ TEST(Registry, manifest_handlers_fall_back_to_the_id_without_version) {
   EXPECT_EQ(registry->find(Type::manifest_handler, "microsoft/update-manifest:5")->id, "microsoft/update-manifest:5");
   EXPECT_FALSE(registry->find(Type::step_handler, "microsoft/update-manifest:5"));
   EXPECT_FALSE(registry->find_only(Type::content_downloader));
+  EXPECT_FALSE(registry->find_downloader("https"));
+}
+
+TEST(Registry, a_downloader_is_found_by_the_scheme_that_it_was_registered_for) {
+  const TemporaryFolder folder;
+  const std::string hash(64, 'a');
+  const auto entry = [&](const std::string& id, const std::string& options) {
+    return R"({"type":"content-downloader","id":")" + id + R"(","path":"/x.so","sha256":")" + hash +
+           R"(","size":1,"network":false,"contract":"1.0","options":)" + options + "}";
+  };
+  const std::string text = R"({"version":1,"extensions":[)" + entry("a/local:1", R"({"schemes":"file,afp"})") + "," +
+                           entry("b/curl:1", "{}") + "," + entry("c/other:1", R"({"schemes":"https,coap"})") + "]}";
+  ASSERT_TRUE(write_file_durably(folder / "extensions.json", text, 0644));
+  const auto registry = Registry::load(folder / "extensions.json");
+  ASSERT_TRUE(registry) << registry.error().message;
+  EXPECT_EQ(registry->find_downloader("file")->id, "a/local:1");
+  EXPECT_EQ(registry->find_downloader("https")->id, "b/curl:1");
+  EXPECT_EQ(registry->find_downloader("coap")->id, "c/other:1");
+  EXPECT_NE(registry->find_downloader("ftp").error().message.find("--option schemes=ftp"), std::string::npos);
+  EXPECT_FALSE(registry->find_downloader(""));
 }
 
 TEST(Registry, libraries_that_break_the_contract_are_refused_with_the_reason) {

@@ -83,6 +83,17 @@ Result<json::Object> progress_json(store::Records& records, const store::Deploym
   return twin::progress_to_json(*agent.report->progress);
 }
 
+/// What a success had to go past, e.g. a source that did not deliver: the codes behind the first.
+json::Array notes_json(const InstallResult& result) {
+  json::Array notes;
+  for (std::size_t i = 1; i < result.extended_codes.size(); ++i) {
+    const ExtendedCode code = result.extended_codes[i];
+    notes.push_back(json::Object{{"extendedResultCode", extended_code_hex(code)},
+                                 {"extendedResultText", std::string(extended_code_text(code))}});
+  }
+  return notes;
+}
+
 Result<json::Object> device_state_json(store::Records& records, const store::DeploymentDevice& row) {
   json::Object own;
   if (row.state == DeviceState::in_progress && !row.moved_on) {
@@ -97,6 +108,7 @@ Result<json::Object> device_state_json(store::Records& records, const store::Dep
     own["resultText"] = std::string(result_code_text(result->result_code));
     own["extendedResultCode"] = extended_code_hex(code);
     own["extendedResultText"] = std::string(extended_code_text(code));
+    if (result->result_code > 0 && result->extended_codes.size() > 1) own["notes"] = notes_json(*result);
     own["resultDetails"] = result->details.empty() && step ? result->steps[*step].details : result->details;
     if (step) own["step"] = *step;
     if (!result->steps.empty()) own["steps"] = result->steps.size();
