@@ -10,6 +10,7 @@ from measure import BINARIES, Fleet, Peer, StackError, fleet, row
 from peers import openssl_speed, start_bare_tls, start_mosquitto
 from registry import push_desired, register
 from stack import Service
+from virtual_devices import bench_fleet
 
 RES, DESIRED = "$iothub/twin/res/#", "$iothub/twin/PATCH/properties/desired/#"
 STEPS, QUICK_STEPS = (1000, 5000, 10000, 19000), (500, 1000, 2000)
@@ -180,4 +181,4 @@ def bench_restart(bench: HubBench) -> None:
         f"{ours / bare:.2f} times; {memory / 1024:.0f} MiB resident afterwards; connects p99 {back['connect_ms']['p99']:.0f} ms")
 
 
-PARTS = {"connect": bench_connect, "twins": bench_twins, "reports": bench_reports, "push": bench_push, "restart": bench_restart}
+PARTS = {"connect": bench_connect, "twins": bench_twins, "reports": bench_reports, "push": bench_push, "restart": bench_restart, "fleet": bench_fleet}

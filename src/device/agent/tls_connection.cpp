@@ -277,7 +277,11 @@ Result<void> TlsConnection::read(std::string& into, std::size_t limit) {
       continue;
     }
     const int kind = SSL_get_error(tls_, got);
-    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) return {};
+    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE) {
+      // To read a ticket of TLS 1.3 OpenSSL also takes a buffer for writing, and would keep it until the next write.
+      SSL_free_buffers(tls_);  // leaves alone what is in use
+      return {};
+    }
     return tl::unexpected<Error>{tls_error(where_, got)};
   }
   return {};

@@ -202,11 +202,14 @@ void Fleet::read(Device& device) {
     const int got = SSL_read(device.tls.get(), scratch_.data(), static_cast<int>(scratch_.size()));
     if (got <= 0) {
       handle_tls(device, got, "read");
-      return;
+      break;
     }
     take(device, {scratch_.data(), static_cast<std::size_t>(got)});
     // epoll is level-triggered: what the kernel still has is announced again.
   } while (device.tls && SSL_pending(device.tls.get()) > 0);
+  // To read a ticket of TLS 1.3 OpenSSL also takes a buffer for writing, 16 KiB, and would keep it until the next
+  // write.
+  if (device.tls) SSL_free_buffers(device.tls.get());  // leaves alone what is in use
 }
 
 void Fleet::take(Device& device, std::string_view bytes) {
