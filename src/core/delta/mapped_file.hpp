@@ -13,6 +13,8 @@ class MappedFile {
  public:
   /// Errors: not_found, invalid_argument (not a regular file), io_failed.
   [[nodiscard]] static Result<MappedFile> open(const Path& path);
+  /// As open(), of a file that is open for reading; `fd` may be closed afterwards. `name` is for messages.
+  [[nodiscard]] static Result<MappedFile> of(int fd, const std::string& name);
   MappedFile(MappedFile&& other) noexcept : data_(other.data_), size_(other.size_) {
     other.data_ = nullptr;
     other.size_ = 0;

@@ -22,12 +22,28 @@
 
 namespace godwit::service {
 
+/// Deltas that an import makes from what devices have installed, for files that name microsoft/delta:1.
+struct DeltaOptions {
+  std::size_t versions = 0;                        // installed versions, those of most devices first; 0: no deltas
+  unsigned least_saving_percent = 30;              // of the file; what saves less is dropped
+  ByteCount largest_file = ByteCount{2} << 30U;    // of source and of target
+  Duration time_limit = std::chrono::minutes(20);  // of one delta
+  int level = 19;                                  // of zstd
+  Path folder = "/tmp";                            // for the delta while it is made; it has no name there
+};
+struct DeltaCounts {
+  std::uint64_t made = 0;
+  std::uint64_t dropped = 0;  // saved too little, or took too long
+  ByteCount saved_bytes = 0;  // for each device that uses one
+};
+
 struct ImportOptions {
   Scanner* scanner = nullptr;  // null: nothing is scanned, and updates say so
   ByteCount largest_scan = ByteCount{100} << 20U;
   bool is_scan_required = false;                       // what was not scanned is not imported
   Duration scan_retry_wait = std::chrono::seconds(2);  // when the scanner is not there
   Quotas quotas{};
+  DeltaOptions deltas{};
   Duration keep_unused = std::chrono::hours(24);   // a blob that no update needs, since it was last used
   Duration keep_partial = std::chrono::hours(24);  // an upload begun, since its last byte
 };
@@ -79,6 +95,7 @@ class Importer {
 
   /// Any thread.
   [[nodiscard]] ScanCounts scans() const;
+  [[nodiscard]] DeltaCounts deltas() const;  // since the start
 
  private:
   using Operation = store::OperationRecord;
@@ -113,6 +130,8 @@ class Importer {
   Duration next_sweep_{};  // monotonic
   mutable std::mutex scans_mutex_;
   ScanCounts scans_;
+  DeltaCounts deltas_;
+  void note_deltas(const DeltaCounts& counts);
   void note_scan(const Result<ScanVerdict>& verdict, Duration took);
 
   std::mutex mutex_;

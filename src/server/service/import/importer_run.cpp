@@ -50,6 +50,7 @@ Imported<void> Importer::Run::import() {
   if (auto enough = check_storage(); !enough) return enough;
   if (auto fetched = fetch_files(); !fetched) return fetched;
   if (auto scanned = scan_files(); !scanned) return scanned;
+  if (auto deltas = make_deltas(); !deltas) return deltas;
   if (auto made = build(order); !made) return made;
   return store_all();
 }

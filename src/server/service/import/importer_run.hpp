@@ -36,6 +36,18 @@ class Importer::Run {
   [[nodiscard]] Result<ScanVerdict> ask_scanner(const manifest::FileBase& file);
   void note_scans(const PlannedUpdate& update, store::UpdateRecord& record) const;
 
+  // importer_deltas.cpp
+  struct MadeDelta {
+    Bytes sha256{};
+    ByteCount size = 0;
+  };
+  [[nodiscard]] Imported<void> make_deltas();
+  [[nodiscard]] Result<void> make_deltas_from(PlannedUpdate& update, const UpdateId& version);
+  [[nodiscard]] Result<std::vector<UpdateId>> installed_versions(const UpdateId& id);
+  [[nodiscard]] Result<void> add_delta(manifest::File& file, const manifest::File& source);
+  [[nodiscard]] Result<std::optional<MadeDelta>> make_delta(const Bytes& source, const Bytes& target, int fd);
+  [[nodiscard]] Result<void> store_delta(const MadeDelta& made, int fd);
+
   Importer& importer_;
   Operation& operation_;
   std::vector<ImportItem> items_{};
@@ -44,6 +56,7 @@ class Importer::Run {
   std::map<Bytes, WallTime> added_{};
   std::vector<Bytes> condemned_{};
   std::map<Bytes, store::FileScan> scans_{};
+  DeltaCounts delta_counts_{};
   bool was_cancelled_ = false;
 };
 
