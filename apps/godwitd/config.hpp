@@ -49,6 +49,12 @@ struct Config {
   std::string import_ca_file;  // "": the system's
   bool import_require_scan = false;
 
+  std::int64_t delta_versions = 3;
+  std::int64_t delta_least_saving = 30;  // percent
+  config::ByteSize delta_largest_file{std::uint64_t{2} << 30U};
+  Duration delta_time_limit = std::chrono::minutes(20);
+  std::int64_t delta_level = 19;
+
   std::string scan_kind = "none";
   std::string scan_clamd = "/run/clamav/clamd.ctl";
   std::vector<std::string> scan_command{};

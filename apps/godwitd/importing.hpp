@@ -12,7 +12,7 @@ class Importing {
  public:
   /// `scanner`: as make_scanner() gives it.
   Importing(const Config& config, std::unique_ptr<service::Scanner> scanner, store::Store& store, blobs::Blobs& blobs,
-            Clock& clock, Log& log, service::SigningIdentity identity);
+            Clock& clock, Log& log, service::SigningIdentity identity, const Path& scratch);
   void start();
   void stop();
 
@@ -26,9 +26,10 @@ class Importing {
   service::BlobCheck blob_check_;
 };
 
-/// Errors: invalid_argument (no such scanner).
+/// `scratch`: where files without a name may be made; on the disk of the blobs. Errors: invalid_argument (no such
+/// scanner).
 [[nodiscard]] Result<std::unique_ptr<Importing>> make_importing(const Config& config, store::Store& store,
                                                                 blobs::Blobs& blobs, Clock& clock, Log& log,
-                                                                service::SigningIdentity identity);
+                                                                service::SigningIdentity identity, const Path& scratch);
 
 }  // namespace godwit::daemon

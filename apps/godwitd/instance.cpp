@@ -102,7 +102,8 @@ Result<std::unique_ptr<Instance>> Instance::open(const Config& config, const Lay
              blobs::open_disk_blobs(layout.blobs(), premises.clock, {.storage_limit = config.quota_storage.value}));
   GODWIT_TRY(Telemetry telemetry, make_telemetry(config, premises.clock, premises.log));
   GODWIT_TRY(service::SigningIdentity identity, load_signing_identity(premises.layout));
-  GODWIT_TRY(auto importing, make_importing(config, *store, *blobs, premises.clock, premises.log, std::move(identity)));
+  GODWIT_TRY(auto importing,
+             make_importing(config, *store, *blobs, premises.clock, premises.log, std::move(identity), layout.blobs()));
   GODWIT_TRY(auto log_files, service::LogFiles::open(layout.device_logs()));
   GODWIT_TRY(Secret url_key, load_url_key(layout));
   std::unique_ptr<Instance> instance(new Instance(config, layout, premises, first,
@@ -168,6 +169,12 @@ Instance::Instance(const Config& config, const Layout& layout, const Premises& p
                                               .not_scanned = counts.not_scanned,
                                               .failed = counts.failed,
                                               .seconds = std::chrono::duration<double>(counts.took).count()};
+                    },
+                .deltas =
+                    [this] {
+                      const auto counts = importing_->importer().deltas();
+                      return api::DeltaFigures{
+                          .made = counts.made, .dropped = counts.dropped, .saved_bytes = counts.saved_bytes};
                     },
                 .why_not_ready = [this] { return readiness_.why_not(); },
                 .hub_name = config.hub_name,

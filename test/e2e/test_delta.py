@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from scene import SCRIPT
+from scene import SCRIPT, sha256_base64
 from stack import wait_until
 
 MIB = 1024 * 1024
@@ -93,3 +93,18 @@ def test_a_device_fetches_the_delta_and_of_the_file_only_what_its_damaged_source
     # The mended payload is the next source: whole again, nothing of the file is needed.
     again = run_update(scene, device, "1.2.0", new + b"one more line\n", new)
     assert again["sent"] < again["delta"] + overhead, again
+
+
+def test_an_import_makes_the_delta_by_itself_from_what_devices_have(scene, device, images):
+    old, new = images
+    run_update(scene, device, "1.0.0", old)
+    kept_source(device, old)
+    wait_until("the service knows what is installed", lambda: (device.known() or {}).get("installedUpdate"), 30)
+    update = run_update(scene, device, "1.1.0", new)
+    assert update["sent"] < 64 * 1024, "the script and a small delta, not six MiB"
+    base = f"/deviceUpdate/main/updates/providers/Tests/names/{device.model}/versions/1.1.0/files"
+    files = json.loads(scene.rest("GET", f"{base}?api-version=2022-10-01")[2])["value"]
+    shown = [json.loads(scene.rest("GET", f"{base}/{one}?api-version=2022-10-01")[2]) for one in files]
+    [image] = [one for one in shown if one["fileName"] == "image.bin"]
+    [related] = image["relatedFiles"]
+    assert related["sizeInBytes"] < 64 * 1024 and related["properties"]["microsoft.sourceFileHash"] == sha256_base64(old)

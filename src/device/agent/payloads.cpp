@@ -246,7 +246,7 @@ MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::str
                                           .size_limit = sum,
                                           .ranges = again.ranges,
                                           .whole_size = request.file.size},
-                                         request.file.name, stop, [](ByteCount) {});
+                                         request.file.name, {settings_.give_up_after}, stop, [](ByteCount) {});
     if (!fetched) return {.extended_code = fetched.error().extended_code, .details = fetched.error().details};
     answer = maker_.make(again, stop);
     remove_quietly(again.ranges_file);

@@ -67,6 +67,15 @@ void write_states(MetricText& text, std::string_view name, std::string_view help
   return std::string(store::operation_status_name(static_cast<store::OperationStatus>(state)));
 }
 
+void write_deltas(MetricText& text, const DeltaFigures& deltas) {
+  text.begin("godwit_deltas_total", Type::counter, "Deltas that imports tried to make, by what became of them.");
+  text.add(static_cast<double>(deltas.made), {{"result", "made"}});
+  text.add(static_cast<double>(deltas.dropped), {{"result", "dropped"}});
+  text.begin("godwit_deltas_saved_bytes_total", Type::counter,
+             "Bytes that the deltas made save each device that uses one.");
+  text.add(static_cast<double>(deltas.saved_bytes));
+}
+
 void write_scans(MetricText& text, const ScanFigures& scans) {
   text.begin("godwit_scans_total", Type::counter, "Files that a malware scanner was asked about, by what it said.");
   text.add(static_cast<double>(scans.clean), {{"result", "clean"}});
@@ -241,6 +250,7 @@ Result<Reply> get_metrics(const Request&, Services& services) {
   if (services.queued_requests)
     one(text, "godwit_http_queue_depth", Type::gauge, "Requests that wait for a worker.", services.queued_requests());
   if (services.scans) write_scans(text, services.scans());
+  if (services.deltas) write_deltas(text, services.deltas());
   GODWIT_TRY_VOID(write_records(text, services));
   if (services.metrics != nullptr) write_process(text);  // what the whole process has is told once
   return Reply{.body = text.take(), .content_type = "text/plain; version=0.0.4; charset=utf-8"};

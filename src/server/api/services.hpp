@@ -42,6 +42,12 @@ struct HubDoors {
   const hub::CloudMessages* messages = nullptr;
 };
 
+/// Deltas that imports made since the start.
+struct DeltaFigures {
+  std::uint64_t made = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t saved_bytes = 0;
+};
 /// What scanners have said since the start, see service::ScanCounts.
 struct ScanFigures {
   std::uint64_t clean = 0, infected = 0, not_scanned = 0, failed = 0;
@@ -71,6 +77,7 @@ struct Services {
   Metrics* metrics = nullptr;             // what the rim has counted
   std::function<std::size_t()> queued_requests{};
   std::function<ScanFigures()> scans{};
+  std::function<DeltaFigures()> deltas{};
   /// Why the service should get no requests now, or "". Blocks.
   std::function<std::string()> why_not_ready{};
   std::string hub_name;  // as in SAS scopes and user names
