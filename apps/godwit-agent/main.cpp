@@ -10,6 +10,7 @@
 #include <string>
 
 #include "apps/godwit-agent/config_verb.hpp"
+#include "apps/godwit-agent/enrol_verb.hpp"
 #include "apps/godwit-agent/environment.hpp"
 #include "apps/godwit-agent/local_verbs.hpp"
 #include "core/base/bytes.hpp"
@@ -37,6 +38,7 @@ struct Flags {
   bool print_workflow = false;
   godwit::agent_app::LocalFlags local{};
   godwit::agent_app::ConfigFlags import{};
+  godwit::agent_app::EnrolFlags enrol{};
   std::string library{};
   godwit::extension::RegisterRequest registration{};
 };
@@ -141,6 +143,7 @@ int main(int argc, char** argv) {
   app.add_subcommand("run", "Keep the device up to date (the default)");
   godwit::agent_app::add_local_verbs(app, flags.local);
   godwit::agent_app::add_config_verb(app, flags.import);
+  godwit::agent_app::add_enrol_verb(app, flags.enrol);
 
   auto* extension = app.add_subcommand(
       "extension", "Register, list and remove content downloaders, download handlers and component enumerators");
@@ -169,6 +172,7 @@ int main(int argc, char** argv) {
   }
   if (flags.print_config) return report(print_config(flags, config_flag->count() > 0));
   if (const int code = godwit::agent_app::run_local_verb(app, flags.local, flags.config); code >= 0) return code;
+  if (app.got_subcommand("enrol")) return report(godwit::agent_app::enrol(flags.enrol));
   if (app.got_subcommand("config")) return report(godwit::agent_app::import_config(flags.import));
   if (extension->parsed()) return report(extensions(flags, *list, *remove));
   return report(run(flags, argv));

@@ -19,6 +19,8 @@ namespace {
 
 constexpr int kCertificateDays = 3650;
 constexpr std::size_t kUrlKeyBytes = 32;
+constexpr std::size_t kGroupKeyBytes = 32;
+constexpr ByteCount kCertificateLimit = 64 * 1024;
 
 [[nodiscard]] std::string own_host_name() {
   char name[256] = {};
@@ -82,19 +84,42 @@ constexpr std::size_t kUrlKeyBytes = 32;
   return write_file_durably(layout.root_key_package(), package_text, 0644);
 }
 
-[[nodiscard]] Result<void> make_store(const Layout& layout) {
+/// The group by which `godwit-agent enrol` brings devices in.
+[[nodiscard]] Result<void> make_enrolment(store::Records& records, WallTime now, const Secret& key) {
+  return records.provisioning().insert_enrollment(
+      store::EnrollmentRecord{.kind = store::EnrollmentKind::group,
+                              .id = "devices",
+                              .primary_key = key,
+                              .secondary_key = Secret(random_bytes(kGroupKeyBytes)),
+                              .created = now,
+                              .updated = now});
+}
+
+/// What a device is told after '#': whom to believe, and the group's key.
+[[nodiscard]] Result<std::string> enrolment_words(const Layout& layout, const Secret& key) {
+  GODWIT_TRY(const std::string ca, read_file(layout.ca_certificate(), kCertificateLimit));
+  GODWIT_TRY(const std::string authority, trust::certificate_fingerprint(ca));
+  return hex_encode(authority) + "-" + hex_encode(key.reveal());
+}
+
+[[nodiscard]] Result<void> make_store(const Layout& layout, const Config& config) {
   SystemClock clock;
   NullLog log;
   GODWIT_TRY(const auto sealer, load_or_make_sealer(layout));
   GODWIT_TRY(const auto store, store::open_sqlite_store(layout.database(), sealer, clock, log));
   Secret token;
+  const Secret group_key(random_bytes(kGroupKeyBytes));
   const auto job = [&](store::Records& records) -> Result<void> {
     GODWIT_TRY(token, api::Access::create_token(
                           records, api::NewToken{.name = "admin", .role = api::Role::administrator}, clock.now()));
+    GODWIT_TRY_VOID(make_enrolment(records, clock.now(), group_key));
     return api::Policies::make_built_in(records, clock.now());
   };
   GODWIT_TRY_VOID(store->write(job));
   GODWIT_TRY(const auto blobs, blobs::open_disk_blobs(layout.blobs(), clock));
+  GODWIT_TRY(const std::string words, enrolment_words(layout, group_key));
+  GODWIT_TRY_VOID(write_file_durably(layout.enrolment_url(), "https://" + config.api_host + ":" +
+                                                                 std::to_string(config.api_port) + "#" + words + "\n"));
   return write_file_durably(layout.admin_token(), token.reveal() + "\n");
 }
 
@@ -117,8 +142,8 @@ class PrivateFiles {
   GODWIT_TRY_VOID(make_certificates(layout, hosts, config.hub_name));
   GODWIT_TRY_VOID(make_keys(layout, SystemClock().now()));
   GODWIT_TRY_VOID(write_file_durably(layout.url_key(), base64_encode(random_bytes(kUrlKeyBytes)) + "\n"));
-  GODWIT_TRY_VOID(make_store(layout));
   config.api_host = hosts.front();
+  GODWIT_TRY_VOID(make_store(layout, config));
   GODWIT_TRY_VOID(check_config(config));
   return write_file_durably(layout.config(), print_config(config), 0644);
 }
@@ -200,6 +225,7 @@ std::string describe_installation(const Layout& layout, bool is_running) {
   };
   line(layout.config(), "configuration");
   line(layout.admin_token(), "token of the administrator, for the command line");
+  line(layout.enrolment_url(), "secret URL by which devices enrol themselves");
   line(layout.ca_certificate(), "certificate authority: clients and devices trust it");
   line(layout.trust_anchors(), "root keys that devices believe: copy it to every device");
   line(layout.root_key_package(), "signed list of root keys that devices fetch");
@@ -208,6 +234,11 @@ std::string describe_installation(const Layout& layout, bool is_running) {
   line(layout.root_key(1), "root key");
   line(layout.root_key(2), "root key");
   line(layout.ca_key(), "key of the certificate authority");
+  if (const auto url = read_file(layout.enrolment_url(), kCertificateLimit); is_running && url)
+    text +=
+        "A device with the package godwit-agent comes in by (secret: whoever knows it can enrol and imitate devices):\n"
+        "  godwit-agent enrol '" +
+        url->substr(0, url->find('\n')) + "' --manufacturer NAME --model NAME\n";
   if (is_running)
     text += "godwitd.service runs and starts with this machine; see: systemctl status godwitd\n";
   else

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "core/base/bytes.hpp"
+#include "core/trust/certificates.hpp"
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
 #include "server/api/access.hpp"
@@ -61,13 +63,35 @@ TEST(Init, makes_an_installation_whose_parts_fit_together) {
   EXPECT_EQ(policies.size(), 5U);
 }
 
+TEST(Init, the_url_for_devices_names_the_authority_and_the_key_of_their_group) {
+  const net::TestFolder folder;
+  const Layout layout{folder.path() / "data"};
+  ASSERT_TRUE(init(layout.data, InitOptions{.hosts = {"updates.example"}, .config = {}}));
+  SystemClock clock;
+  NullLog log;
+  const auto store = store::open_sqlite_store(layout.database(), load_or_make_sealer(layout).value(), clock, log);
+  ASSERT_TRUE(store);
+  std::optional<store::EnrollmentRecord> group;
+  ASSERT_TRUE((*store)->read([&](store::Records& records) -> Result<void> {
+    GODWIT_TRY(group, records.provisioning().find_enrollment(store::EnrollmentKind::group, "devices"));
+    return {};
+  }));
+  ASSERT_TRUE(group);
+  const std::string authority = hex_encode(*trust::certificate_fingerprint(read(layout.ca_certificate())));
+  const std::string key = hex_encode(group->primary_key.reveal());
+  EXPECT_EQ(key.size(), 64U);
+  EXPECT_EQ(read(layout.enrolment_url()), "https://updates.example:8443#" + authority + "-" + key + "\n");
+  EXPECT_NE(describe_installation(layout, true).find(key), std::string::npos) << "the operator sees the whole command";
+}
+
 TEST(Init, secrets_are_for_the_owner_only) {
   const net::TestFolder folder;
   const Layout layout{folder.path() / "data"};
   ASSERT_TRUE(init(layout.data, InitOptions{}));
   EXPECT_EQ(mode_of(layout.data), 0700U);
-  for (const Path& path : {layout.ca_key(), layout.server_key(), layout.root_key(1), layout.root_key(2),
-                           layout.signing_key(), layout.admin_token(), layout.url_key(), layout.database()})
+  for (const Path& path :
+       {layout.ca_key(), layout.server_key(), layout.root_key(1), layout.root_key(2), layout.signing_key(),
+        layout.admin_token(), layout.enrolment_url(), layout.url_key(), layout.database()})
     EXPECT_EQ(mode_of(path) & 077U, 0U) << path;
 }
 

@@ -27,6 +27,19 @@ constexpr ByteCount kSmallFile = 64 * 1024;
   return options;
 }
 
+/// Read at each request: certificates may be replaced, and which port was taken is known after the start.
+[[nodiscard]] std::function<Result<json::Object>()> enrolment_facts(const Layout& layout, const hub::Options& options) {
+  return [layout, scope = options.id_scope]() -> Result<json::Object> {
+    GODWIT_TRY(std::string ca, read_file(layout.ca_certificate(), kSmallFile));
+    GODWIT_TRY(std::string anchors, read_file(layout.trust_anchors(), kSmallFile));
+    GODWIT_TRY(const std::string ports, read_file(layout.ports(), kSmallFile));
+    GODWIT_TRY(const json::Object taken, json::parse_object(ports));
+    GODWIT_TRY(const std::int64_t hub, json::integer(taken, "hub", layout.ports().string()));
+    return json::Object{
+        {"ca", std::move(ca)}, {"trustAnchors", std::move(anchors)}, {"idScope", scope}, {"hubPort", hub}};
+  };
+}
+
 [[nodiscard]] Result<Secret> load_url_key(const Layout& layout) {
   GODWIT_TRY(std::string text, read_file(layout.url_key(), kSmallFile));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
@@ -182,6 +195,7 @@ Instance::Instance(const Config& config, const Layout& layout, const Premises& p
                 .is_further = first != nullptr,
                 .id_scope = hub_options_.id_scope,
                 .assigned_hub = hub_options_.assigned_hub,
+                .enrolment = first == nullptr ? enrolment_facts(layout, hub_options_) : nullptr,
                 .recheck_certificates = [this] { hub_.recheck_certificates(); },
                 .device_jobs = api::iothub::device_jobs} {
   observer_.set_rollout(rollout_);

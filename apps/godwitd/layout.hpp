@@ -21,6 +21,7 @@ struct Layout {
   [[nodiscard]] Path trust_anchors() const { return data / "trust-anchors.json"; }  // to copy to devices
   [[nodiscard]] Path root_key_package() const { return data / "rootkeypackage.json"; }
   [[nodiscard]] Path admin_token() const { return data / "admin.token"; }
+  [[nodiscard]] Path enrolment_url() const { return data / "enrolment.url"; }  // for godwit-agent enrol; a secret
   [[nodiscard]] Path url_key() const { return data / "secrets" / "url.key"; }
   [[nodiscard]] Path store_key() const {
     return data / "secrets" / "store.key";

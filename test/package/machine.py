@@ -50,6 +50,7 @@ class Machine:
         self.leader = 0
         run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join([*NEEDED, *libraries_of(packages)])}",
             "bookworm", self.root)
+        (self.root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
 
     def start(self) -> None:
         with open(self.log, "ab") as out:
@@ -69,8 +70,8 @@ class Machine:
         raise AssertionError(f"the machine did not boot:\n{self.log.read_text(errors='replace')[-2000:]}")
 
     def sh(self, script: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess:
-        done = subprocess.run(["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/",
-                               "/usr/bin/env", "-i", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
+        done = subprocess.run(["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root",
+                               "/usr/bin/env", "-i", "--chdir=/", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive",
                                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "/bin/bash", "-c", script],
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False)
         assert not check or done.returncode == 0, f"{script}\ngave {done.returncode}\n{done.stdout}{done.stderr}"

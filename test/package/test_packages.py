@@ -1,5 +1,7 @@
 """The Debian packages in a fresh Debian that has booted: installed, upgraded, used, removed, purged. One story in order."""
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import pytest
 
 from machine import Machine, repacked
 
-PACKAGES = Path(__file__).resolve().parents[2] / "build" / "packages"
+HERE = Path(__file__).resolve().parent
+PACKAGES = HERE.parents[1] / "build" / "packages"
 NAMES = ("godwitd", "godwit-agent", "godwit", "godwit-fleet", "godwit-extension-dev")
 HANDLERS = ("microsoft/update-manifest:4", "microsoft/update-manifest:5", "microsoft/steps:1", "microsoft/script:1", "microsoft/apt:1", "godwit/deb:1",
             "microsoft/swupdate:1", "microsoft/swupdate:2", "microsoft/simulator:1", "godwit/files:1", "godwit/image:1")
@@ -69,14 +72,40 @@ def test_every_handler_is_registered_and_loads(machine):
     assert "godwit/curl:1" in listed and "microsoft/delta:1" in listed, listed
 
 
-def test_init_makes_what_the_service_may_read_and_the_service_runs(machine):
-    told = machine.out("godwitd init --host localhost")
+def test_four_commands_and_a_minute_lead_to_the_first_updated_device(machine):
+    shutil.copy(HERE / "first_update.sh", machine.root / "usr" / "local" / "bin")
+    told = machine.out("first_update.sh")
+    print(told)
+    took, commands = re.search(r"after ([0-9.]+) s, with ([0-9]+) commands", told).groups()
+    assert float(took) < 60 and int(commands) <= 4, told
     assert "off-line" in told
     assert machine.out("find /var/lib/godwitd ! -user godwitd") == ""
-    machine.until("systemctl is-active godwitd", 30)
-    told = machine.out("GODWIT_URL=https://localhost:8443 GODWIT_CA=/var/lib/godwitd/tls/ca.pem GODWIT_TOKEN_FILE=/var/lib/godwitd/admin.token "
-                       "godwit token list")
-    assert "admin" in told
+    assert machine.out("stat -c '%U %a' /etc/godwit/device.key /etc/godwit/trust-anchors.json").splitlines() == ["godwit-agent 600", "root 644"]
+    assert "admin" in machine.out("godwit token list")
+    assert "off" not in machine.out("systemctl is-active godwitd godwit-agent")
+
+
+def test_a_device_believes_no_other_authority_than_that_of_the_url(machine):
+    url = machine.out("cat /var/lib/godwitd/enrolment.url")
+    place, words = url.split("#")
+    wrong = f"{place}#{'0' * 64}-{words.split('-')[1]}"
+    done = machine.sh(f"godwit-agent enrol '{wrong}' --manufacturer Contoso --model Toaster --folder /srv/other --no-start", check=False)
+    assert done.returncode == 1 and "certificate" in done.stderr, done.stdout + done.stderr
+    assert machine.sh("ls /srv/other/agent.toml", check=False).returncode != 0
+    again = machine.sh(f"godwit-agent enrol '{url}' --manufacturer Contoso --model Toaster", check=False)
+    assert again.returncode == 1 and "--again" in again.stderr, again.stderr
+
+
+def test_the_doctor_says_what_to_fix(machine):
+    well = machine.sh("godwit doctor", check=False)
+    assert well.returncode == 0, well.stdout + well.stderr
+    assert "keys/root-1.pem is still on this machine" in well.stdout and "This device can take updates" in well.stdout, well.stdout
+    machine.sh("chown root /var/lib/godwitd/godwit.toml && chmod 644 /var/lib/godwitd/admin.token && systemctl stop godwitd")
+    ill = machine.sh("godwit doctor", check=False)
+    assert ill.returncode == 1, ill.stdout
+    assert "chown -R --reference" in ill.stdout and "chmod 600 /var/lib/godwitd/admin.token" in ill.stdout and "does godwitd run" in ill.stdout, ill.stdout
+    machine.sh("chown godwitd /var/lib/godwitd/godwit.toml && chmod 600 /var/lib/godwitd/admin.token && systemctl start godwitd")
+    machine.until("godwit doctor", 60)
 
 
 def test_an_upgrade_keeps_configuration_data_and_what_the_operator_decided(machine, packages):
@@ -110,6 +139,6 @@ def test_removal_ends_the_services_and_keeps_the_data(machine):
 def test_a_purge_leaves_nothing(machine):
     machine.sh("apt-get purge -y godwitd godwit-agent godwit godwit-fleet godwit-extension-dev 2>&1")
     left = machine.out("find / -xdev -iname '*godwit*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/var/cache/godwit*' "
-                       "-not -path '/run/*' -not -path '/tmp/*' -not -path '/var/log/*' -not -path '/var/tmp/*'")
+                       "-not -path \"$HOME/*\" -not -path '/run/*' -not -path '/tmp/*' -not -path '/var/log/*' -not -path '/var/tmp/*'")
     assert left == "", left
     assert machine.out("dpkg -l | grep godwit || true") == ""

@@ -167,4 +167,16 @@ Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, cons
   return finish(server, key.get(), issuer_key.get());
 }
 
+Result<Bytes> certificate_fingerprint(std::string_view pem) {
+  const std::unique_ptr<BIO, ossl::Deleter<BIO_free>> source(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const ossl::Certificate certificate(PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr));
+  Bytes digest(EVP_MAX_MD_SIZE, '\0');
+  unsigned size = 0;
+  if (!certificate ||
+      X509_digest(certificate.get(), EVP_sha256(), reinterpret_cast<unsigned char*>(digest.data()), &size) != 1)
+    return fail(Code::invalid_argument, "that is no certificate in PEM");
+  digest.resize(size);
+  return digest;
+}
+
 }  // namespace godwit::trust

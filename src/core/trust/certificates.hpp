@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/bytes.hpp"
 #include "core/base/error.hpp"
 #include "core/base/secret.hpp"
 
@@ -18,5 +19,8 @@ struct CertificatePair {
 /// `names`: DNS names and IP addresses for subjectAltName; the first is the common name.
 [[nodiscard]] Result<CertificatePair> issue_server_certificate(const CertificatePair& ca,
                                                                const std::vector<std::string>& names, int days);
+/// SHA-256 of the first certificate in `pem`: 32 bytes, what other tools call its fingerprint. Errors:
+/// invalid_argument.
+[[nodiscard]] Result<Bytes> certificate_fingerprint(std::string_view pem);
 
 }  // namespace godwit::trust

@@ -39,6 +39,30 @@ int take_later_beginning(int is_good, X509_STORE_CTX* context) {
   return 1;
 }
 
+/// Judges the peer's chain as always, but with one authority only: the one among the certificates that the peer shows
+/// whose SHA-256 is `wanted`. Whoever shows none is refused.
+int verify_below(X509_STORE_CTX* context, void* wanted) {
+  const auto& digest = *static_cast<const std::string*>(wanted);
+  STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(context);
+  for (int i = 0; i < sk_X509_num(shown); ++i) {
+    X509* certificate = sk_X509_value(shown, i);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> found{};
+    unsigned size = 0;
+    if (X509_digest(certificate, EVP_sha256(), found.data(), &size) != 1 ||
+        digest != std::string_view(reinterpret_cast<const char*>(found.data()), size))
+      continue;
+    const std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> trusted(
+        sk_X509_new_null(), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
+    if (!trusted || sk_X509_push(trusted.get(), certificate) == 0) break;
+    X509_STORE_CTX_set0_trusted_stack(context, trusted.get());
+    const int verdict = X509_verify_cert(context);
+    X509_STORE_CTX_set0_trusted_stack(context, nullptr);
+    return verdict;
+  }
+  X509_STORE_CTX_set_error(context, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN);
+  return 0;
+}
+
 std::optional<WallTime> wall_time(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
@@ -142,6 +166,12 @@ Result<void> TlsConnection::set_up_tls(const TlsTarget& target) {
 }
 
 Result<void> TlsConnection::set_up_trust(const TlsTarget& target) {
+  if (!target.authority.empty()) {
+    authority_ = target.authority;
+    has_own_authorities_ = true;
+    SSL_CTX_set_cert_verify_callback(context_, &verify_below, &authority_);
+    return {};
+  }
   has_own_authorities_ = !target.ca_file.empty();
   if (!has_own_authorities_ && SSL_CTX_set_default_verify_paths(context_) != 1)
     return fail(Code::tls_failed, "read the authorities of the system: " + openssl_reason());

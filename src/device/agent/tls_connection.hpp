@@ -27,6 +27,7 @@ struct TlsTarget {
   std::string port;
   std::string tls_name;             // name or address that the certificate must carry
   Path ca_file;                     // "": the authorities that the system trusts
+  std::string authority{};          // SHA-256 of the one authority to believe, instead of ca_file; the peer shows it
   ClientCertificate certificate{};  // how the device proves itself, if not by a token
   std::optional<Proxy> proxy{};     // the name is then looked up by the proxy
   /// Set when the device's clock is known to be behind: certificates are judged as at this time, the latest that is
@@ -93,6 +94,7 @@ class TlsConnection {
   UniqueFd fd_;
   bool has_own_authorities_ = false;
   std::unique_ptr<HardwareKey> hardware_key_;
+  std::string authority_{};
   ssl_ctx_st* context_ = nullptr;
   ssl_st* tls_ = nullptr;
   Stage stage_ = Stage::connecting;

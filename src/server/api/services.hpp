@@ -85,6 +85,9 @@ struct Services {
   bool is_further = false;     // beside the first instance, whose tokens may open this one as well
   std::string id_scope{};      // of provisioning
   std::string assigned_hub{};  // the host that provisioned devices are told to dial
+  /// What a device must know before it can trust this service: nothing of it is secret, and its CA is what the device
+  /// was given the fingerprint of. Empty where devices are not enrolled. Blocks.
+  std::function<Result<json::Object>()> enrolment{};
   /// Tries the certificates of live connections again; after authorities or revocation lists changed.
   std::function<void()> recheck_certificates{};
   iothub::DeviceJobs device_jobs{};  // what FROM devices.jobs reads; empty: there are no jobs

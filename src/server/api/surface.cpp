@@ -32,10 +32,18 @@ Result<Reply> ready(const Request&, Services& services) {
   return Reply::json(std::move(body));
 }
 
+/// For `godwit-agent enrol`, which has no token yet.
+Result<Reply> enrolment(const Request&, Services& services) {
+  if (!services.enrolment) return fail(Code::not_found, "this instance enrols no devices; the first one does");
+  GODWIT_TRY(auto facts, services.enrolment());
+  return Reply::json(std::move(facts));
+}
+
 const std::vector<Route>& own_routes() {
   static const std::vector<Route> routes{
       {Method::get, "/healthz", Permission::none, healthy},
       {Method::get, "/readyz", Permission::none, ready},
+      {Method::get, "/enrolment", Permission::none, enrolment},
       {Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_read, describe_blob},
       {Method::get, "/godwit/v1/{instanceId}/blobs/{sha256}/upload", Permission::updates_read, describe_upload},
       {Method::delete_, "/godwit/v1/{instanceId}/blobs/{sha256}/upload", Permission::updates_write, drop_upload},

@@ -68,6 +68,7 @@ const std::map<std::string, Actions>& expected_roles() {
 const std::set<std::string_view>& open_routes() {
   static const std::set<std::string_view> paths{"/healthz",
                                                 "/readyz",
+                                                "/enrolment",
                                                 "/download/{sha256}/{filename}",
                                                 "/rootkeys/{file}",
                                                 "/$iothub/websocket",

@@ -190,6 +190,9 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   app->add_option("--instance", context.flags.instance, "Instance id [GODWIT_INSTANCE]");
   app->add_option("-o,--output", context.output, "table or json")->check(CLI::IsMember({"table", "json"}));
   app->add_flag("-y,--yes", context.assume_yes, "Answer yes to questions");
+  add_login_command(*app, context);
+  add_doctor_command(*app, context);
+  add_deploy_command(*app, context);
   add_update_commands(*app, context);
   add_device_commands(*app, context);
   add_hub_commands(*app, context);

@@ -64,6 +64,18 @@ void add_dps_commands(CLI::App& root, Context& context);           // dps show|e
 void add_token_commands(CLI::App& root, Context& context);  // token create|list|show|revoke
 void add_delta_commands(CLI::App& root, Context& context);  // delta make|apply|show
 
+void add_deploy_command(CLI::App& root, Context& context);  // deploy
+void add_login_command(CLI::App& root, Context& context);   // login
+void add_doctor_command(CLI::App& root, Context& context);  // doctor
+
+/// An update for a group.
+struct Rollout {
+  std::string provider{}, name{}, version{}, group{};
+  int timeout_seconds = 0;
+};
+/// Makes a deployment with a new id and follows it to its end, as `device deployment show --wait` does.
+[[nodiscard]] Result<int> deploy_and_follow(Context& context, const Rollout& rollout);
+
 /// Makes the whole tree of verbs; used by run() and by the completion generator.
 [[nodiscard]] std::unique_ptr<CLI::App> make_app(Context& context);
 

@@ -16,6 +16,14 @@ std::string first_of(const std::string& flag, const std::optional<std::string>& 
 
 }  // namespace
 
+Result<Path> settings_folder(const Environment& environment) {
+  const std::string home = environment("HOME").value_or("");
+  const std::string config = environment("XDG_CONFIG_HOME").value_or("");
+  if (home.empty() && config.empty())
+    return fail(Code::invalid_argument, "neither HOME nor XDG_CONFIG_HOME says where settings are kept");
+  return (config.empty() ? Path(home) / ".config" : Path(config)) / "godwit";
+}
+
 Result<Connection> find_connection(const ConnectionFlags& flags, const Environment& environment) {
   ConnectionFlags file;
   const std::string home = environment("HOME").value_or("");

@@ -7,6 +7,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
+#include "core/model/text.hpp"
 #include "tools/cli/app.hpp"
 #include "tools/cli/progress.hpp"
 #include "tools/cli/update_flags.hpp"
@@ -258,7 +259,32 @@ Result<int> remove(Context& context, const DeploymentFlags& flags) {
   return exit_code::ok;
 }
 
+/// "contoso-toaster-1-0-20261122t101500": what a deployment id may hold, new with each second.
+std::string deployment_id_for(const Rollout& rollout) {
+  constexpr std::size_t kNameLimit = 56;
+  std::string id;
+  for (const char c : (rollout.provider + "-" + rollout.name + "-" + rollout.version).substr(0, kNameLimit))
+    id += is_ascii_alphanumeric(c) ? to_lower(c) : '-';
+  id += '-';
+  for (const char c : format_time(SystemClock().now()).substr(0, 19))
+    if (c != '-' && c != ':') id += to_lower(c);
+  return id;
+}
+
 }  // namespace
+
+Result<int> deploy_and_follow(Context& context, const Rollout& rollout) {
+  DeploymentFlags flags;
+  flags.group = rollout.group;
+  flags.id = deployment_id_for(rollout);
+  flags.update.provider = rollout.provider;
+  flags.update.name = rollout.name;
+  flags.update.version = rollout.version;
+  flags.wait = true;
+  flags.timeout_seconds = rollout.timeout_seconds;
+  GODWIT_TRY(const int code, create(context, flags));
+  return code == exit_code::ok ? show(context, flags) : Result<int>(code);
+}
 
 void add_deployment_commands(CLI::App& device, Context& context) {
   auto* deployment = device.add_subcommand("deployment", "Deployments of an update to a group");

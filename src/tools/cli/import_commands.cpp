@@ -181,7 +181,50 @@ Result<int> import_update(Context& context, const ImportFlags& flags) {
   return exit_code::ok;
 }
 
+struct DeployFlags {
+  ImportFlags import{};
+  std::string group = "$default";
+  int timeout_seconds = 3600;
+};
+
+/// Import unless the service has it, deploy, follow to the end.
+Result<int> deploy(Context& context, const DeployFlags& flags) {
+  GODWIT_TRY(auto* client, context.client());
+  GODWIT_TRY(const std::string text, read_file(flags.import.manifests.back(), manifest::kImportManifestLimit));
+  const auto parsed = manifest::parse_import_manifest(text);
+  if (!parsed) return with_context(flags.import.manifests.back(), parsed.error());
+  const UpdateId& id = parsed->update_id;
+  const auto there =
+      client->get(client->device_update("/updates/providers/" + percent_encode(id.provider) + "/names/" +
+                                        percent_encode(id.name) + "/versions/" + percent_encode(id.version.str())));
+  if (!there && there.error().code != Code::not_found) return tl::unexpected<Error>{there.error()};
+  if (!there) {
+    GODWIT_TRY(const int code, import_update(context, flags.import));
+    if (code != exit_code::ok) return code;
+  }
+  return deploy_and_follow(context, {.provider = id.provider,
+                                     .name = id.name,
+                                     .version = id.version.str(),
+                                     .group = flags.group,
+                                     .timeout_seconds = flags.timeout_seconds});
+}
+
 }  // namespace
+
+void add_deploy_command(CLI::App& root, Context& context) {
+  auto* verb = root.add_subcommand("deploy", "Import an update unless it is there, deploy it to a group, follow it");
+  auto flags = std::make_shared<DeployFlags>();
+  verb->add_option("manifest", flags->import.manifests, "Import manifest; its files lie beside it")
+      ->required()
+      ->check(CLI::ExistingFile)
+      ->expected(1);
+  verb->add_option("--group-id,--gid", flags->group, "Group; without it devices that no group was given to")
+      ->capture_default_str();
+  verb->add_option("--timeout", flags->timeout_seconds, "Seconds to follow it")
+      ->check(CLI::Range(1, 7 * 24 * 3600))
+      ->capture_default_str();
+  verb->callback([&context, flags] { context.action = [flags](Context& c) { return deploy(c, *flags); }; });
+}
 
 void add_import_command(CLI::App& update, Context& context) {
   auto* import =

@@ -191,6 +191,7 @@ constexpr auto kRouteTexts = std::to_array<RouteText>({
     // ---- Files and health
     {get,     "/healthz",                                "Say that the process answers", "", "", "Health"},
     {get,     "/readyz",                                 "Say whether requests will be served", "", "", "Health"},
+    {get,     "/enrolment",                              "Say what a device needs to trust and find this service", "", "", "Enrolment"},
     {get,     "/metrics",                                "Figures for Prometheus", "", "", "text"},
     {get,     "/openapi.json",                           "This description", "", "", "OpenApi"},
     {get,     "/docs/api",                               "This description as a page", "", "", "html"},

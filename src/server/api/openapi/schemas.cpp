@@ -144,6 +144,8 @@ constexpr std::string_view kSchemas = R"json({
   "timeToLiveInSeconds":{"type":"integer"},"ack":{"type":"string"},"properties":{"$ref":"#/components/schemas/StringMap"},"body":{"description":"Any JSON."},"bodyText":{"type":"string"},"bodyBase64":{"type":"string"}}},
 "MessageSent":{"type":"object","properties":{"messageId":{"type":"string"}},"additionalProperties":true},
 "Health":{"type":"object","properties":{"status":{"type":"string"}}},
+"Enrolment":{"type":"object","required":["ca","trustAnchors","idScope","hubPort"],"properties":{"ca":{"type":"string","description":"PEM of the authority behind the service's certificate"},
+  "trustAnchors":{"type":"string","description":"What trust-anchors.json of a device holds"},"idScope":{"type":"string"},"hubPort":{"type":"integer"}}},
 "RootKeyPackage":{"type":"object","description":"The signed list of root keys.","additionalProperties":true},
 "OpenApi":{"type":"object","description":"An OpenAPI 3.0 document.","additionalProperties":true}
 })json";
