@@ -44,7 +44,7 @@ void download_at_border(const godwit_host* c_host, const godwit_download* what, 
   });
 }
 
-constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border, nullptr};
+constexpr godwit_content_downloader kTable{sizeof(godwit_content_downloader), download_at_border, nullptr, nullptr};
 
 }  // namespace
 
