@@ -102,7 +102,7 @@ def test_an_import_makes_the_delta_by_itself_from_what_devices_have(scene, devic
     wait_until("the service knows what is installed", lambda: (device.known() or {}).get("installedUpdate"), 30)
     update = run_update(scene, device, "1.1.0", new)
     assert update["sent"] < 64 * 1024, "the script and a small delta, not six MiB"
-    base = f"/deviceUpdate/main/updates/providers/Tests/names/{device.model}/versions/1.1.0/files"
+    base = f"/deviceUpdate/default/updates/providers/Tests/names/{device.model}/versions/1.1.0/files"
     files = json.loads(scene.rest("GET", f"{base}?api-version=2022-10-01")[2])["value"]
     shown = [json.loads(scene.rest("GET", f"{base}/{one}?api-version=2022-10-01")[2]) for one in files]
     [image] = [one for one in shown if one["fileName"] == "image.bin"]
