@@ -117,6 +117,18 @@ TEST_F(StepImage, an_unhealthy_side_is_given_back_with_the_words_of_its_check) {
   EXPECT_EQ(run("restore").result_code, result::restore_ok);
 }
 
+TEST_F(StepImage, a_health_check_that_hangs_is_a_no_within_its_time) {
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  loader_tries();
+  configure("[\"/bin/sleep\", \"600\"]");
+  const auto begun = std::chrono::steady_clock::now();
+  const Outcome applied = run("apply");
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+  EXPECT_EQ(applied.result_code, result::failure);
+  EXPECT_NE(applied.details.find("did not end in its time"), std::string::npos) << applied.details;
+  EXPECT_EQ(boot().read()->good, Side::a) << "only a yes confirms";
+}
+
 TEST_F(StepImage, never_tried_and_tried_without_success_are_told_apart) {
   ASSERT_EQ(run("install").result_code, result::install_reboot);
   Outcome applied = run("apply");
