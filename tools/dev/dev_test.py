@@ -28,11 +28,11 @@ def test_every_verb_explains_itself(verb):
 
 @pytest.mark.parametrize("words, told", [
     (("tset",), 'the nearest is "test"'),
-    (("test", "hub"), "test takes no further words"),
+    (("test", "hub"), "test takes --vm"),
     (("fmt", "src"), "fmt takes no further words"),
-    (("setup", "all"), "setup takes build, test, bench, package or arm64"),
+    (("setup", "all"), "setup takes build, test, bench, package, arm64 or image"),
     (("build", "relase"), "there are: release debug tsan bench fuzz"),
-    (("demo", "--kepe"), "demo takes --keep or --stop"),
+    (("demo", "--kepe"), "demo takes --image, --keep or --stop"),
     (("fuzz", "mqt"), "no fuzz target"),
     (("fuzz", "mqtt", "long"), "not a number of seconds"),
 ])
