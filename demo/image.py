@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "images"))
 sys.path.insert(0, str(HERE))
 import build  # noqa: E402
-from machine import MachineError  # noqa: E402
+from virtual_machine import MachineError  # noqa: E402
 from reference import HOSTS, NAME, PROVIDER, ReferenceDevice, import_image  # noqa: E402
 from run import Unexpected, good, only_one, paint, say, title  # noqa: E402
 from stack import Service, StackError, binaries_folder, wait_until  # noqa: E402

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools" / "dev"))
 import build  # noqa: E402
-from machine import Machine  # noqa: E402
+from virtual_machine import Machine  # noqa: E402
 from stack import Service, StackError  # noqa: E402
 
 HOST = "godwit.test"  # this machine, as the guest's /etc/hosts names it

@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto file = parse_result_file(text);
   for (const Action action : {Action::is_installed, Action::download, Action::install, Action::apply}) {
-    const StepOutcome outcome = conclude(action, ScriptEnd{.last_output = "x"}, file);
+    const godwit::author::Outcome outcome = conclude(action, ScriptEnd{.last_output = "x"}, file);
     GODWIT_CHECK(outcome.result_code >= 0 && outcome.result_code < 1000);
     GODWIT_CHECK(outcome.result_code > 0 || outcome.extended_code != 0);
     GODWIT_CHECK(godwit::is_valid_utf8(outcome.details));
