@@ -3,10 +3,8 @@
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -17,6 +15,7 @@
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "curl_try.hpp"
+#include "support/download_target.hpp"
 
 namespace godwit::downloader_curl {
 namespace {
@@ -261,19 +260,6 @@ DownloadAnswer conclude(const DownloadRequest& request, const DownloadWatch& wat
   return {.result_code = result::download_ok};
 }
 
-/// Opens the target with what may be kept of it.
-Result<UniqueFd> open_target(const DownloadRequest& request, std::uint64_t& offset) {
-  GODWIT_TRY(UniqueFd fd, open_file(request.target, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
-    return fail(Code::io_failed, request.target.string() + " is not a regular file");
-  offset = std::min({request.resume_offset, static_cast<std::uint64_t>(info.st_size),
-                     request.expected_size.value_or(0)});  // of an unknown size nothing is kept
-  if (::ftruncate(fd.get(), static_cast<off_t>(offset)) != 0 || ::lseek(fd.get(), 0, SEEK_END) < 0)
-    return tl::unexpected<Error>{error_from_errno("cut " + request.target.string(), errno)};
-  return fd;
-}
-
 }  // namespace
 
 DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& watch) {
@@ -281,11 +267,14 @@ DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& wat
   if (const std::string reason = check_url(request.url, request.options.allow_http); !reason.empty())
     return failed(erc::download_bad_url,
                   fmt::format("the URL {} cannot be fetched: {}", request.url.substr(0, 200), reason), false);
-  std::uint64_t offset = 0;
-  const auto fd = open_target(request, offset);
-  if (!fd)
-    return failed(fd.error().code == Code::disk_full ? erc::disk_full : erc::download_failed, fd.error().message,
-                  false);
+  // Of an unknown size nothing is kept.
+  const auto target =
+      author::open_download_target(request.target, request.resume_offset, request.expected_size.value_or(0));
+  if (!target)
+    return failed(target.error().code == Code::disk_full ? erc::disk_full : erc::download_failed,
+                  target.error().message, false);
+  const int fd = target->fd.get();
+  std::uint64_t offset = target->kept;
   DownloadAnswer answer;
   if (request.expected_size && offset == *request.expected_size) {
     answer.result_code = result::download_ok;  // all of it is here
@@ -294,12 +283,12 @@ DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& wat
     return answer;
   }
   for (bool may_start_over = offset > 0;; may_start_over = false) {
-    Transfer transfer(request, watch, fd->get(), offset, offset > 0 ? read_validator(request.target) : "");
+    Transfer transfer(request, watch, fd, offset, offset > 0 ? read_validator(request.target) : "");
     const CURLcode code = transfer.perform();
     const bool is_range_refused = offset > 0 && transfer.head().status == 416;
     if (may_start_over && (transfer.must_start_over() || is_range_refused)) {
       offset = 0;
-      if (::ftruncate(fd->get(), 0) != 0 || ::lseek(fd->get(), 0, SEEK_SET) != 0)
+      if (::ftruncate(fd, 0) != 0 || ::lseek(fd, 0, SEEK_SET) != 0)
         return failed(erc::download_failed, error_from_errno("empty " + request.target.string(), errno).message, false);
       continue;
     }
@@ -312,7 +301,7 @@ DownloadAnswer download(const DownloadRequest& request, const DownloadWatch& wat
     answer.was_resumed = transfer.was_resumed();
     break;
   }
-  if (const auto synced = sync_fd(fd->get()); !synced && answer.result_code > 0)
+  if (const auto synced = sync_fd(fd); !synced && answer.result_code > 0)
     return failed(synced.error().code == Code::disk_full ? erc::disk_full : erc::download_failed,
                   synced.error().message, false);
   if (answer.result_code > 0) ::unlink(meta_file(request.target).c_str());

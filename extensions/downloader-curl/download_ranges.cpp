@@ -1,9 +1,6 @@
 #include "download_ranges.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +9,7 @@
 
 #include "core/base/text.hpp"
 #include "curl_try.hpp"
+#include "support/download_target.hpp"
 
 namespace godwit::downloader_curl {
 namespace {
@@ -185,17 +183,6 @@ Result<std::uint64_t> sum_of(const RangesRequest& request) {
   return sum;
 }
 
-Result<UniqueFd> open_target(const RangesRequest& request, std::uint64_t sum, std::uint64_t& kept) {
-  GODWIT_TRY(UniqueFd fd, open_file(request.target, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
-    return fail(Code::io_failed, request.target.string() + " is not a regular file");
-  kept = std::min({request.resume_offset, static_cast<std::uint64_t>(info.st_size), sum});
-  if (::ftruncate(fd.get(), static_cast<off_t>(kept)) != 0 || ::lseek(fd.get(), 0, SEEK_END) < 0)
-    return tl::unexpected<Error>{error_from_errno("cut " + request.target.string(), errno)};
-  return fd;
-}
-
 DownloadAnswer fetch_missing(const RangesRequest& request, Fetching& fetching) {
   const Curl curl(curl_easy_init());
   if (!curl) return failed(kCurlBase + CURLE_OUT_OF_MEMORY, "libcurl cannot start", false);
@@ -220,17 +207,16 @@ DownloadAnswer download_ranges(const RangesRequest& request, const DownloadWatch
                   fmt::format("the URL {} cannot be fetched: {}", request.url.substr(0, 200), reason), false);
   const auto sum = sum_of(request);
   if (!sum) return failed(sum.error());
-  std::uint64_t kept = 0;
-  const auto fd = open_target(request, *sum, kept);
-  if (!fd) return failed(fd.error());
-  Fetching fetching(request, watch, fd->get(), *sum);
-  fetching.written = kept;
+  const auto target = author::open_download_target(request.target, request.resume_offset, *sum);
+  if (!target) return failed(target.error());
+  Fetching fetching(request, watch, target->fd.get(), *sum);
+  fetching.written = target->kept;
   DownloadAnswer answer = fetch_missing(request, fetching);
   answer.http_status = fetching.status;
   answer.bytes_received = fetching.received;
   answer.file_size = fetching.written;
-  answer.was_resumed = kept > 0;
-  if (const auto synced = sync_fd(fd->get()); !synced && answer.result_code > 0) return failed(synced.error());
+  answer.was_resumed = target->kept > 0;
+  if (const auto synced = sync_fd(target->fd.get()); !synced && answer.result_code > 0) return failed(synced.error());
   return answer;
 }
 

@@ -13,12 +13,6 @@
 namespace godwit::downloader_curl {
 namespace {
 
-std::string content(std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((i * 2654435761U) >> 16U);
-  return bytes;
-}
-
 class DownloadRanges : public ::testing::Test {
  protected:
   DownloadAnswer get(HttpServer& server) {

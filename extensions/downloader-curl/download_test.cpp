@@ -29,13 +29,6 @@
 namespace godwit::downloader_curl {
 namespace {
 
-/// Byte i is a function of i that repeats with no power of two: a wrong offset shows.
-std::string content(std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((i * 2654435761U) >> 16U);
-  return bytes;
-}
-
 std::string head(const std::string& status, std::size_t length, const std::string& more = "") {
   return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(length) + "\r\nConnection: close\r\n" + more +
          "\r\n";

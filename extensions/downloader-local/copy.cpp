@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/model/outcome.hpp"
+#include "support/download_target.hpp"
 
 namespace godwit::downloader_local {
 namespace {
@@ -93,19 +94,6 @@ Opened open_below(const Place& place, const std::vector<uid_t>& owners) {
   }
 }
 
-/// Opens the target with what may be kept of it, `offset` bytes.
-Result<UniqueFd> open_target(const CopyRequest& request, std::uint64_t& offset) {
-  GODWIT_TRY(UniqueFd fd, open_file(request.target, O_RDWR | O_CREAT | O_NOFOLLOW));
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
-    return fail(Code::io_failed, request.target.string() + " is not a regular file");
-  offset = std::min({request.resume_offset, static_cast<std::uint64_t>(info.st_size),
-                     request.expected_size.value_or(0)});  // of an unknown size nothing is kept
-  if (::ftruncate(fd.get(), static_cast<off_t>(offset)) != 0 || ::lseek(fd.get(), 0, SEEK_END) < 0)
-    return tl::unexpected<Error>{error_from_errno("cut " + request.target.string(), errno)};
-  return fd;
-}
-
 CopyAnswer copy_bytes(const CopyRequest& request, const CopyWatch& watch, const Path& path, const Opened& source,
                       int target, std::uint64_t& position) {
   std::vector<char> chunk(kChunk);
@@ -153,15 +141,16 @@ CopyAnswer copy(const CopyRequest& request, const CopyWatch& watch) {
         erc::download_size,
         fmt::format("{} has {} bytes, the limit for this file is {}", path->string(), source.size, request.size_limit),
         false);
-  std::uint64_t position = 0;
-  const auto target = open_target(request, position);
+  // Of an unknown size nothing is kept.
+  const auto target =
+      author::open_download_target(request.target, request.resume_offset, request.expected_size.value_or(0));
   if (!target) return failed(code_of(target.error()), target.error().message, false);
-  const std::uint64_t start = position;
-  CopyAnswer answer = copy_bytes(request, watch, *path, source, target->get(), position);
-  answer.bytes_read = position - start;
+  std::uint64_t position = target->kept;
+  CopyAnswer answer = copy_bytes(request, watch, *path, source, target->fd.get(), position);
+  answer.bytes_read = position - target->kept;
   answer.file_size = position;
-  answer.was_resumed = start > 0;
-  if (const auto synced = sync_fd(target->get()); !synced && answer.result_code > 0)
+  answer.was_resumed = target->kept > 0;
+  if (const auto synced = sync_fd(target->fd.get()); !synced && answer.result_code > 0)
     return failed(code_of(synced.error()), synced.error().message, false);
   return answer;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/bytes.hpp"
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
 
@@ -50,19 +51,10 @@ Result<uid_t> user_id(const std::string& name) {
 }
 
 Result<std::string> decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '%') {
-      const auto byte = i + 2 < text.size() ? to_number<std::uint8_t>(text.substr(i + 1, 2), 16) : std::nullopt;
-      if (!byte) return fail(Code::invalid_argument, "it holds a '%' without two hexadecimal digits");
-      c = static_cast<char>(*byte);
-      i += 2;
-    }
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-      return fail(Code::invalid_argument, "it holds a control character");
-    out += c;
-  }
+  auto out = percent_decode(text);
+  if (!out) return fail(Code::invalid_argument, "it holds a '%' without two hexadecimal digits");
+  if (std::ranges::any_of(*out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }))
+    return fail(Code::invalid_argument, "it holds a control character");
   return out;
 }
 

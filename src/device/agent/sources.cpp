@@ -7,7 +7,6 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/text.hpp"
-#include "core/model/text.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -28,15 +27,6 @@ UrlParts split_url(std::string_view url) {
   UrlParts parts{.host = url.substr(0, slash)};
   if (slash < url.size()) parts.path = url.substr(slash + 1);
   return parts;
-}
-
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool is_plain = is_ascii_alphanumeric(c) || std::string_view("-._~").find(c) != std::string_view::npos;
-    out += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
 }
 
 /// Calls `text` and `place` for the parts of `source`, in order. False: a brace without its fellow.
@@ -97,7 +87,7 @@ std::string fill_source(std::string_view source, const PlannedFile& file, std::s
       source, [&](std::string_view text) { filled += text; },
       [&](std::string_view place) {
         if (place == "sha256") fill(hex_encode(file.sha256));
-        if (place == "name") fill(percent_encoded(file.name));
+        if (place == "name") fill(percent_encode(file.name));
         if (place == "path") fill(service.path);
         if (place == "host") fill(service.host);
       });
