@@ -15,7 +15,6 @@
 #include "core/base/command.hpp"
 #include "core/base/json.hpp"
 #include "device/slots/guard.hpp"
-#include "device/slots/host_disk.hpp"
 #include "device/slots/layout.hpp"
 
 namespace {
@@ -37,21 +36,6 @@ struct Flags {
   std::string watchdog;
 };
 
-/// The device's sides, opened.
-struct Scene {
-  slots::SlotsConfig config;
-  slots::Places places;
-  slots::HostDisk disk{};
-  std::unique_ptr<slots::BootSwitch> boot{};
-};
-
-Result<void> open(Scene& scene, const Flags& flags) {
-  GODWIT_TRY(scene.config, slots::load_slots_config(flags.config));
-  GODWIT_TRY(scene.places, slots::find_places(scene.config, {}));
-  GODWIT_TRY(scene.boot, slots::make_boot_switch(scene.config, scene.disk, {}));
-  return {};
-}
-
 json::Object held_json(const slots::Held& held) {
   json::Object entry{{"sha256", godwit::hex_encode(held.image.sha256)},
                      {"size", static_cast<std::int64_t>(held.image.size)}};
@@ -59,13 +43,12 @@ json::Object held_json(const slots::Held& held) {
   return entry;
 }
 
-void print_text(const Scene& scene, const slots::BootState& state, const slots::Contents& contents) {
-  std::cout << "running  " << slots::side_name(scene.places.running)
-            << (state.good == scene.places.running ? ", confirmed" : ", not confirmed") << '\n'
+void print_text(const slots::Device& device, const slots::BootState& state, const slots::Contents& contents) {
+  std::cout << "running  " << slots::side_name(device.places.running)
+            << (state.good == device.places.running ? ", confirmed" : ", not confirmed") << '\n'
             << "loader   " << slots::in_words(state) << '\n';
   for (const slots::Side side : {slots::Side::a, slots::Side::b}) {
-    std::cout << "side " << slots::side_name(side) << "   "
-              << scene.places.sides[side == slots::Side::a ? 0 : 1].string();
+    std::cout << "side " << slots::side_name(side) << "   " << device.places.of(side).string();
     if (const auto& held = contents.of(side)) {
       std::cout << "  " << held->image.size << " bytes, sha256 " << godwit::hex_encode(held->image.sha256);
       if (!held->last_words.empty()) std::cout << "\n         last words: " << held->last_words;
@@ -77,16 +60,16 @@ void print_text(const Scene& scene, const slots::BootState& state, const slots::
 }
 
 Result<void> show_status(const Flags& flags) {
-  Scene scene;
-  GODWIT_TRY_VOID(open(scene, flags));
-  GODWIT_TRY(const slots::BootState state, scene.boot->read());
-  GODWIT_TRY(const slots::Contents contents, slots::load_contents(scene.disk, scene.places.contents));
+  slots::Device device;
+  GODWIT_TRY_VOID(slots::open_device(device, flags.config));
+  GODWIT_TRY(const slots::BootState state, device.boot->read());
+  GODWIT_TRY(const slots::Contents contents, slots::load_contents(device.disk, device.places.contents));
   if (!flags.as_json) {
-    print_text(scene, state, contents);
+    print_text(device, state, contents);
     return {};
   }
-  json::Object root{{"running", slots::side_name(scene.places.running)},
-                    {"confirmed", state.good == scene.places.running},
+  json::Object root{{"running", slots::side_name(device.places.running)},
+                    {"confirmed", state.good == device.places.running},
                     {"good", slots::side_name(state.good)},
                     {"attemptsLeft", state.attempts_left}};
   if (state.trial) root["trial"] = slots::side_name(*state.trial);
@@ -104,11 +87,16 @@ Duration up_time() {
   return std::chrono::seconds(now.tv_sec) + std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(now.tv_nsec));
 }
 
-/// Sleeps; false when SIGTERM or SIGINT, which are blocked everywhere else, came.
-bool wait_for(Duration time) {
+sigset_t ending_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
+  return signals;
+}
+
+/// Sleeps; false when SIGTERM or SIGINT, which are blocked everywhere else, came.
+bool wait_for(Duration time) {
+  const sigset_t signals = ending_signals();
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
   const timespec limit{whole.count(), 0};
   return ::sigtimedwait(&signals, nullptr, &limit) < 0;
@@ -124,25 +112,23 @@ Result<UniqueFd> open_watchdog(const std::string& path) {
 }
 
 Result<void> guard(const Flags& flags) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
+  const sigset_t signals = ending_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 
   UniqueFd watchdog;
   if (!flags.watchdog.empty()) {
     GODWIT_TRY(watchdog, open_watchdog(flags.watchdog));
   }
-  Scene scene;
-  GODWIT_TRY_VOID(open(scene, flags));
+  slots::Device device;
+  GODWIT_TRY_VOID(slots::open_device(device, flags.config));
   slots::GuardPorts ports{.up = up_time,
                           .feed = {},
                           .wait = wait_for,
                           .restart = [&]() -> Result<void> {
-                            GODWIT_TRY(const auto done, godwit::run_command(scene.config.restart_command, "", {}));
+                            GODWIT_TRY(const auto done, godwit::run_command(device.config.restart_command, "", {}));
                             if (!done.ok())
                               return godwit::fail(Code::io_failed,
-                                                  scene.config.restart_command.front() + " " + done.in_words());
+                                                  device.config.restart_command.front() + " " + done.in_words());
                             return {};
                           },
                           .restart_at_once =
@@ -157,7 +143,7 @@ Result<void> guard(const Flags& flags) {
       return {};
     };
   godwit::FdLog log{STDERR_FILENO, godwit::LogLevel::info, godwit::LogFormat::text};
-  return slots::guard_trial(scene.disk, *scene.boot, scene.places, scene.config.trial_time, ports, log);
+  return slots::guard_trial(device.disk, *device.boot, device.places, device.config.trial_time, ports, log);
 }
 
 Result<void> print_config(const Flags& flags, bool config_was_given) {

@@ -11,26 +11,21 @@
 namespace godwit::download_delta {
 namespace {
 
-struct Held {
-  Bytes sha256{};
-  Path path{};
-};
-
 /// The running side and what it holds; nothing: that is not known.
-Result<std::optional<Held>> running_side(const InstalledPlaces& places) {
+Result<std::optional<InstalledBytes>> running_side(const InstalledPlaces& places) {
   GODWIT_TRY(const auto config, slots::load_slots_config(places.slots_file));
   GODWIT_TRY(const auto found, slots::find_places(config, places.host));
   slots::HostDisk disk;
   GODWIT_TRY(const auto contents, slots::load_contents(disk, found.contents));
   const auto& held = contents.of(found.running);
-  if (!held) return std::optional<Held>{};
-  const Path& partition = found.sides[found.running == slots::Side::a ? 0 : 1];
+  if (!held) return std::optional<InstalledBytes>{};
+  const Path& partition = found.of(found.running);
   if (::access(partition.c_str(), R_OK) != 0)
     return fail(Code::forbidden, fmt::format("{} cannot be read by the agent's user", partition.string()));
-  return std::optional<Held>{{.sha256 = held->image.sha256, .path = partition}};
+  return std::optional<InstalledBytes>{{.sha256 = held->image.sha256, .path = partition}};
 }
 
-Result<Held> installed_file(const Path& file) {
+Result<InstalledBytes> installed_file(const Path& file) {
   std::error_code problem;
   const auto size = std::filesystem::file_size(file, problem);
   if (problem) return fail(Code::not_found, fmt::format("{}: {}", file.string(), problem.message()));
@@ -38,7 +33,7 @@ Result<Held> installed_file(const Path& file) {
     return fail(Code::too_large,
                 fmt::format("{} has {} bytes; at most {} are hashed", file.string(), size, kInstalledFileMax));
   GODWIT_TRY(const Bytes digest, sha256_of_file(file));
-  return Held{.sha256 = digest, .path = file};
+  return InstalledBytes{.sha256 = digest, .path = file};
 }
 
 }  // namespace
@@ -46,16 +41,16 @@ Result<Held> installed_file(const Path& file) {
 void InstalledSource::look() {
   has_looked_ = true;
   if (!places_.slots_file.empty()) {
-    if (const auto side = running_side(places_); !side)
+    if (auto side = running_side(places_); !side)
       warn_("the running side is no source for deltas: " + side.error().message);
-    else if (*side)
-      side_ = Found{.sha256 = (*side)->sha256, .path = (*side)->path};
+    else
+      side_ = *std::move(side);
   }
   if (!places_.file.empty()) {
-    if (const auto file = installed_file(places_.file); !file)
+    if (auto file = installed_file(places_.file); !file)
       warn_("the installed file is no source for deltas: " + file.error().message);
     else
-      file_ = Found{.sha256 = file->sha256, .path = file->path};
+      file_ = *std::move(file);
   }
 }
 

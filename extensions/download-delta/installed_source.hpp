@@ -20,6 +20,11 @@ struct InstalledPlaces {
   slots::Host host{};
 };
 
+struct InstalledBytes {
+  Bytes sha256{};  // what they hash to, or did when the side was written
+  Path path{};
+};
+
 class InstalledSource {
  public:
   using Warn = std::function<void(std::string_view line)>;
@@ -33,15 +38,11 @@ class InstalledSource {
  private:
   void look();
 
-  struct Found {
-    Bytes sha256{};
-    Path path{};
-  };
   InstalledPlaces places_;
   Warn warn_;
   bool has_looked_ = false;
-  std::optional<Found> side_{};
-  std::optional<Found> file_{};
+  std::optional<InstalledBytes> side_{};
+  std::optional<InstalledBytes> file_{};
 };
 
 }  // namespace godwit::download_delta

@@ -9,7 +9,6 @@
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
-#include "device/slots/host_disk.hpp"
 #include "device/slots/layout.hpp"
 #include "device/slots/slots.hpp"
 #include "godwit/author.hpp"
@@ -28,20 +27,14 @@ constexpr auto kPoll = std::chrono::milliseconds(100);
 
 /// What one call works with: the device's slots, opened, and what the manifest wants.
 struct Scene {
-  slots::SlotsConfig config;
   ImageProperties properties;
-  slots::Places places;
-  slots::HostDisk disk{};
-  std::unique_ptr<slots::BootSwitch> boot{};
+  slots::Device device;
 };
 
 Result<void> open(Scene& scene, const Path& slots_file, const godwit_step& step) {
   GODWIT_TRY(scene.properties, parse_properties(author::view(step.handler_properties_json)));
-  GODWIT_TRY(scene.config, slots::load_slots_config(slots_file));
-  GODWIT_TRY(scene.places, slots::find_places(scene.config, {}));
-  GODWIT_TRY_VOID(make_folders(scene.config.data));
-  GODWIT_TRY(scene.boot, slots::make_boot_switch(scene.config, scene.disk, {}));
-  return {};
+  GODWIT_TRY_VOID(slots::open_device(scene.device, slots_file));
+  return make_folders(scene.device.config.data);
 }
 
 Outcome failed(const Error& error) {
@@ -80,7 +73,7 @@ Result<Path> file_of(const godwit_step& step, const std::string& name) {
   return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", name));
 }
 
-Path floor_file(const Scene& scene) { return scene.config.data / "version-floor"; }
+Path floor_file(const Scene& scene) { return scene.device.config.data / "version-floor"; }
 
 /// The oldest version that this device still takes; nothing: any.
 Result<std::optional<Version>> read_floor(const Scene& scene) {
@@ -131,8 +124,8 @@ Outcome is_installed(slots::Slots& slots, const Scene& scene) {
   }
   return {.result_code = result::not_installed,
           .extended_code = 0,
-          .details = fmt::format("side {} runs; the image is in the stage '{}'", slots::side_name(scene.places.running),
-                                 slots::stage_name(*stage))};
+          .details = fmt::format("side {} runs; the image is in the stage '{}'",
+                                 slots::side_name(scene.device.places.running), slots::stage_name(*stage))};
 }
 
 Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& host, const godwit_step& step) {
@@ -148,9 +141,9 @@ Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& hos
     if (!digests) return failed(digests.error());
     hashes.digests = *std::move(digests);
   }
-  if (!scene.config.panic_log.empty()) {
+  if (!scene.device.config.panic_log.empty()) {
     std::error_code ignored;  // an old reason is told of a new trial at worst
-    std::filesystem::remove(scene.config.panic_log, ignored);
+    std::filesystem::remove(scene.device.config.panic_log, ignored);
   }
   const slots::Watch watch{.on_progress = [&](ByteCount done, ByteCount total) { host.progress(done, total); },
                            .is_cancelled = [&] { return host.is_cancelled(); }};
@@ -190,7 +183,8 @@ Result<void> wait_until_healthy(const slots::SlotsConfig& config, const author::
 }
 
 Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host) {
-  const auto answer = slots.apply(scene.properties.image, [&] { return wait_until_healthy(scene.config, host); });
+  const auto answer =
+      slots.apply(scene.properties.image, [&] { return wait_until_healthy(scene.device.config, host); });
   if (!answer) return failed(answer.error());
   switch (answer->kind) {
     case Answer::Kind::done:
@@ -198,7 +192,7 @@ Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host)
       return {.result_code = result::apply_ok};
     case Answer::Kind::not_tried: return refused(answer->details, erc::not_in_place_after_restart);
     case Answer::Kind::fell_back:
-      return refused(answer->details + panic_words(scene.config), erc::not_in_place_after_restart);
+      return refused(answer->details + panic_words(scene.device.config), erc::not_in_place_after_restart);
     default: return refused(answer->details);
   }
 }
@@ -218,7 +212,7 @@ Outcome restore(slots::Slots& slots, const Scene& scene) {
 Outcome act(Verb verb, const Path& slots_file, const author::Host& host, const godwit_step& step) {
   Scene scene;
   if (const auto opened = open(scene, slots_file, step); !opened) return failed(opened.error());
-  slots::Slots slots(scene.disk, *scene.boot, scene.places);
+  slots::Slots slots(scene.device.disk, *scene.device.boot, scene.device.places);
   switch (verb) {
     case Verb::is_installed: return is_installed(slots, scene);
     case Verb::install: return install(slots, scene, host, step);

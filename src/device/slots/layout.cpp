@@ -218,4 +218,11 @@ Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, 
   return made;
 }
 
+Result<void> open_device(Device& device, const Path& slots_file) {
+  GODWIT_TRY(device.config, load_slots_config(slots_file));
+  GODWIT_TRY(device.places, find_places(device.config, {}));
+  GODWIT_TRY(device.boot, make_boot_switch(device.config, device.disk, {}));
+  return {};
+}
+
 }  // namespace godwit::slots

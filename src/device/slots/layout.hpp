@@ -9,6 +9,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/config.hpp"
+#include "device/slots/host_disk.hpp"
 #include "device/slots/slots.hpp"
 #include "device/slots/uboot_switch.hpp"
 
@@ -65,5 +66,15 @@ struct Host {
 /// Errors: invalid_argument, not_found.
 [[nodiscard]] Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, Disk& disk,
                                                                    const Host& host);
+
+/// The slots of this device as its slots.toml has them. Stays where it is: the boot switch writes through its disk.
+struct Device {
+  SlotsConfig config;
+  Places places;
+  HostDisk disk{};
+  std::unique_ptr<BootSwitch> boot{};
+};
+/// Fills `device`. Errors: as load_slots_config(), find_places() and make_boot_switch().
+[[nodiscard]] Result<void> open_device(Device& device, const Path& slots_file);
 
 }  // namespace godwit::slots

@@ -148,7 +148,7 @@ Result<void> Slots::give_back(const Facts& facts) {
 
 Result<std::unique_ptr<DiskFile>> Slots::open_side(Side side, const Image& image) {
   GODWIT_CHECK(side != places_.running);
-  GODWIT_TRY(auto file, disk_.open(places_.sides[side == Side::a ? 0 : 1], OpenMode::write));
+  GODWIT_TRY(auto file, disk_.open(places_.of(side), OpenMode::write));
   GODWIT_TRY(const ByteCount room, file->size());
   if (image.size > room)
     return fail(Code::too_large, fmt::format("the image has {} bytes; the partition only {}", image.size, room));

@@ -22,6 +22,7 @@ struct Places {
   Path contents;              // contents.json on the data partition
   int attempts = 3;           // boots that a new side gets: 1..9
   WriterOptions writer{};
+  [[nodiscard]] const Path& of(Side side) const { return sides[side == Side::a ? 0 : 1]; }
 };
 
 struct Answer {
