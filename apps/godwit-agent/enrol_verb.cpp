@@ -1,9 +1,7 @@
 #include "apps/godwit-agent/enrol_verb.hpp"
 
 #include <pwd.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -11,6 +9,7 @@
 
 #include "apps/godwit-agent/environment.hpp"
 #include "core/base/bytes.hpp"
+#include "core/base/service_manager.hpp"
 #include "core/trust/sas.hpp"
 #include "device/agent/control.hpp"
 #include "device/agent/enrolment.hpp"
@@ -21,7 +20,6 @@ namespace {
 constexpr Duration kPatience = std::chrono::seconds(20);
 constexpr Duration kConnectPatience = std::chrono::seconds(30);
 constexpr Duration kLook = std::chrono::milliseconds(100);
-constexpr const char* kManager = "/run/systemd/system";  // sd_booted(3)
 constexpr const char* kAgentUser = "godwit-agent";
 
 std::string own_host_name() {
@@ -50,15 +48,10 @@ Result<void> write_key(const Path& file, const std::string& key) {
 }
 
 Result<void> start_agent() {
-  const char* words[] = {"systemctl", "restart", "godwit-installer.socket", "godwit-agent.service", nullptr};
-  pid_t child = 0;
-  int status = 0;
-  if (::posix_spawnp(&child, words[0], nullptr, nullptr, const_cast<char* const*>(words), environ) == 0 &&
-      ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-    return {};
-  return fail(Code::unavailable,
-              "the configuration is written, but the agent did not start; see: journalctl -u "
-              "godwit-agent.service");
+  if (const auto started = systemctl({"restart", "godwit-installer.socket", "godwit-agent.service"}); !started)
+    return fail(Code::unavailable, "the configuration is written, but the agent did not start (" +
+                                       started.error().message + "); see: journalctl -u godwit-agent.service");
+  return {};
 }
 
 /// Errors: timed_out with what the agent says of its connection.
@@ -129,7 +122,7 @@ Result<void> enrol(const EnrolFlags& flags) {
   GODWIT_TRY_VOID(write_file_durably(agent_file, agent_toml, 0644));
   std::cout << "This device is '" << words.registration_id << "', manufacturer " << words.manufacturer << ", model "
             << words.model << "; its configuration is in " << folder.string() << "\n";
-  if (flags.only_write || !std::filesystem::is_directory(kManager, ignored)) {
+  if (flags.only_write || !is_systemd_here()) {
     std::cout << "Next: start godwit-installer and godwit-agent\n";
     return {};
   }

@@ -1,6 +1,4 @@
 // godwitd: hub, REST interface, payloads and deployments in one process. Wiring only.
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +7,7 @@
 #include "apps/godwitd/init.hpp"
 #include "apps/godwitd/instances.hpp"
 #include "apps/godwitd/wiring.hpp"
+#include "core/base/service_manager.hpp"
 
 namespace {
 
@@ -20,25 +19,20 @@ int fail_with(const Error& error) {
 }
 
 constexpr const char* kPackagedData = "/var/lib/godwitd";  // what godwitd.service serves
-constexpr const char* kManager = "/run/systemd/system";    // sd_booted(3)
 
 /// Whether this data folder is the one of the installed unit, and this user may start it.
 bool is_of_the_unit(const Path& data) {
   std::error_code ignored;
-  return data == Path(kPackagedData) && ::geteuid() == 0 && std::filesystem::is_directory(kManager, ignored) &&
+  return data == Path(kPackagedData) && ::geteuid() == 0 && is_systemd_here() &&
          std::filesystem::exists("/lib/systemd/system/godwitd.service", ignored);
 }
 
 /// Waits until the service says that it is ready. Errors: unavailable with the command that tells why.
 Result<void> start_unit() {
-  const char* words[] = {"systemctl", "start", "godwitd.service", nullptr};
-  pid_t child = 0;
-  int status = 0;
-  if (::posix_spawnp(&child, words[0], nullptr, nullptr, const_cast<char* const*>(words), environ) == 0 &&
-      ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-    return {};
-  return fail(Code::unavailable,
-              "the installation is made, but godwitd.service did not start; see: journalctl -u godwitd.service");
+  if (const auto started = systemctl({"start", "godwitd.service"}); !started)
+    return fail(Code::unavailable, "the installation is made, but godwitd.service did not start (" +
+                                       started.error().message + "); see: journalctl -u godwitd.service");
+  return {};
 }
 
 int run_init(const Path& data, const daemon::InitOptions& options, bool only_make) {

@@ -9,7 +9,9 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include "core/base/command.hpp"
 #include "core/base/file.hpp"
+#include "core/base/text.hpp"
 
 namespace godwit {
 namespace {
@@ -61,6 +63,21 @@ void ServiceManager::say(std::string_view message) const {
   if (!fd) return;
   static_cast<void>(::sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                              reinterpret_cast<const sockaddr*>(&address), length));
+}
+
+bool is_systemd_here() {
+  std::error_code ignored;
+  return std::filesystem::is_directory("/run/systemd/system", ignored);
+}
+
+Result<void> systemctl(const std::vector<std::string>& words) {
+  constexpr auto kPatience = std::chrono::minutes(10);  // the manager has limits of its own for each unit
+  std::vector<std::string> command{"/usr/bin/systemctl"};
+  command.insert(command.end(), words.begin(), words.end());
+  const auto done = run_command(command, "", {.time = kPatience});
+  if (!done) return tl::unexpected<Error>{done.error()};
+  if (done->ok()) return {};
+  return fail(Code::unavailable, "systemctl " + done->in_words() + ": " + std::string(trimmed(done->output)));
 }
 
 }  // namespace godwit

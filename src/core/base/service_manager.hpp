@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/clock.hpp"
+#include "core/base/error.hpp"
 
 namespace godwit {
 
@@ -32,5 +34,10 @@ class ServiceManager {
   std::string watchdog_time_;
   std::optional<Duration> watchdog_pause_;
 };
+
+/// Whether systemd runs this machine (sd_booted(3)).
+[[nodiscard]] bool is_systemd_here();
+/// Runs systemctl with these words and waits for its end. Errors: unavailable with what it said.
+[[nodiscard]] Result<void> systemctl(const std::vector<std::string>& words);
 
 }  // namespace godwit

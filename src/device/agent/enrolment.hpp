@@ -30,7 +30,8 @@ struct Enrolment {
   std::string id_scope{};
   std::int64_t hub_port = 8883;
 };
-/// Errors: bad_answer naming the member; the authority must be the one of the URL.
+/// Errors: bad_json or invalid_argument naming the member; refused when its authority is not the one of the URL, or not
+/// alone.
 [[nodiscard]] Result<Enrolment> parse_enrolment(std::string_view text, const EnrolmentUrl& url);
 /// GET over TLS, where only the authority of the URL is believed. Errors: network_failed, tls_failed, timed_out, and
 /// parse_enrolment()'s.
