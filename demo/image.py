@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,9 +19,9 @@ sys.path.insert(0, str(HERE.parent / "images"))
 sys.path.insert(0, str(HERE))
 import build  # noqa: E402
 from virtual_machine import MachineError  # noqa: E402
-from reference import HOSTS, NAME, PROVIDER, ReferenceDevice, import_image  # noqa: E402
-from run import Unexpected, good, only_one, paint, say, title  # noqa: E402
-from stack import Service, StackError, binaries_folder, wait_until  # noqa: E402
+from reference import HOSTS, ReferenceDevice, import_image  # noqa: E402
+from run import Unexpected, good, heed_signals, ignore_signals, only_one, paint, say, title  # noqa: E402
+from stack import Service, StackError, binaries_folder  # noqa: E402
 
 GROUP, DEVICE = "lab", "board-1"
 # What the terminal shows of the serial console: the boot loader's choice, the side that came up, panics, the agent's moves.
@@ -47,8 +46,7 @@ class ImageDemo:
     def update(self, version: str, wanted_code: int, fault: str | None = None) -> None:
         import_image(self.service, self.folder / "updates", version, fault)
         deployment = f"image-{version}".replace(".", "-")
-        self.service.cli("device", "deployment", "create", "--group-id", GROUP, "--deployment-id", deployment, "--update-provider", PROVIDER,
-                         "--update-name", NAME, "--update-version", version)
+        self.device.deploy(version, deployment)
         begun = time.monotonic()
         words = ["device", "deployment", "show", "--group-id", GROUP, "--deployment-id", deployment, "--wait", "--timeout", "600"]
         done = self.service.cli(*words, check=False, timeout=700)
@@ -65,7 +63,7 @@ class ImageDemo:
         self.device.set_up(build.make_side(self.folder / "first.ext4", "1.0"))
         self.device.machine.start()
         self.device.machine.wait_for("side A runs version 1.0")
-        wait_until("the device reports itself", lambda: self.device.known().get("groupId") == GROUP and self.device.known().get("deviceClassId"), 90)
+        self.device.wait_known()
         good(f"{DEVICE} is in group '{GROUP}'")
         title("3. Version 2.0: written to B, verified, tried, kept")
         self.update("2.0", 0)
@@ -93,9 +91,7 @@ def main() -> int:
     _lock = only_one(folder)  # held until the end
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    heed_signals()
     demo, code, begun = ImageDemo(folder), 1, time.monotonic()
     try:
         demo.run()
@@ -106,8 +102,7 @@ def main() -> int:
     except (StackError, MachineError, Unexpected, subprocess.SubprocessError) as problem:
         print(f"\n{paint('31', 'Not as expected')}: {problem}\nLogs: {folder}/*.log {demo.device.machine.console}", file=sys.stderr)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # ending what was started must not be cut short
+        ignore_signals()
         demo.end()
     return code
 

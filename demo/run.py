@@ -257,6 +257,19 @@ def only_one(folder: Path):
     return held
 
 
+def heed_signals() -> None:
+    """Each of them ends the story by an exception, so that what was started is ended, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
+
+
+def ignore_signals() -> None:
+    """Ending what was started must not be cut short."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave service and device running at the end")
@@ -272,9 +285,7 @@ def main() -> int:
     if was_kept:
         print("ended the demo that was left running")
     demo = Demo(folder)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background has it ignored
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    heed_signals()
     code, begun, is_cut = 1, time.monotonic(), True
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -289,8 +300,7 @@ def main() -> int:
         is_cut = False
         print(f"\n{paint('31', 'Not as expected')}: {problem}\nLogs: {folder}/*.log {folder}/device/*.log", file=sys.stderr)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # ending what was started must not be cut short
+        ignore_signals()
         if wanted.keep and code == 0:
             parts = (demo.service.process, demo.device.installer, demo.device.agent)
             (folder / "running.json").write_text(json.dumps([[p.child.pid, p.name] for p in parts]))

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools" / "dev"))
 import build  # noqa: E402
 from virtual_machine import Machine  # noqa: E402
-from stack import Service, StackError  # noqa: E402
+from stack import Service, StackError, wait_until  # noqa: E402
 
 HOST = "godwit.test"  # this machine, as the guest's /etc/hosts names it
 HOSTS = (HOST, "localhost", "127.0.0.1")  # for Service.init()
@@ -47,8 +47,12 @@ class ReferenceDevice:
         done = self.service.cli("device", "show", "-d", self.id, "-o", "json", check=False)
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
-    def deploy(self, version: str) -> str:
-        deployment = f"{self.id}-{version}".replace(".", "-")
+    def wait_known(self, timeout: float = 90) -> None:
+        """Until the service knows the device with its group and class: before that no update fits."""
+        wait_until(f"{self.id} reports itself", lambda: self.known().get("groupId") == self.group and self.known().get("deviceClassId"), timeout)
+
+    def deploy(self, version: str, deployment: str = "") -> str:
+        deployment = deployment or f"{self.id}-{version}".replace(".", "-")
         self.service.cli("device", "deployment", "create", "--group-id", self.group, "--deployment-id", deployment,
                          "--update-provider", PROVIDER, "--update-name", NAME, "--update-version", version)
         return deployment

@@ -14,11 +14,10 @@ class MachineError(Exception):
 class Machine:
     """One device. start() is power on, kill() a power cut: what the device had not flushed is lost. Disk and flash stay."""
 
-    def __init__(self, disk: Path, flash: Path, console: Path, memory_mib: int = 256, block: list | None = None, on_line=None):
+    def __init__(self, disk: Path, flash: Path, console: Path, block: list | None = None, on_line=None):
         """`block`: other words for QEMU about the disk than a plain file, its device named "disk". `on_line`: called with each line of
         the console, by the thread that reads it."""
         self.disk, self.flash, self.console = Path(disk), Path(flash), Path(console)
-        self.memory_mib = memory_mib
         self.block = block or ["-drive", f"if=none,id=disk,format=raw,cache=writeback,file={self.disk}"]
         self.on_line = on_line
         self.child: subprocess.Popen | None = None
@@ -27,7 +26,7 @@ class Machine:
         self._changed = threading.Condition()
 
     def command(self) -> list[str]:
-        return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", str(self.memory_mib), "-smp", "1", "-nodefaults", "-nographic",
+        return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-smp", "1", "-nodefaults", "-nographic",
                 "-serial", "stdio", "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
                 # Read only: U-Boot's saveenv erases this bank and then fails under QEMU.
                 "-drive", f"if=pflash,unit=1,format=raw,readonly=on,file={self.flash}",

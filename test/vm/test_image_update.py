@@ -18,7 +18,6 @@ sys.path.insert(0, str(ROOT / "images"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import block_log  # noqa: E402
 import build  # noqa: E402
-import reference  # noqa: E402
 from reference import END_STATES, HOSTS, ReferenceDevice, import_image  # noqa: E402
 from stack import Service, wait_until  # noqa: E402
 from scene import SANITIZER_ENV  # noqa: E402
@@ -56,7 +55,7 @@ class Lab:
         """The first start: until the service knows the device with its class."""
         device.machine.start()
         device.machine.wait_for("side A runs version 1.0")
-        wait_until(f"{device.id} reports itself", lambda: device.known().get("groupId") == device.group and device.known().get("deviceClassId"), 90)
+        device.wait_known()
 
     def end(self) -> None:
         for device in self.devices:
@@ -174,9 +173,7 @@ def test_random_power_cuts_leave_a_whole_version_that_the_service_names(lab, dev
         lab.update(version)
     for number in range(cuts):
         version = versions[number % 2]
-        deployment = f"{device.id}-cut-{number}"
-        lab.service.cli("device", "deployment", "create", "--group-id", device.group, "--deployment-id", deployment, "--update-provider", reference.PROVIDER,
-                        "--update-name", reference.NAME, "--update-version", version)
+        deployment = device.deploy(version, f"{device.id}-cut-{number}")
         after = dice.uniform(0.5, 22)
         time.sleep(after)
         print(f"cut {number}: {after:.1f} s after deploying {version}; last words: {device.machine.lines[-1][:120]}")
