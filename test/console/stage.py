@@ -112,4 +112,4 @@ class Stage:
         self.wait_status("sensor-1-4-2", "field-north", devicesCompletedSucceededCount=13, devicesCompletedFailedCount=3)
         self.wait_status("kiosk-5-0", "shops-berlin", devicesCompletedSucceededCount=8)
         for device in ("sensor-005", "kiosk-010", "kiosk-011"):
-            self.devices[device].wire.close()
+            self.devices[device].close()

@@ -121,11 +121,16 @@ class Wire:
         self._send(0x30, self._text(f"$iothub/twin/PATCH/properties/reported/?$rid={request}") + json.dumps(patch).encode())
         return request
 
-    def close(self) -> None:
+    def say_goodbye(self) -> None:
+        """Sends DISCONNECT; the hub closes the connection, which is what a reader in another thread then sees."""
         try:
             self._send(0xE0, b"")
         except OSError:
             pass
+
+    def close(self) -> None:
+        """Only when nobody reads: a reader in OpenSSL would go on with the number of a closed file, which may by then be another's pipe."""
+        self.say_goodbye()
         self.socket.close()
 
 
@@ -218,8 +223,12 @@ class HubDevice:
         return self.wire.report({"deviceUpdate": {"__t": "c", "agent": agent}})
 
     def close(self) -> None:
-        self.wire.close()
+        self.wire.say_goodbye()
         self._thread.join(10)
+        if self._thread.is_alive():
+            socket.socket.shutdown(self.wire.socket, socket.SHUT_RDWR)
+            self._thread.join(10)
+        self.wire.socket.close()
 
 
 def announce(scene, ids: list[str], properties: dict, contract: int = 3, threads: int = 4) -> None:
