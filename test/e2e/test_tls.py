@@ -45,6 +45,33 @@ def test_a_certificate_that_ends_in_mid_session_is_told_and_its_renewal_comes_ba
     scene.service.cli("hub", "certificate", "delete", "--name", "short", "-y")
 
 
+def test_a_hub_whose_certificate_was_revoked_is_refused(scene, tmp_path):
+    """Lists lie beside the authorities in hub.ca_file: who is named is refused, whatever the list's age; who is not comes in. faults: 16"""
+    def listed(folder, *revoked, **when):
+        folder.mkdir()
+        keeper = Authority.of(folder, scene.service.ca, scene.service.data / "tls" / "ca-key.pem")
+        for certificate in revoked:
+            keeper.revoke_certificate(certificate)
+        return keeper.revocation_list(**when).read_text()
+
+    def judge(device, lists: str):
+        own = device.folder / "ca-and-lists.pem"
+        own.write_text(scene.service.ca.read_text() + lists)
+        config = device.folder / "agent.toml"
+        text = re.sub(r'^(ca_file = ).*$', lambda m: f'ca_file = "{own}"', config.read_text(), count=1, flags=re.M)
+        config.write_text(text)
+        return health_of(scene, device)["hub"]
+
+    device = scene.device(start=False)
+    hub = scene.service.data / "tls" / "server.pem"
+    assert judge(device, listed(tmp_path / "empty"))["verdict"] == "good"
+    assert judge(device, listed(tmp_path / "old", seconds=1))["verdict"] == "good", "an old list locks nobody out"
+    for case in ({}, {"seconds": 1}):
+        refused = judge(device, listed(tmp_path / f"named-{len(case)}", hub, **case))
+        assert refused["verdict"] == "bad" and "certificate revoked" in refused["words"], refused
+    assert judge(device, "")["verdict"] == "good"
+
+
 @contextlib.contextmanager
 def server(folder, key, *options):
     """A real server of OpenSSL at localhost with a certificate that the device trusts: (port, its log)."""

@@ -72,6 +72,13 @@ class Authority:
             self.certificate.write_bytes(made.read_bytes())
             self.chain = [self.certificate, *parent.chain]
 
+    @classmethod
+    def of(cls, folder: Path, certificate: Path, key: Path) -> Authority:
+        """One that exists already, to keep its list of revocations."""
+        made = cls(folder, "unused")
+        made.certificate, made.key = certificate, key
+        return made
+
     def sign(self, name: str, section: str, key: Path, seconds: int | None = None) -> Path:
         number = next(_numbers)
         end = ["-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))] if seconds else []
@@ -92,9 +99,15 @@ class Authority:
         return Authority(self.folder, name, self)
 
     def revoke(self, leaf: Leaf) -> None:
-        openssl("ca", "-config", self.config, "-keyfile", self.key, "-cert", self.certificate, "-revoke", leaf.certificate)
+        self.revoke_certificate(leaf.certificate)
 
-    def revocation_list(self) -> Path:
+    def revoke_certificate(self, certificate: Path) -> None:
+        openssl("ca", "-config", self.config, "-keyfile", self.key, "-cert", self.certificate, "-revoke", certificate)
+
+    def revocation_list(self, seconds: int | None = None) -> Path:
+        """`seconds`: it is old after these, and they are waited for; a month without."""
         path = self.folder / "list.pem"
-        openssl("ca", "-config", self.config, "-keyfile", self.key, "-cert", self.certificate, "-gencrl", "-out", path)
+        end = ["-crlsec", str(seconds)] if seconds else []
+        openssl("ca", "-config", self.config, "-keyfile", self.key, "-cert", self.certificate, "-gencrl", *end, "-out", path)
+        time.sleep(seconds + 1 if seconds else 0)
         return path

@@ -178,7 +178,7 @@ void AgentConfig::add_hub_keys(config::Schema& keys) {
   keys.add({.name = "hub.ca_file",
             .target = &ca_file,
             .help = "PEM file with the authorities that the hub's certificate may come from; needed unless hub.trust "
-                    "is \"system\"."});
+                    "is \"system\". Revocation lists of theirs in it count, whatever their age."});
   keys.add({.name = "hub.trust",
             .target = &trust,
             .help = "Whose word on the hub's certificate counts: that of the authorities in hub.ca_file, or of those "

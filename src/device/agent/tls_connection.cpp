@@ -32,11 +32,25 @@ bool is_ip_address(const std::string& text) {
   return inet_pton(AF_INET, text.c_str(), bytes.data()) == 1 || inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1;
 }
 
-/// For a device whose clock is behind: "not yet valid" says that it is later than the device knows.
-int take_later_beginning(int is_good, X509_STORE_CTX* context) {
-  if (is_good == 1 || X509_STORE_CTX_get_error(context) != X509_V_ERR_CERT_NOT_YET_VALID) return is_good;
+int pass_over(X509_STORE_CTX* context) {
   X509_STORE_CTX_set_error(context, X509_V_OK);
   return 1;
+}
+
+/// A revocation list that is old says less than it could, and what it names stays revoked. Refusing everybody for its
+/// age would lock a device out that cannot fetch another: the way to it leads through the hub.
+int take_what_lists_say(int is_good, X509_STORE_CTX* context) {
+  if (is_good == 1) return is_good;
+  const int problem = X509_STORE_CTX_get_error(context);
+  const bool is_about_lists = problem == X509_V_ERR_UNABLE_TO_GET_CRL || problem == X509_V_ERR_CRL_HAS_EXPIRED ||
+                              problem == X509_V_ERR_CRL_NOT_YET_VALID;
+  return is_about_lists ? pass_over(context) : is_good;
+}
+
+/// For a device whose clock is behind: "not yet valid" says that it is later than the device knows.
+int take_later_beginning(int is_good, X509_STORE_CTX* context) {
+  if (is_good == 0 && X509_STORE_CTX_get_error(context) == X509_V_ERR_CERT_NOT_YET_VALID) return pass_over(context);
+  return take_what_lists_say(is_good, context);
 }
 
 /// Judges the peer's chain as always, but with one authority only: the one among the certificates that the peer shows
@@ -178,6 +192,8 @@ Result<void> TlsConnection::set_up_trust(const TlsTarget& target) {
   if (has_own_authorities_ && SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
     return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() +
                                       " (a PEM file with certificates is needed)");
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &take_what_lists_say);
+  if (has_own_authorities_) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context_), X509_V_FLAG_CRL_CHECK);
   if (!target.judge_at) return {};
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &take_later_beginning);
   X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(context_),

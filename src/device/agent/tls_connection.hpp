@@ -25,8 +25,8 @@ namespace godwit::agent {
 struct TlsTarget {
   std::string host;  // name or address
   std::string port;
-  std::string tls_name;             // name or address that the certificate must carry
-  Path ca_file;                     // "": the authorities that the system trusts
+  std::string tls_name;  // name or address that the certificate must carry
+  Path ca_file;          // PEM: authorities, and revocation lists of theirs; "": the authorities that the system trusts
   std::string authority{};          // SHA-256 of the one authority to believe, instead of ca_file; the peer shows it
   ClientCertificate certificate{};  // how the device proves itself, if not by a token
   std::optional<Proxy> proxy{};     // the name is then looked up by the proxy
