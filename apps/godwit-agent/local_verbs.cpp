@@ -12,6 +12,7 @@
 #include "device/agent/journal.hpp"
 #include "device/agent/outbox.hpp"
 #include "device/agent/status.hpp"
+#include "device/agent/verify.hpp"
 
 namespace godwit::agent_app {
 namespace {
@@ -32,6 +33,7 @@ Result<json::Object> status_of_files(const AgentConfig& config) {
   }
   now.reports_waiting = agent::count_reports(config.outbox_folder());
   now.pause = agent::read_pause(config.pause_file(), SystemClock{}.now());
+  now.root_keys = agent::end_of_root_keys(config, SystemClock{});
   json::Object status = agent::status_json(now);
   status["text"] = agent::status_text(now);
   return status;

@@ -6,6 +6,7 @@
 
 #include "apps/godwitd/init.hpp"
 #include "apps/godwitd/instances.hpp"
+#include "apps/godwitd/root_keys.hpp"
 #include "apps/godwitd/wiring.hpp"
 #include "core/base/service_manager.hpp"
 
@@ -86,6 +87,38 @@ void add_instance_verbs(CLI::App& app, InstanceFlags& flags) {
     verb->add_option("--data", flags.data, "Data folder of the installation")->capture_default_str();
 }
 
+struct RootKeysFlags {
+  std::string data = kPackagedData;
+  std::vector<std::string> keys{};
+  std::optional<int> days{};
+};
+
+void add_root_keys_verbs(CLI::App& app, RootKeysFlags& flags) {
+  constexpr int kLongest = 3650;
+  app.require_subcommand(1);
+  auto* show = app.add_subcommand("show", "Show version and end of the package, and its keys");
+  auto* renew = app.add_subcommand("renew", "Sign the next version with the root keys, and put it in place");
+  renew->add_option("--key", flags.keys, "PEM file of a private root key; each is needed")->required();
+  renew->add_option("--days", flags.days, "Devices refuse updates after so many days unless it is renewed; 0: no end")
+      ->check(CLI::Range(0, kLongest))
+      ->default_str("as long as the one before");
+  for (CLI::App* verb : {show, renew})
+    verb->add_option("--data", flags.data, "Data folder of the installation")->capture_default_str();
+}
+
+Result<void> run_root_keys_verb(const CLI::App& app, const RootKeysFlags& flags) {
+  const daemon::Layout layout{std::filesystem::absolute(flags.data)};
+  const bool renews = app.got_subcommand("renew");
+  if (renews) {
+    const daemon::RenewOptions options{.keys = {flags.keys.begin(), flags.keys.end()}, .days = flags.days};
+    GODWIT_TRY_VOID(daemon::renew_root_keys(layout, options));
+  }
+  GODWIT_TRY(const auto now, daemon::read_root_keys(layout));
+  std::cout << daemon::describe_root_keys(now.package, SystemClock{}.now());
+  if (renews) std::cout << "Devices are told of it after the next start of godwitd: systemctl restart godwitd\n";
+  return {};
+}
+
 int run_service(const Path& data, const Path& config_file, bool only_print) {
   const daemon::Layout layout{std::filesystem::absolute(data)};
   const Path file = config_file.empty() ? layout.config() : config_file;
@@ -143,12 +176,19 @@ int main(int argc, char** argv) {
   InstanceFlags instance_flags;
   CLI::App* instance = app.add_subcommand("instance", "Make, show and remove further instances in one service");
   add_instance_verbs(*instance, instance_flags);
+  RootKeysFlags root_keys_flags;
+  CLI::App* root_keys = app.add_subcommand("root-keys", "Show and renew the package of root keys that devices trust");
+  add_root_keys_verbs(*root_keys, root_keys_flags);
   app.require_subcommand(0, 1);
   CLI11_PARSE(app, argc, argv);
 
   if (*init) return run_init(data, options, only_make);
   if (*instance) {
     const auto done = run_instance_verb(*instance, instance_flags);
+    return done ? 0 : fail_with(done.error());
+  }
+  if (*root_keys) {
+    const auto done = run_root_keys_verb(*root_keys, root_keys_flags);
     return done ? 0 : fail_with(done.error());
   }
   if (*run) return run_service(data, config_file, print_config);

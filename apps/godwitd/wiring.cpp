@@ -14,8 +14,8 @@
 
 #include "apps/godwitd/instance.hpp"
 #include "apps/godwitd/instances.hpp"
+#include "apps/godwitd/root_keys.hpp"
 #include "core/base/service_manager.hpp"
-#include "core/trust/root_keys.hpp"
 #include "server/api/console/console_files.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/server.hpp"
@@ -92,29 +92,33 @@ void prepare_process() {
   return "https://" + config.api_host + ":" + std::to_string(api_port);
 }
 
-struct PublishedRootKeys {
-  std::int64_t version = 1;
-  api::RootKeyDocuments documents;
-};
 /// The package is checked against the anchors that devices got: a wrong one would make every device refuse every
 /// update.
-[[nodiscard]] Result<PublishedRootKeys> load_root_keys(const Layout& layout) {
-  GODWIT_TRY(const std::string anchors_text, read_file(layout.trust_anchors(), kSmallFile));
-  auto anchors = trust::TrustAnchors::parse(anchors_text);
-  if (!anchors) return with_context(layout.trust_anchors().string(), anchors.error());
-  GODWIT_TRY(std::string text, read_file(layout.root_key_package(), kSmallFile));
-  const auto package = trust::verify_root_key_package(text, *anchors, 0);
-  if (!package) return with_context(layout.root_key_package().string(), package.error());
-  PublishedRootKeys published{.version = package->version, .documents = {}};
-  published.documents.emplace("rootkeypackage-" + std::to_string(package->version) + ".json", std::move(text));
-  return published;
+[[nodiscard]] Result<api::PublishedRootKeys> load_root_keys(const Layout& layout) {
+  GODWIT_TRY(RootKeys kept, read_root_keys(layout));
+  const trust::RootKeyPackage& package = kept.package;
+  return api::PublishedRootKeys{
+      .version = package.version,
+      .document = std::move(kept.text),
+      .published = from_unix_ms(package.published * 1000),
+      .expires = package.expires == 0 ? std::nullopt : std::optional(from_unix_ms(package.expires * 1000))};
+}
+
+constexpr Duration kRootKeysNotice = std::chrono::days(30);
+
+void warn_of_root_keys(const api::PublishedRootKeys& root_keys, WallTime now, Log& log) {
+  if (!root_keys.expires || *root_keys.expires - now > kRootKeysNotice) return;
+  log.warning(*root_keys.expires <= now ? "root_keys.ended" : "root_keys.end_soon",
+              {{"version", root_keys.version},
+               {"expires", format_time(*root_keys.expires)},
+               {"remedy", "devices refuse updates after that: godwitd root-keys renew"}});
 }
 
 /// What stands still: files of the installation, and the ports that links name.
 struct Files {
   net::TlsContext tls;
   net::TlsContext device_tls;  // devices may prove themselves by certificate; browsers and operators are not asked
-  PublishedRootKeys root_keys;
+  api::PublishedRootKeys root_keys;
   std::uint16_t api_port = 0;
   std::uint16_t hub_port = 0;
 };
@@ -122,7 +126,7 @@ struct Files {
   GODWIT_TRY(auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
   GODWIT_TRY(auto device_tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
                                                            net::ClientCertificates::requested));
-  GODWIT_TRY(PublishedRootKeys root_keys, load_root_keys(layout));
+  GODWIT_TRY(api::PublishedRootKeys root_keys, load_root_keys(layout));
   GODWIT_TRY(const std::uint16_t api_port, choose_port(config.api_port));
   GODWIT_TRY(const std::uint16_t hub_port, choose_port(config.hub_port, api_port));
   return Files{.tls = std::move(tls),
@@ -285,6 +289,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   first.services().queued_requests = [&workers] { return workers.queued(); };
   const std::optional<api::ConsoleFiles> console = load_console(config, log);
   for (const auto& instance : instances) instance->services().console = console ? &*console : nullptr;
+  for (const auto& instance : instances) instance->services().root_keys = &files.root_keys;
+  warn_of_root_keys(files.root_keys, clock.now(), log);
   first.services().why_not_ready = [&instances] { return why_not_ready(instances); };
   std::vector<api::Tenant> further;
   for (std::size_t i = 1; i < instances.size(); ++i)
@@ -292,8 +298,8 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   net::Loop loop("api");
   api::Server server(
       loop, files.tls, first.services(), first.access(), workers, api::make_router(config.api_open_metrics),
-      std::move(files.root_keys.documents), server_limits_of(config),
-      [&first](hub::WebSocketArrival arrival) { first.hub().adopt(std::move(arrival)); }, std::move(further));
+      server_limits_of(config), [&first](hub::WebSocketArrival arrival) { first.hub().adopt(std::move(arrival)); },
+      std::move(further));
 
   auto served = serve({.loop = loop, .workers = workers, .server = server, .instances = instances, .manager = manager},
                       config, layout, files.api_port, premises.base_url, log);

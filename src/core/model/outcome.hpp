@@ -55,14 +55,15 @@ inline constexpr ExtendedCode none = 0, hash_mismatch = 0x00100003, manifest_has
                               root_key_disabled = 0xA0200005, root_key_unknown = 0xA0200006,
                               signing_key_disabled = 0xA0000005, root_package_download = 0xA0100001,
                               root_package_invalid = 0x80500001, root_package_rollback = 0x80500101,
-                              root_package_is_test = 0xA0000007, root_package_not_test = 0xA0000006,
-                              installer_unreachable = 0x20000101, reboot_failed = 0x20000102,
-                              not_in_place_after_restart = 0x20000103, consent_refused = 0x20000104,
-                              nested_reference = 0x30400009, too_many_steps = 0x30400101, plan_changed = 0x20000106,
-                              components_unknown = 0x70000101, make_handler_missing = 0x90000003,
-                              make_failed = 0x90000101, cancelled_on_device = 0x20000105, unexpected_state = 0x20000001,
-                              internal = 0x20000FFF, deadline_silent = 0xE0000001, deadline_total = 0xE0000002,
-                              goal_not_written = 0xE0000003, manifest_too_large = 0xE0000004;
+                              root_package_expired = 0x80500102, root_package_is_test = 0xA0000007,
+                              root_package_not_test = 0xA0000006, installer_unreachable = 0x20000101,
+                              reboot_failed = 0x20000102, not_in_place_after_restart = 0x20000103,
+                              consent_refused = 0x20000104, nested_reference = 0x30400009, too_many_steps = 0x30400101,
+                              plan_changed = 0x20000106, components_unknown = 0x70000101,
+                              make_handler_missing = 0x90000003, make_failed = 0x90000101,
+                              cancelled_on_device = 0x20000105, unexpected_state = 0x20000001, internal = 0x20000FFF,
+                              deadline_silent = 0xE0000001, deadline_total = 0xE0000002, goal_not_written = 0xE0000003,
+                              manifest_too_large = 0xE0000004;
 }  // namespace erc
 
 [[nodiscard]] std::string extended_code_hex(ExtendedCode code);                // "30500205"

@@ -84,6 +84,7 @@ constexpr auto kExtended = std::to_array<ExtendedCodeRow>({
     one(erc::incompatible, "incompatible", "The update is not made for this device: none of its compatibility sets matches the device's properties"),
     one(erc::root_package_invalid, "root_package_invalid", "The root key package is not valid: a member is wrong or a trust anchor's signature does not hold. Check which package the service publishes and which anchors the device has"),
     one(erc::root_package_rollback, "root_package_rollback", "The root key package is older than the one that the device has seen. Publish the newest one"),
+    one(erc::root_package_expired, "root_package_expired", "The root key package has ended, so the device cannot know which keys were disabled since; nothing was installed. Publish a renewed one (godwitd root-keys renew), then retry. Where the service has one already, something on the way keeps it from the device"),
     one(erc::make_handler_missing, "make_handler_missing", "The download handler that a file names is not registered on the device, so the whole file was fetched. Register it to save traffic"),
     one(erc::make_failed, "make_failed", "The download handler could not make a file from what the device has, so the whole file was fetched. The device log says why"),
     one(0x90800008, "delta_source_missing", "The device has no cached source file for this delta, so the whole file was fetched. Nothing has to be done"),

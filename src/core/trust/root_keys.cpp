@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kPackageLimit = 128 * 1024;
 constexpr std::size_t kKeysLimit = 8;
 constexpr std::size_t kDisabledLimit = 256;
+constexpr std::int64_t kLatestEnd = 253402300799;  // 9999-12-31T23:59:59Z
 constexpr std::int64_t kExponentNumber = 65537;
 constexpr std::string_view kExponentBytes{"\x01\x00\x01", 3};
 
@@ -118,6 +119,11 @@ Result<RootKeyPackage> read_protected(const json::Object& content) {
   GODWIT_TRY(package.published, json::integer(content, "published", "protected"));
   if (package.version < 1 || package.published < 0)
     return fail(Code::bad_json, "version must be at least 1 and published at least 0");
+  if (json::find(content, "expires") != nullptr) {
+    GODWIT_TRY(package.expires, json::integer(content, "expires", "protected"));
+    if (package.expires <= package.published || package.expires > kLatestEnd)
+      return fail(Code::bad_json, "expires must be unix seconds after published and before the year 10000");
+  }
   GODWIT_TRY(package.disabled_root_keys, read_disabled_root_keys(content));
   GODWIT_TRY(package.disabled_signing_keys, read_disabled_signing_keys(content));
   GODWIT_TRY(package.root_keys, read_root_keys(content, "protected"));
@@ -129,6 +135,7 @@ json::Object protected_to_json(const RootKeyPackage& package) {
   content["isTest"] = package.is_test;
   content["version"] = package.version;
   content["published"] = package.published;
+  if (package.expires != 0) content["expires"] = package.expires;
   json::Array disabled_roots;
   for (const std::string& kid : package.disabled_root_keys) disabled_roots.emplace_back(kid);
   content["disabledRootKeys"] = std::move(disabled_roots);
@@ -217,6 +224,10 @@ std::string TrustAnchors::print() const {
   for (const auto& [kid, key] : keys) root_keys[kid] = root_key_to_json(key);
   document["rootKeys"] = std::move(root_keys);
   return json::print(document);
+}
+
+bool RootKeyPackage::has_expired(WallTime now) const {
+  return expires != 0 && WallTime{std::chrono::seconds(expires)} <= now;
 }
 
 Result<std::string> RootKeyPackage::sign(const std::vector<const PrivateKey*>& keys) const {

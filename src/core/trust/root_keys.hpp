@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/clock.hpp"
 #include "core/base/error.hpp"
 #include "core/model/outcome.hpp"
 #include "core/trust/keys.hpp"
@@ -29,9 +30,13 @@ struct RootKeyPackage {
   bool is_test = false;
   std::int64_t version = 1;
   std::int64_t published = 0;  // unix seconds
+  std::int64_t expires = 0;    // unix seconds, after `published`; 0: never
   std::vector<std::string> disabled_root_keys;
   std::vector<Bytes> disabled_signing_keys;                  // fingerprints
   std::vector<std::pair<std::string, PublicKey>> root_keys;  // in file order: signature i belongs to key i
+
+  /// A package that stands past its end is withheld or forgotten: who goes by it does not hear of disabled keys.
+  [[nodiscard]] bool has_expired(WallTime now) const;
 
   /// Signs with one private key for each root key, in the same order; gives the whole document.
   [[nodiscard]] Result<std::string> sign(const std::vector<const PrivateKey*>& keys) const;

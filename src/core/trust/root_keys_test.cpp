@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/trust/test_keys.hpp"
 
 namespace godwit::trust {
@@ -110,6 +112,39 @@ TEST(RootKeys, an_older_package_is_refused) {
   ASSERT_FALSE(old);
   EXPECT_EQ(old.error().code, erc::root_package_rollback);
   EXPECT_EQ(old.error().error.code, Code::refused);
+}
+
+// faults: 3
+TEST(RootKeys, a_package_may_have_an_end_after_its_beginning) {
+  EXPECT_EQ(signed_package(package()).find("expires"), std::string::npos) << "older readers see what they always saw";
+  EXPECT_FALSE(package().has_expired(WallTime::max()));
+  RootKeyPackage ends = package();
+  ends.expires = ends.published + 86400;
+  const auto read = verify_root_key_package(signed_package(ends), anchors(), 3);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->expires, ends.expires);
+  EXPECT_FALSE(read->has_expired(from_unix_ms(ends.expires * 1000 - 1)));
+  EXPECT_TRUE(read->has_expired(from_unix_ms(ends.expires * 1000)));
+  for (const std::int64_t wrong : {ends.published, ends.published - 1, std::int64_t{-1}, std::int64_t{253402300800}}) {
+    ends.expires = wrong;
+    EXPECT_FALSE(ends.sign({&test_key(0), &test_key(1)})) << wrong;
+  }
+}
+
+// faults: 4
+TEST(RootKeys, new_anchors_end_what_a_stolen_root_key_counted_up) {
+  RootKeyPackage last = package();
+  last.version = std::numeric_limits<std::int64_t>::max();
+  ASSERT_TRUE(verify_root_key_package(signed_package(last), anchors(), 3));
+  EXPECT_TRUE(verify_root_key_package(signed_package(last), anchors(), last.version))
+      << "the owner may sign under the last number, too, and so bring the new anchors to the devices";
+  RootKeyPackage anew = package();
+  anew.version = 1;
+  anew.root_keys = {{"root.3", test_key(2).public_key()}};
+  TrustAnchors rotated;
+  rotated.keys.emplace("root.3", test_key(2).public_key());
+  EXPECT_FALSE(verify_root_key_package(signed_package(last), rotated, 0));
+  EXPECT_TRUE(verify_root_key_package(anew.sign({&test_key(2)}).value(), rotated, 0));
 }
 
 TEST(RootKeys, test_and_production_do_not_mix) {

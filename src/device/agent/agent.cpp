@@ -24,6 +24,7 @@
 #include "device/agent/outbox.hpp"
 #include "device/agent/reporter.hpp"
 #include "device/agent/status.hpp"
+#include "device/agent/verify.hpp"
 #include "device/extension/leftovers.hpp"
 
 namespace godwit::agent {
@@ -62,7 +63,8 @@ EffectSettings effect_settings(const AgentConfig& config) {
   settings.downloads = config.downloads_folder();
   settings.verify = {.trust_anchors = config.trust_anchors,
                      .root_keys_file = config.root_keys_file(),
-                     .device_properties = config.device_properties()};
+                     .device_properties = config.device_properties(),
+                     .time_file = config.time_file()};
   settings.installer_patience = config.installer_patience;
   return settings;
 }
@@ -111,8 +113,10 @@ class Desk {
 
   [[nodiscard]] Result<json::Object> answer(const std::string& op, const json::Object& request) {
     if (op == "status") {
-      json::Object status = status_json(situation());
-      status["text"] = status_text(situation());
+      Situation now = situation();
+      now.root_keys = end_of_root_keys(config_, clock_);
+      json::Object status = status_json(now);
+      status["text"] = status_text(now);
       return status;
     }
     if (op == "cancel") GODWIT_TRY_VOID(executor_.cancel());

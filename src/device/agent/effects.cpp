@@ -187,8 +187,8 @@ DeviceEffects::Reply DeviceEffects::act(const Turn& turn, std::uint32_t step, Ve
   auto reply = ask(turn, request);
   if (reply || (reply.error().code != Code::not_found && reply.error().code != Code::conflict)) return reply;
   ports_.log.warning("installer.opened_again", {{"workflow", request.workflow_id}, {"reason", reply.error().message}});
-  auto verified =
-      verify_goal(*turn.record.goal, settings_.verify, ports_.payloads, sandbox(turn.record), turn.stop, ports_.log);
+  auto verified = verify_goal(*turn.record.goal, settings_.verify, ports_.payloads, sandbox(turn.record), turn.stop,
+                              ports_.clock, ports_.log);
   if (!verified)
     return ActOutcome{.result_code = verified.error().result_code,
                       .extended_codes = {verified.error().extended_code},
@@ -220,7 +220,8 @@ EffectResult DeviceEffects::verify(const Turn& turn) {
   const auto& goal = *turn.record.goal;
   remove_other_sandboxes(goal.workflow_id);
   if (auto made = make_folders(sandbox(turn.record), 0755); !made) return failed(sandbox_trouble(made.error()));
-  auto verified = verify_goal(goal, settings_.verify, ports_.payloads, sandbox(turn.record), turn.stop, ports_.log);
+  auto verified =
+      verify_goal(goal, settings_.verify, ports_.payloads, sandbox(turn.record), turn.stop, ports_.clock, ports_.log);
   if (!verified) return failed(verified.error());
   if (turn.stop.stop_requested()) return failed(Trouble{result::cancelled, 0, "stopped"});
 

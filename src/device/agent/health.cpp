@@ -13,6 +13,7 @@
 #include "device/agent/control.hpp"
 #include "device/agent/dialer.hpp"
 #include "device/agent/installer_client.hpp"
+#include "device/agent/verify.hpp"
 #include "device/extension/process.hpp"
 #include "device/extension/registry.hpp"
 
@@ -60,6 +61,13 @@ HealthCheck check_anchors(const AgentConfig& config) {
     return warning("trust anchors", fmt::format("{} may be written by the agent's own user; run: chown root {}",
                                                 config.trust_anchors.string(), config.trust_anchors.string()));
   return good("trust anchors", config.trust_anchors.string());
+}
+
+/// nullopt while they last, or there are none yet.
+std::optional<HealthCheck> check_root_keys(const AgentConfig& config) {
+  std::string end = end_of_root_keys(config, SystemClock{});
+  if (end.empty()) return std::nullopt;
+  return bad("root keys", std::move(end) + ": updates are refused until the service shows newer ones");
 }
 
 HealthCheck check_key(const AgentConfig& config) {
@@ -168,6 +176,7 @@ std::vector<HealthCheck> check_health(const AgentConfig& config, Log& log) {
       check_clock(),          check_key(config),   check_anchors(config),       check_space(config),
       check_hub(config, log), check_agent(config), check_installer(config, log)};
   if (auto certificate = check_certificate(config)) checks.insert(checks.begin() + 2, *std::move(certificate));
+  if (auto root_keys = check_root_keys(config)) checks.push_back(*std::move(root_keys));
   check_extensions(config, checks);
   return checks;
 }

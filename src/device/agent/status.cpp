@@ -68,6 +68,7 @@ std::string status_text(const Situation& now) {
     out += fmt::format("Paused:           {}{}\n",
                        now.pause->until ? "until " + format_time(*now.pause->until) : "until godwit-agent resume",
                        now.pause->reason.empty() ? "" : " (" + now.pause->reason + ")");
+  if (!now.root_keys.empty()) out += fmt::format("Root keys:        {}\n", now.root_keys);
   out += fmt::format("Reports waiting:  {}\n", now.reports_waiting);
   if (!record.steps.empty()) out += "Steps:\n";
   for (std::size_t i = 0; i < record.steps.size(); ++i) out += step_text(record, i);
@@ -118,6 +119,7 @@ json::Object status_json(const Situation& now) {
     out["pause"] =
         json::Object{{"reason", now.pause->reason},
                      {"until", now.pause->until ? json::Value(format_time(*now.pause->until)) : json::Value(nullptr)}};
+  out["rootKeys"] = now.root_keys.empty() ? json::Value(nullptr) : json::Value(now.root_keys);
   out["why"] = why(now);
   return out;
 }
@@ -151,6 +153,7 @@ std::string why(const Situation& now) {
   if (now.pause)
     text += " Updates are paused on this device" + (now.pause->reason.empty() ? "" : " (" + now.pause->reason + ")") +
             "; go on with: godwit-agent resume.";
+  if (!now.root_keys.empty()) text += " Updates are refused: the root key package " + now.root_keys + ".";
   if (!now.link) text += " The agent does not run: no update can come.";
   if (now.link && now.link->is_online)
     text += fmt::format(" The device is connected to {} since {}.", now.link->hub, format_time(now.link->since));

@@ -25,13 +25,14 @@ struct Situation {
   std::string waiting_for{};
   std::optional<LinkState> link{};  // nullopt: no agent runs, the rest is what its files say
   std::optional<Pause> pause{};
+  std::string root_keys{};  // why updates are refused until newer root keys come, or ""
 };
 
 /// One run of an update: state, workflowId, attempt, updateId, steps and, once there is one, the result.
 [[nodiscard]] json::Object run_json(const Record& record);
 
 [[nodiscard]] std::string status_text(const Situation& now);
-/// run_json() with installedUpdateId, step, reportsWaiting, waitingFor, agentRuns, link, pause and why.
+/// run_json() with installedUpdateId, step, reportsWaiting, waitingFor, agentRuns, link, pause, rootKeys and why.
 [[nodiscard]] json::Object status_json(const Situation& now);
 /// Sentences that say why this device is not (yet) what somebody expects.
 [[nodiscard]] std::string why(const Situation& now);

@@ -33,6 +33,10 @@ TEST(Why, names_the_reason_and_the_next_thing_to_do) {
   Situation paused = in(State::succeeded);
   paused.pause = Pause{.until = std::nullopt, .reason = "fair"};
   EXPECT_TRUE(holds(why(paused), "paused on this device (fair); go on with: godwit-agent resume"));
+  Situation frozen = in(State::succeeded);  // faults: 3
+  frozen.root_keys = "version 3 ended on 2026-01-01T00:00:00Z";
+  EXPECT_TRUE(holds(why(frozen), "Updates are refused: the root key package version 3 ended on 2026-01-01"));
+  EXPECT_TRUE(holds(status_text(frozen), "Root keys:        version 3 ended"));
   Situation dead = in(State::failed);
   dead.link.reset();
   EXPECT_TRUE(holds(why(dead), "The agent does not run"));

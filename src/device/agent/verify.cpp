@@ -5,6 +5,7 @@
 #include "core/base/text.hpp"
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
+#include "device/agent/trusted_time.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -14,15 +15,25 @@ constexpr ByteCount kAnchorsLimit = 64 * 1024;
 constexpr ByteCount kChildrenLimit =
     1024 * 1024;  // they travel to the installer and to the planner in one message each
 
-/// The package that was accepted last; nothing if there is none or it does not hold any more (other anchors).
-std::optional<trust::RootKeyPackage> kept_package(const VerifySettings& settings, const trust::TrustAnchors& anchors) {
-  const auto text = read_file(settings.root_keys_file, kRootKeyPackageLimit);
+/// The package that was accepted last; nullopt if there is none or it does not hold any more (other anchors).
+std::optional<trust::RootKeyPackage> kept_package(const Path& file, const trust::TrustAnchors& anchors) {
+  const auto text = read_file(file, kRootKeyPackageLimit);
   if (!text) return std::nullopt;
   auto package = trust::verify_root_key_package(*text, anchors, 0);
   return package ? std::optional(*std::move(package)) : std::nullopt;
 }
 
-Attempt<trust::RootKeyPackage> check_package(const std::string& text, const VerifySettings& settings, Log& log) {
+/// By the time that is known for certain to have come: a clock that is behind is not believed. "" while it lasts.
+std::string end_of(const trust::RootKeyPackage& package, const Path& time_file, const Clock& clock) {
+  NullLog log;
+  const WallTime now = TrustedTime(time_file, clock, log).now();
+  if (!package.has_expired(now)) return "";
+  return fmt::format("version {} ended on {}, and this device's time is {}; it needs a renewed one", package.version,
+                     format_time(from_unix_ms(package.expires * 1000)), format_time(now));
+}
+
+Attempt<trust::RootKeyPackage> check_package(const std::string& text, const VerifySettings& settings,
+                                             const Clock& clock, Log& log) {
   const auto file = read_file(settings.trust_anchors, kAnchorsLimit);
   if (!file)
     return trouble(erc::signature_failed,
@@ -31,7 +42,7 @@ Attempt<trust::RootKeyPackage> check_package(const std::string& text, const Veri
   if (!anchors)
     return trouble(erc::signature_failed, fmt::format("read the trust anchors in {}: {}",
                                                       settings.trust_anchors.string(), anchors.error().message));
-  const auto kept = kept_package(settings, *anchors);
+  const auto kept = kept_package(settings.root_keys_file, *anchors);
   auto package = trust::check_root_key_package(text, *anchors, kept ? kept->version : 0);
   if (!package) return trouble(package.error().code, "root key package: " + package.error().error.message);
   if (!kept || kept->version < package->version) {
@@ -39,6 +50,8 @@ Attempt<trust::RootKeyPackage> check_package(const std::string& text, const Veri
       log.warning("root_keys.not_kept",
                   {{"reason", written.error().message}});  // the installer keeps its own and refuses a rollback, too
   }
+  if (const auto end = end_of(*package, settings.time_file, clock); !end.empty())
+    return trouble(erc::root_package_expired, "root key package: " + end);
   return *std::move(package);
 }
 
@@ -121,8 +134,16 @@ std::string list_of(const CompatibilitySet& set) {
 
 }  // namespace
 
+std::string end_of_root_keys(const AgentConfig& config, const Clock& clock) {
+  const auto text = read_file(config.trust_anchors, kAnchorsLimit);
+  const auto anchors =
+      text ? trust::TrustAnchors::parse(*text) : Result<trust::TrustAnchors>{tl::unexpect, text.error()};
+  const auto package = anchors ? kept_package(config.root_keys_file(), *anchors) : std::nullopt;
+  return package ? end_of(*package, config.time_file(), clock) : "";
+}
+
 Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings, Payloads& payloads,
-                                  const Path& sandbox, const std::stop_token& stop, Log& log) {
+                                  const Path& sandbox, const std::stop_token& stop, const Clock& clock, Log& log) {
   if (goal.root_key_package_url.empty())
     return trouble(erc::no_root_key_url, "the service gave no URL for the root key package");
   auto text =
@@ -132,7 +153,7 @@ Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifyS
       return tl::unexpected<Trouble>{text.error()};
     return trouble(erc::root_package_download, text.error().details);
   }
-  const auto package = check_package(*text, settings, log);
+  const auto package = check_package(*text, settings, clock, log);
   if (!package) return tl::unexpected<Trouble>{package.error()};
   if (const auto problem = trust::check_manifest_signature(goal.manifest, goal.manifest_signature, *package))
     return trouble(problem->code, "manifest signature: " + problem->message);

@@ -5,11 +5,13 @@
 #include <stop_token>
 #include <string>
 
+#include "core/base/clock.hpp"
 #include "core/base/file.hpp"
 #include "core/base/log.hpp"
 #include "core/manifest/update_manifest.hpp"
 #include "core/model/compatibility.hpp"
 #include "core/twin/dialect.hpp"
+#include "device/agent/agent_config.hpp"
 #include "device/agent/components.hpp"
 #include "device/agent/payloads.hpp"
 #include "device/agent/trouble.hpp"
@@ -20,7 +22,11 @@ struct VerifySettings {
   Path trust_anchors;
   Path root_keys_file;  // the newest package seen: an older one is refused
   CompatibilitySet device_properties;
+  Path time_file{};  // TrustedTime's, which the link writes
 };
+
+/// When the root key package that was accepted last has ended: "version 3 ended on ...", else "". Reads three files.
+[[nodiscard]] std::string end_of_root_keys(const AgentConfig& config, const Clock& clock);
 
 struct VerifiedGoal {
   manifest::UpdateManifest manifest;  // the whole one, also when a mini manifest was signed
@@ -32,8 +38,10 @@ struct VerifiedGoal {
 
 /// Fetches the root key package (a detached manifest, the manifests of referenced updates) into `sandbox` and checks
 /// anchors, package, signature, digest, manifest and compatibility, in this order.
+/// A package that has ended is refused: whoever keeps newer ones from the device must not have it install what a
+/// disabled key signed. The installer, which has no time it can trust, does not judge this.
 [[nodiscard]] Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifySettings& settings,
                                                 Payloads& payloads, const Path& sandbox, const std::stop_token& stop,
-                                                Log& log);
+                                                const Clock& clock, Log& log);
 
 }  // namespace godwit::agent

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
 #include "core/trust/test_keys.hpp"
 #include "device/agent/testing/fake_maker.hpp"
 #include "device/agent/testing/workbench.hpp"
+#include "device/agent/trusted_time.hpp"
 
 namespace godwit::agent {
 namespace {
@@ -23,8 +26,9 @@ class VerifyTest : public ::testing::Test {
                       random, pauses, log);
     const VerifySettings settings{.trust_anchors = anchors_,
                                   .root_keys_file = bench_.folder.path() / "rootkeys.json",
-                                  .device_properties = properties_};
-    return verify_goal(goal, settings, payloads, bench_.folder.path(), {}, log);
+                                  .device_properties = properties_,
+                                  .time_file = time_file_};
+    return verify_goal(goal, settings, payloads, bench_.folder.path(), {}, bench_.clock, log);
   }
   ExtendedCode code_of(const twin::DesiredUpdate& goal) {
     const auto verified = verify(goal);
@@ -32,8 +36,9 @@ class VerifyTest : public ::testing::Test {
     EXPECT_FALSE(verified.error().details.empty());
     return verified.error().extended_code;
   }
-  std::string package(std::int64_t version, bool is_test = false) {
+  std::string package(std::int64_t version, bool is_test = false, std::int64_t expires = 0) {
     trust::RootKeyPackage made;
+    made.expires = expires;
     made.version = version;
     made.is_test = is_test;
     made.root_keys = {{"root.1", trust::test_key(0).public_key()}};
@@ -46,6 +51,7 @@ class VerifyTest : public ::testing::Test {
   }
 
   Workbench bench_{1};
+  Path time_file_{};
   Path anchors_ = bench_.folder.path() / "anchors.json";
   CompatibilitySet properties_{{"manufacturer", "Contoso"}, {"model", "Toaster"}, {"location", "plant7"}};
 };
@@ -78,6 +84,55 @@ TEST_F(VerifyTest, an_older_root_key_package_is_refused) {
   EXPECT_EQ(code_of(bench_.goal("w2")), erc::root_package_rollback);
   bench_.downloader.files["https://x/keys"] = package(5);
   EXPECT_EQ(code_of(bench_.goal("w3")), 0U);
+}
+
+// faults: 3, 20
+TEST_F(VerifyTest, a_package_that_has_ended_is_refused_until_a_newer_one_comes) {
+  bench_.clock.set(TrustedTime::build_time() + std::chrono::days(100));
+  const std::int64_t now = to_unix_ms(bench_.clock.now()) / 1000;
+  bench_.downloader.files["https://x/keys"] = package(5, false, now + 10);
+  EXPECT_EQ(code_of(bench_.goal("w1")), 0U);
+  bench_.clock.advance(std::chrono::seconds(11));
+  const auto refused = verify(bench_.goal("w2"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().extended_code, erc::root_package_expired);
+  EXPECT_NE(refused.error().details.find("version 5 ended on "), std::string::npos) << refused.error().details;
+  bench_.downloader.files["https://x/keys"] = package(6, false, now + 1000);
+  EXPECT_EQ(code_of(bench_.goal("w3")), 0U);
+}
+
+// faults: 19
+TEST_F(VerifyTest, a_clock_that_is_behind_judges_by_what_is_certain) {
+  bench_.clock.set(TrustedTime::build_time() + std::chrono::days(100));
+  const std::int64_t now = to_unix_ms(bench_.clock.now()) / 1000;
+  bench_.downloader.files["https://x/keys"] = package(5, false, now + 10);
+  EXPECT_EQ(code_of(bench_.goal("w0")), 0U);
+  const Path file = bench_.folder.path() / "time.json";
+  time_file_ = file;
+  ASSERT_TRUE(write_file_durably(
+      file, R"({"version":1,"notBefore":")" + format_time(bench_.clock.now() + std::chrono::seconds(11)) + "\"}"));
+  EXPECT_EQ(code_of(bench_.goal("w1")), erc::root_package_expired) << "a server showed that it is later";
+}
+
+// faults: 4
+TEST_F(VerifyTest, new_anchors_begin_a_new_count_of_packages) {
+  bench_.downloader.files["https://x/keys"] = package(std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(code_of(bench_.goal("w1")), 0U);
+  bench_.downloader.files["https://x/keys"] = package(7);
+  EXPECT_EQ(code_of(bench_.goal("w2")), erc::root_package_rollback);
+
+  trust::TrustAnchors rotated;
+  rotated.keys.emplace("root.2", trust::test_key(1).public_key());
+  ASSERT_TRUE(write_file_durably(anchors_, rotated.print()));
+  trust::RootKeyPackage anew;
+  anew.root_keys = {{"root.2", trust::test_key(1).public_key()}};
+  bench_.downloader.files["https://x/keys"] = anew.sign({&trust::test_key(1)}).value();
+  auto goal = bench_.goal("w3");
+  const auto jwk =
+      trust::make_signed_jwk(trust::test_key(2).public_key(), "signing.1", trust::test_key(1), "root.2").value();
+  goal.manifest_signature = trust::sign_manifest(goal.manifest, trust::test_key(2), jwk).value();
+  EXPECT_EQ(code_of(goal), 0U);
+  EXPECT_EQ(code_of(bench_.goal("w4")), erc::root_key_unknown) << "what the old root key vouched for ends with it";
 }
 
 TEST_F(VerifyTest, bad_packages_have_their_codes) {

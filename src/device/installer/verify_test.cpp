@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <limits>
+
 #include "core/base/bytes.hpp"
+#include "core/trust/manifest_signature.hpp"
 #include "device/installer/testing/bench.hpp"
 
 namespace godwit::installer {
@@ -59,6 +62,25 @@ TEST_F(Verify, packages_that_are_old_missing_or_foreign_are_refused) {
   EXPECT_EQ(code(request), erc::root_package_invalid) << message_;
   request.root_key_package = package_text(6, {testing::key(2).public_key().fingerprint()});
   EXPECT_EQ(code(request), erc::signing_key_disabled) << message_;
+}
+
+// faults: 4
+TEST_F(Verify, new_anchors_begin_a_new_count_of_packages) {
+  keep(package_text(std::numeric_limits<std::int64_t>::max()));
+  auto request = Bench::open_request(manifest());
+  request.root_key_package = package_text(7);
+  EXPECT_EQ(code(request), erc::root_package_rollback) << message_;
+
+  trust::TrustAnchors rotated;
+  rotated.keys.emplace("root.9", testing::key(1).public_key());
+  ASSERT_TRUE(write_file_durably(bench_.config().trust_anchors, rotated.print(), 0644));
+  EXPECT_EQ(code(request), erc::root_package_invalid) << "the old anchors' word is over: " << message_;
+  trust::RootKeyPackage anew;
+  anew.root_keys = {{"root.9", testing::key(1).public_key()}};
+  request.root_key_package = anew.sign({&testing::key(1)}).value();
+  const auto jwk = trust::make_signed_jwk(testing::key(2).public_key(), "signing", testing::key(1), "root.9").value();
+  request.signature = trust::sign_manifest(request.manifest, testing::key(2), jwk).value();
+  EXPECT_EQ(code(request), 0U) << message_;
 }
 
 TEST_F(Verify, a_kept_package_with_a_disabled_key_still_counts_when_none_is_offered) {

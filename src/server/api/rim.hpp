@@ -25,7 +25,6 @@ struct Rim {
   const std::vector<Tenant> further;  // beside the two above
   WorkerPool& workers;
   const Router router;
-  const RootKeyDocuments root_keys;
   const ServerLimits limits;
   const WebSocketDoor websockets;
   Throttle throttle;

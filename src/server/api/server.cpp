@@ -74,8 +74,7 @@ void Rim::forget(HttpConnection& connection) {
 }
 
 Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
-               Router router, RootKeyDocuments root_keys, ServerLimits limits, WebSocketDoor websockets,
-               std::vector<Tenant> further)
+               Router router, ServerLimits limits, WebSocketDoor websockets, std::vector<Tenant> further)
     : rim_(new Rim{.loop = loop,
                    .tls = tls,
                    .services = services,
@@ -83,7 +82,6 @@ Server::Server(net::Loop& loop, const net::TlsContext& tls, Services& services, 
                    .further = std::move(further),
                    .workers = workers,
                    .router = std::move(router),
-                   .root_keys = std::move(root_keys),
                    .limits = limits,
                    .websockets = std::move(websockets),
                    .throttle = Throttle(services.clock, limits.throttle),

@@ -39,9 +39,6 @@ struct ServerLimits {
   ThrottleLimits throttle{};
 };
 
-/// Small files that anybody may fetch, by name: "rootkeypackage-1.json" -> its text, at /rootkeys/{file}.
-using RootKeyDocuments = std::map<std::string, std::string>;
-
 /// Where a connection goes that a device asked to become a WebSocket for MQTT; called on the loop, returns at once.
 /// Without one such requests are refused.
 using WebSocketDoor = std::function<void(hub::WebSocketArrival arrival)>;
@@ -59,8 +56,7 @@ struct Rim;
 class Server {
  public:
   Server(net::Loop& loop, const net::TlsContext& tls, Services& services, Access& access, WorkerPool& workers,
-         Router router, RootKeyDocuments root_keys, ServerLimits limits = {}, WebSocketDoor websockets = {},
-         std::vector<Tenant> further = {});
+         Router router, ServerLimits limits = {}, WebSocketDoor websockets = {}, std::vector<Tenant> further = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -314,8 +314,11 @@ TEST(Server, root_key_packages_are_public_and_nothing_else_is_in_that_folder) {
   TestClient client(rig);
   const Answer found = client.send(request_text("GET", "/rootkeys/rootkeypackage-1.json"));
   EXPECT_EQ(found.status, 200);
-  EXPECT_EQ(found.body, "{\"root\":1}");
-  EXPECT_EQ(client.send(request_text("GET", "/rootkeys/rootkeypackage-2.json")).status, 404);
+  EXPECT_EQ(found.body, "{\"root\":2}") << "a device that was told of an earlier one gets the newest";
+  EXPECT_EQ(client.send(request_text("GET", "/rootkeys/rootkeypackage-2.json")).body, "{\"root\":2}");
+  for (const char* name : {"rootkeypackage-3.json", "rootkeypackage-0.json", "rootkeypackage--1.json",
+                           "rootkeypackage-1", "rootkeypackage-.json", "rootkeypackage-99999999999999999999.json"})
+    EXPECT_EQ(client.send(request_text("GET", std::string("/rootkeys/") + name)).status, 404) << name;
   EXPECT_EQ(client.send(request_text("GET", "/rootkeys/..%2Fkeys%2Froot-1.pem")).status, 404);
 }
 

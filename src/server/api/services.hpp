@@ -54,6 +54,15 @@ struct ScanFigures {
   double seconds = 0;
 };
 
+/// The root key package, which anybody may fetch at /rootkeys/rootkeypackage-VERSION.json. Under the names of earlier
+/// versions the newest is answered: devices were told of them, and a newer one serves them as well.
+struct PublishedRootKeys {
+  std::int64_t version = 1;
+  std::string document{};
+  WallTime published{};
+  std::optional<WallTime> expires{};
+};
+
 struct Services {
   Clock& clock;
   Log& log;
@@ -80,7 +89,8 @@ struct Services {
   std::function<DeltaFigures()> deltas{};
   /// Why the service should get no requests now, or "". Blocks.
   std::function<std::string()> why_not_ready{};
-  std::string hub_name;  // as in SAS scopes and user names
+  const PublishedRootKeys* root_keys = nullptr;  // null in tests that do without
+  std::string hub_name;                          // as in SAS scopes and user names
   std::string instance_id;
   bool is_further = false;     // beside the first instance, whose tokens may open this one as well
   std::string id_scope{};      // of provisioning

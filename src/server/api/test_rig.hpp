@@ -57,10 +57,10 @@ class TestRig {
                               .assigned_hub = "hub.test"});
     access.emplace(clock, *store);
     services->access = &*access;
+    services->root_keys = &root_keys;
     tls.emplace(*net::TlsContext::make_server(folder.path() / "certificate.pem", folder.path() / "key.pem"));
     loop.start();
-    server.emplace(loop, *tls, *services, *access, workers, std::move(router),
-                   RootKeyDocuments{{"rootkeypackage-1.json", "{\"root\":1}"}}, limits, std::move(websockets));
+    server.emplace(loop, *tls, *services, *access, workers, std::move(router), limits, std::move(websockets));
     const auto listening = server->open("127.0.0.1", 0);
     GODWIT_CHECK(listening.has_value());
   }
@@ -86,6 +86,7 @@ class TestRig {
   NullLog log;
   std::unique_ptr<store::Store> store;
   std::unique_ptr<blobs::Blobs> blobs;
+  PublishedRootKeys root_keys{.version = 2, .document = "{\"root\":2}"};
   service::DownloadUrls urls{"https://localhost", Secret("0123456789abcdef0123456789abcdef"), std::chrono::hours(2)};
   std::optional<Services> services;
   std::optional<Access> access;

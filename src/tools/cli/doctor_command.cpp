@@ -14,6 +14,7 @@
 namespace godwit::cli {
 namespace {
 
+constexpr auto kRootKeysNotice = std::chrono::days(30);
 constexpr auto kClockTolerance = std::chrono::minutes(5);
 constexpr std::uintmax_t kLittleSpace = std::uintmax_t{1} << 30U;
 constexpr const char* kAgent = "/usr/bin/godwit-agent";
@@ -42,6 +43,17 @@ void check_clock(const json::Value& status, Findings& findings) {
                                   std::chrono::duration_cast<std::chrono::seconds>(apart).count())});
 }
 
+/// Devices refuse updates once the root key package has ended.
+void check_root_keys(const json::Value& status, WallTime now, Findings& findings) {
+  const auto end = parse_time(text_at(status, "rootKeys.expiryDateTime"));
+  if (!end || *end - now > kRootKeysNotice) return;
+  const bool has_ended = *end <= now;
+  findings.push_back({has_ended ? Verdict::bad : Verdict::warning, "root keys",
+                      fmt::format("the root key package {} on {}; devices refuse updates after that: run godwitd "
+                                  "root-keys renew with the root keys, then restart the service",
+                                  has_ended ? "ended" : "ends", format_time(*end))});
+}
+
 void check_service(Context& context, Findings& findings) {
   const auto client = context.client();
   if (!client) {
@@ -68,6 +80,7 @@ void check_service(Context& context, Findings& findings) {
     findings.push_back({Verdict::warning, "version",
                         fmt::format("the service is {}, this command {}; install the same", version, GODWIT_VERSION)});
   check_clock(*status, findings);
+  check_root_keys(*status, SystemClock().now(), findings);
 }
 
 void check_secret(const Path& file, Findings& findings) {

@@ -18,11 +18,18 @@ Result<Reply> status(const Request&, Services& services) {
     deployable = updates.size();
     return {};
   }));
+  json::Object root_keys;
+  if (const PublishedRootKeys* published = services.root_keys; published != nullptr) {
+    root_keys["version"] = published->version;
+    root_keys["publishedDateTime"] = format_time(published->published);
+    if (published->expires) root_keys["expiryDateTime"] = format_time(*published->expires);
+  }
   return Reply::json(json::Object{{"version", GODWIT_VERSION},
                                   {"instanceId", services.instance_id},
                                   {"hubName", services.hub_name},
                                   {"time", format_time(services.clock.now())},
                                   {"apiVersions", json::Array{"2022-10-01"}},
+                                  {"rootKeys", std::move(root_keys)},
                                   {"deviceCount", devices},
                                   {"deployableUpdateCount", deployable}});
 }

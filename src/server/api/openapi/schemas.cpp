@@ -120,6 +120,7 @@ constexpr std::string_view kSchemas = R"json({
 "PartialUpload":{"type":"object","properties":{"sha256":{"type":"string"},"sizeInBytes":{"type":"integer","format":"int64"},"receivedBytes":{"type":"integer","format":"int64"},"lastActionDateTime":{"type":"string","format":"date-time"}}},
 "Limits":{"type":"object","description":"For each counter usage and quota.","properties":{"counters":{"type":"object"}},"additionalProperties":true},
 "Status":{"type":"object","properties":{"version":{"type":"string"},"instanceId":{"type":"string"},"hubName":{"type":"string"},"time":{"type":"string","format":"date-time"},"apiVersions":{"type":"array","items":{"type":"string"}},
+  "rootKeys":{"type":"object","description":"The root key package that devices are told of.","properties":{"version":{"type":"integer","format":"int64"},"publishedDateTime":{"type":"string","format":"date-time"},"expiryDateTime":{"type":"string","format":"date-time","description":"Devices refuse updates after it; absent: never."}}},
   "deviceCount":{"type":"integer"},"deployableUpdateCount":{"type":"integer"}}},
 "AuditEvent":{"type":"object","properties":{"id":{"type":"integer","format":"int64"},"time":{"type":"string","format":"date-time"},"actor":{"type":"string"},"action":{"type":"string"},"subject":{"type":"string"},"details":{"type":"object"}}},
 "TagDevices":{"type":"object","required":["tags"],"properties":{"tags":{"type":"object"},"deviceIds":{"type":"array","items":{"type":"string"}},"queryCondition":{"type":"string"}}},
