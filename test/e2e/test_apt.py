@@ -132,6 +132,41 @@ def test_a_lock_of_somebody_else_is_waited_for(scene, world, lock):
     assert world.version(TOOL) == "1.0"
 
 
+def test_the_systems_own_unattended_upgrades_is_waited_for_and_both_get_their_way(scene, world):
+    """The real program, in the middle of an upgrade of its own, when the step comes; and again, when it starts while the step is at work."""
+    tool(world, "1.0")
+    update(scene, world, "1.0.0", (LIBRARY, "1.0"))
+    slow = "touch /begun; while [ ! -e /go ]; do sleep 0.1; done"
+    world.publish(build_deb(world.folder.parent, LIBRARY, "1.1", postinst=slow), build_deb(world.folder.parent, TOOL, "1.1", depends=LIBRARY))
+    sign(world, "repository")
+    world.write("/etc/apt/apt.conf.d/60world", 'Unattended-Upgrade::Origins-Pattern { "origin=tests"; };\nUnattended-Upgrade::Skip-Updates-On-Metered-Connections "false";\n')
+    world.run("apt-get", "update")
+    other = world.start("/usr/bin/unattended-upgrade", "--debug")
+    wait_until("it configures the library", lambda: world.run("ls", "/", check=False).find("begun") >= 0 or other.poll() is not None, 60)
+    assert other.poll() is None, other.stdout.read()
+    scene.import_update(make_update(scene, world.device, "1.1.0", APT, manifest((TOOL, "1.1")), {"installedCriteria": "1.1.0"}))
+    deployment = scene.deploy(world.device, "1.1.0")
+    wait_until("the handler waits for it", lambda: "(unattended-upgr) holds" in installer_log(world), 60)
+    assert world.version(TOOL) == ""
+    world.write("/go", "")
+    scene.wait_state(world.device, deployment, "Succeeded")
+    said = other.communicate(timeout=60)[0]
+    assert other.returncode == 0, said
+    assert (world.version(TOOL), world.version(LIBRARY)) == ("1.1", "1.1") and world.is_whole(), said
+
+    world.run("rm", "/go", "/begun")
+    world.publish(build_deb(world.folder.parent, LIBRARY, "1.2"), build_deb(world.folder.parent, TOOL, "1.2", postinst=slow))
+    sign(world, "repository")
+    scene.import_update(make_update(scene, world.device, "1.2.0", APT, manifest((TOOL, "1.2")), {"installedCriteria": "1.2.0"}))
+    deployment = scene.deploy(world.device, "1.2.0")
+    wait_until("the step configures the tool", lambda: world.run("ls", "/", check=False).find("begun") >= 0, 60)
+    done = world.start("/usr/bin/unattended-upgrade", "--debug")
+    done.communicate(timeout=120)  # it finds the lock held, and leaves it to its next run
+    world.write("/go", "")
+    scene.wait_state(world.device, deployment, "Succeeded")
+    assert world.version(TOOL) == "1.2" and world.is_whole()
+
+
 def test_a_lock_that_stays_is_a_failure_that_names_its_holder(scene, world):
     tool(world, "1.0")
     other = world.start("/usr/bin/python3", "-c", LOCK, "600")

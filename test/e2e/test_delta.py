@@ -40,8 +40,8 @@ def sent_bytes(scene) -> int:
     return int(float(re.search(r"^godwit_payload_sent_bytes_total (\S+)$", text, re.MULTILINE)[1]))
 
 
-def run_update(scene, device, version: str, image: bytes, old: bytes | None = None) -> dict:
-    """Imports, deploys and waits; gives how many bytes the service sent for it, and how large the delta was."""
+def run_update(scene, device, version: str, image: bytes, old: bytes | None = None, spoil=None) -> dict:
+    """Imports, deploys and waits; gives how many bytes the service sent for it, and how large the delta was. `spoil` changes the delta's bytes."""
     folder = scene.folder / "updates" / f"{device.id}-{version}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -55,6 +55,8 @@ def run_update(scene, device, version: str, image: bytes, old: bytes | None = No
     if old is not None:
         (folder / "old.bin").write_bytes(old)
         made = json.loads(scene.service.cli("delta", "make", folder / "old.bin", folder / "image.bin", folder / "image.delta", "--level", "3", "-o", "json").stdout)
+        if spoil:
+            (folder / "image.delta").write_bytes(spoil((folder / "image.delta").read_bytes()))
         size = (folder / "image.delta").stat().st_size
         words += ["--related-file", f"path={folder / 'image.delta'}", "properties=" + json.dumps({"microsoft.sourceFileHash": made["sourceSha256"], "microsoft.sourceFileHashAlgorithm": "sha256"})]
     scene.service.cli(*words)
@@ -108,3 +110,36 @@ def test_an_import_makes_the_delta_by_itself_from_what_devices_have(scene, devic
     [image] = [one for one in shown if one["fileName"] == "image.bin"]
     [related] = image["relatedFiles"]
     assert related["sizeInBytes"] < 64 * 1024 and related["properties"]["microsoft.sourceFileHash"] == sha256_base64(old)
+
+
+@pytest.mark.parametrize("damage", ["a byte of its data", "its header", "its end is missing", "it makes another file"])
+def test_a_damaged_delta_costs_the_full_file_and_is_told(scene, device, images, damage):
+    """The damage was there when the update was made, so the signed hash is that of the damaged delta."""
+    old, new = images
+    run_update(scene, device, "1.0.0", old)
+    kept_source(device, old)
+
+    def spoil(delta: bytes) -> bytes:
+        spoiled = bytearray(delta)
+        if damage == "a byte of its data":
+            spoiled[len(spoiled) * 2 // 3] ^= 1
+        elif damage == "its header":
+            spoiled[0] ^= 1
+        elif damage == "its end is missing":
+            del spoiled[len(spoiled) // 2:]
+        else:
+            folder = device.root / "other"
+            folder.mkdir()
+            (folder / "old").write_bytes(old)
+            (folder / "other").write_bytes(old[:2 * MIB] + b"another file" + old[2 * MIB:])
+            scene.service.cli("delta", "make", folder / "old", folder / "other", folder / "delta", "--level", "3")
+            return (folder / "delta").read_bytes()
+        return bytes(spoiled)
+
+    fallen_back = run_update(scene, device, "1.1.0", new, old, spoil)
+    assert fallen_back["sent"] >= len(new), "the full file was fetched"
+    assert (device.root / "installed").read_text().strip() == "1.1.0"
+    [note] = fallen_back["state"]["godwit"]["notes"]
+    assert note["extendedResultCode"] == "90000101" and "whole file was fetched" in json.dumps(note), note
+    [said] = [line for line in device.agent.log.read_text().splitlines() if "download.whole" in line and "code=90000101" in line]
+    assert "delta" in said and "reason=" in said, said
