@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Builds the reference device of images/qemu-arm64: a side (kernel, libraries, the real agent), and a disk with boot, data, A and B.
+"""Builds a reference device of boards.py: a side (kernel, libraries, the real agent), and a disk with boot, data, A and B.
 
-No root, no loop device, no mount: mke2fs -d, sfdisk and copies of bytes. Needs ./dev build arm64 and the packages of
-tools/dev/packages-image.txt. `images/build.py --help` lists the verbs; demo and tests call the functions.
+No root, no loop device, no mount: mke2fs -d, sfdisk and copies of bytes. Needs the build that boards.py names for the board and the packages
+of tools/dev/packages-image.txt. `images/build.py --help` lists the verbs; demo and tests call the functions.
 """
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from boards import ARM64, BOARDS, Board  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / "build" / "images"
-DEVICE = ROOT / "build" / "arm64"
-SYSROOT = ROOT / "build" / "arm64-sysroot"
-TRIPLE = "aarch64-linux-gnu"
+GRUB = Path("/usr/lib/grub/i386-pc")
 
 MIB = 1024 * 1024
 SIDE_MIB, DATA_MIB, BOOT_MIB = 64, 192, 8
@@ -59,35 +60,34 @@ def as_root(*words) -> list:
     return list(words) if os.geteuid() == 0 else ["unshare", "--map-root-user", *words]
 
 
-def packages() -> Path:
-    folder = WORK / "arm64-packages"
-    run(HERE / "common" / "get_packages.sh", "arm64", folder)
+def packages(board: Board) -> Path:
+    folder = WORK / f"{board.architecture}-packages"
+    run(HERE / "common" / "get_packages.sh", board.architecture, folder)
     return folder
 
 
 # ---- a side -----------------------------------------------------------------------------------------------------------
 
-def needed_libraries(programs: list[Path]) -> dict[str, Path]:
+def needed_libraries(board: Board, programs: list[Path]) -> dict[str, Path]:
     """Names and files of the shared libraries behind these programs, theirs included."""
-    folders = [SYSROOT / "usr" / "lib" / TRIPLE, SYSROOT / "lib" / TRIPLE, SYSROOT / "usr" / "lib", SYSROOT / "lib"]
     found, waiting = {}, list(programs)
     while waiting:
-        words = run(f"{TRIPLE}-readelf", "-d", waiting.pop()).stdout
+        words = run(f"{board.triple}-readelf", "-d", waiting.pop()).stdout
         for name in re.findall(r"\(NEEDED\).*\[(.+)\]", words):
             if name in found:
                 continue
-            place = next((f / name for f in folders if (f / name).exists()), None)
+            place = next((f / name for f in board.libraries if (f / name).exists()), None)
             if place is None:
-                raise SystemExit(f"images: {name} is not in {SYSROOT}: run ./dev build arm64")
+                raise SystemExit(f"images: {name} is not in {board.libraries[0]}: run ./dev build {board.preset}")
             found[name] = place
             waiting.append(place)
     return found
 
 
-def make_initrd(debian: Path) -> Path:
+def make_initrd(board: Board, debian: Path) -> Path:
     """busybox and the few modules that Debian's cloud kernel needs to see its disk; made once."""
-    made = WORK / "arm64-initrd.gz"
-    sources = [HERE / "common" / "initrd_init.sh", Path(__file__)]
+    made = WORK / f"{board.architecture}-initrd.gz"
+    sources = [HERE / "common" / "initrd_init.sh", HERE / "boards.py", Path(__file__)]
     if made.exists() and made.stat().st_mtime > max(s.stat().st_mtime for s in sources):
         return made
     version = (debian / ".whole").read_text().strip()
@@ -98,7 +98,7 @@ def make_initrd(debian: Path) -> Path:
         shutil.copy(debian / "bin" / "busybox", root / "bin" / "busybox")
         shutil.copy(HERE / "common" / "initrd_init.sh", root / "init")
         modules: list[str] = []
-        for module in ("virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "softdog", "ramoops"):
+        for module in board.modules:
             shown = run("modprobe", "-d", debian, "-S", version, "--show-depends", module).stdout
             modules += [line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
         for number, module in enumerate(dict.fromkeys(modules)):
@@ -107,32 +107,43 @@ def make_initrd(debian: Path) -> Path:
     return made
 
 
-def fill_side(root: Path, version: str, fault: str | None) -> None:
-    debian = packages()
+def kernel_of(board: Board, debian: Path) -> Path:
+    """As the board's loader takes it."""
     kernel = debian / "boot" / f"vmlinuz-{(debian / '.whole').read_text().strip()}"
-    for folder in ("bin", "sbin", "boot", "dev", "proc", "sys", "run", "tmp", "data", "root", "usr/bin", "usr/lib/godwit", "lib", f"usr/lib/{TRIPLE}"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    for layer in (HERE / "common" / "rootfs", HERE / "qemu-arm64" / "rootfs"):
-        shutil.copytree(layer, root, dirs_exist_ok=True)
-    packed = WORK / "arm64-kernel.gz"
+    if not board.packs_kernel:
+        return kernel
+    packed = WORK / f"{board.architecture}-kernel.gz"
     if not packed.exists() or packed.stat().st_mtime < kernel.stat().st_mtime:
         packed.write_bytes(gzip.compress(kernel.read_bytes(), 6, mtime=0))
-    shutil.copy(packed, root / "boot" / "vmlinuz")
-    shutil.copy(make_initrd(debian), root / "boot" / "initrd")
+    return packed
+
+
+def fill_side(board: Board, root: Path, version: str, fault: str | None) -> None:
+    if why := board.missing():
+        raise SystemExit(f"images: {why}")
+    debian = packages(board)
+    for folder in ("bin", "sbin", "boot", "dev", "proc", "sys", "run", "tmp", "data", "root", "usr/bin", "usr/lib/godwit", board.linker, f"usr/lib/{board.triple}"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for layer in (HERE / "common" / "rootfs", board.folder / "rootfs"):
+        shutil.copytree(layer, root, dirs_exist_ok=True)
+    for folder in board.mounts:
+        (root / folder).mkdir(parents=True)
+    shutil.copy(kernel_of(board, debian), root / "boot" / "vmlinuz")
+    shutil.copy(make_initrd(board, debian), root / "boot" / "initrd")
 
     shutil.copy(debian / "bin" / "busybox", root / "bin" / "busybox")
     for applet in APPLETS:
         (root / ("sbin" if applet in ("init", "start-stop-daemon", "reboot", "poweroff", "halt") else "bin") / applet).symlink_to("/bin/busybox")
-    programs = [DEVICE / "bin" / name for name in ("godwit-agent", "godwit-installer", "godwit-installer-wait", "godwit-slots")]
+    programs = [board.programs / "bin" / name for name in ("godwit-agent", "godwit-installer", "godwit-installer-wait", "godwit-slots")]
     wanted = (HERE / "common" / "rootfs" / "usr" / "lib" / "godwit" / "extensions.list").read_text().splitlines()
-    libraries = [DEVICE / "lib" / line.split()[3] for line in wanted if line and not line.startswith("#")]
+    libraries = [board.programs / "lib" / line.split()[3] for line in wanted if line and not line.startswith("#")]
     if missing := [p for p in [*programs, *libraries] if not p.exists()]:
-        raise SystemExit(f"images: {missing[0]} is missing: run ./dev build arm64")
+        raise SystemExit(f"images: {missing[0]} is missing: run ./dev build {board.preset}")
     for sources, folder in ((programs, root / "usr" / "bin"), (set(libraries), root / "usr" / "lib" / "godwit")):
         for source in sources:
-            run(f"{TRIPLE}-strip", "-o", folder / source.name, source)
-    for name, place in needed_libraries([*programs, *libraries]).items():
-        shutil.copy(place.resolve(), root / ("lib" if name.startswith("ld-linux") else f"usr/lib/{TRIPLE}") / name)
+            run(f"{board.triple}-strip", "-o", folder / source.name, source)
+    for name, place in needed_libraries(board, [*programs, *libraries]).items():
+        shutil.copy(place.resolve(), root / (board.linker if name.startswith("ld-linux") else f"usr/lib/{board.triple}") / name)
 
     (root / "etc" / "os-release").write_text(f'NAME="Godwit reference device"\nID=godwit-reference\nVERSION_ID={version}\n')
     for name in ("agent.toml", "installer.toml", "trust-anchors.json", "ca.pem", "device.key"):
@@ -162,7 +173,7 @@ def break_side(root: Path, fault: str | None) -> None:
         (root / "etc" / "godwit" / "offline").touch()
 
 
-def make_side(out: Path, version: str, fault: str | None = None) -> Path:
+def make_side(out: Path, version: str, fault: str | None = None, board: Board = ARM64) -> Path:
     """Writes one side as a file of SIDE_MIB; with the fault "garbage" as 4 MiB of noise."""
     WORK.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
@@ -172,7 +183,7 @@ def make_side(out: Path, version: str, fault: str | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         root = Path(name) / "root"
         root.mkdir()
-        fill_side(root, version, fault)
+        fill_side(board, root, version, fault)
         run(*as_root("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum_seed", "-E", "root_owner=0:0", "-L", "side", "-d", root, out, f"{SIDE_MIB}M"))
     return out
 
@@ -183,7 +194,41 @@ def put(disk: Path, offset_mib: int, source: Path) -> None:
     run("dd", f"if={source}", f"of={disk}", "bs=1M", f"seek={offset_mib}", "conv=notrunc,sparse", "status=none")
 
 
-def make_disk(disk: Path, side: Path, etc: Path) -> Path:
+def put_uboot(board: Board, disk: Path, work: Path) -> None:
+    """The boot state in two copies; the script lies in the flash."""
+    run("mkenvimage", "-s", STATE_BYTES, "-p", "0", "-o", work / "state", "-", input="good=A\n")
+    with open(disk, "r+b") as file:
+        file.seek(BOOT_START * MIB)
+        file.write((work / "state").read_bytes() * 2)
+
+
+def put_grub(board: Board, disk: Path, work: Path) -> None:
+    """GRUB before the first partition, its script and state in the boot partition. boot.img expects the core in sector 1, and the core the
+    rest of itself in sector 2: where they lie here, so no grub-install is needed."""
+    boot = work / "boot"
+    boot.mkdir()
+    shutil.copy(board.folder / "grub.cfg", boot)
+    run("grub-editenv", boot / "grubenv", "create")
+    run("grub-editenv", boot / "grubenv", "set", "good=A")
+    # ext2: GRUB does not replay a journal.
+    run(*as_root("mke2fs", "-q", "-t", "ext2", "-b", "1024", "-E", "root_owner=0:0", "-L", "boot", "-d", boot, work / "boot.ext2", f"{BOOT_MIB}M"))
+    put(disk, BOOT_START, work / "boot.ext2")
+    # Every module inside: nothing of GRUB but the script and the state is read from a file system.
+    run("grub-mkimage", "-d", GRUB, "-O", "i386-pc", "-p", "(hd0,msdos1)/", "-o", work / "core.img", "biosdisk", "part_msdos", "ext2", "normal",
+        "linux", "serial", "terminal", "test", "loadenv", "reboot", "echo", "sleep")
+    first, core = (GRUB / "boot.img").read_bytes()[:440], (work / "core.img").read_bytes()
+    if len(core) > BOOT_START * MIB - STATE_BYTES:
+        raise SystemExit(f"images: GRUB's core has {len(core)} bytes and does not fit before the first partition")
+    with open(disk, "r+b") as file:
+        file.write(first)
+        file.seek(STATE_BYTES)
+        file.write(core)
+
+
+LOADERS = {"uboot": put_uboot, "grub": put_grub}
+
+
+def make_disk(disk: Path, side: Path, etc: Path, board: Board = ARM64) -> Path:
     """A disk with `side` on A, nothing on B, and the files of `etc` as /etc/godwit of the device, on the data partition."""
     disk.unlink(missing_ok=True)
     with open(disk, "wb") as file:
@@ -192,10 +237,7 @@ def make_disk(disk: Path, side: Path, etc: Path) -> Path:
     run("sfdisk", "-q", disk, input=table.format(BOOT_START, BOOT_MIB, DATA_MIB, SIDE_MIB, SIDE_MIB))
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         work = Path(name)
-        run("mkenvimage", "-s", STATE_BYTES, "-p", "0", "-o", work / "state", "-", input="good=A\n")
-        with open(disk, "r+b") as file:
-            file.seek(BOOT_START * MIB)
-            file.write((work / "state").read_bytes() * 2)
+        LOADERS[board.loader](board, disk, work)
         shutil.copytree(etc, work / "data" / "etc" / "godwit")
         run(*as_root("mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-L", "data", "-d", work / "data", work / "data.ext4", f"{DATA_MIB}M"))
         put(disk, DATA_START, work / "data.ext4")
@@ -203,9 +245,9 @@ def make_disk(disk: Path, side: Path, etc: Path) -> Path:
     return disk
 
 
-def make_flash(flash: Path) -> Path:
+def make_flash(flash: Path, board: Board = ARM64) -> Path:
     """The second flash bank of the machine, where its U-Boot looks for an environment: the boot script."""
-    run("mkenvimage", "-s", FLASH_ENV, "-o", flash, HERE / "qemu-arm64" / "uboot.env")
+    run("mkenvimage", "-s", FLASH_ENV, "-o", flash, board.folder / "uboot.env")
     with open(flash, "r+b") as file:
         file.truncate(FLASH_MIB * MIB)
     return flash
@@ -217,18 +259,24 @@ def main() -> int:
     side = verbs.add_parser("side", help="one side, as a file")
     side.add_argument("out", type=Path)
     side.add_argument("--version", required=True)
+    side.add_argument("--board", choices=BOARDS, default=ARM64.name)
     side.add_argument("--fault", choices=sorted(FAULTS), help="; ".join(f"{k}: {v}" for k, v in FAULTS.items()))
-    disk = verbs.add_parser("disk", help="a disk with that side on A, and the flash with the boot script")
+    disk = verbs.add_parser("disk", help="a disk with that side on A, and the flash with the boot script where the board has one")
     disk.add_argument("out", type=Path)
+    disk.add_argument("--board", choices=BOARDS, default=ARM64.name)
     disk.add_argument("--side", type=Path, required=True)
     disk.add_argument("--etc", type=Path, required=True, help="folder with agent.toml, installer.toml, trust-anchors.json, ca.pem, device.key")
-    disk.add_argument("--flash", type=Path, required=True)
+    disk.add_argument("--flash", type=Path, help="needed for a board with a flash")
     wanted = parser.parse_args()
+    board = BOARDS[wanted.board]
     if wanted.verb == "side":
-        make_side(wanted.out, wanted.version, wanted.fault)
-    else:
-        make_disk(wanted.out, wanted.side, wanted.etc)
-        make_flash(wanted.flash)
+        make_side(wanted.out, wanted.version, wanted.fault, board)
+        return 0
+    if board.has_flash and wanted.flash is None:
+        parser.error(f"{board.name} has its boot script in a flash: --flash is needed")
+    make_disk(wanted.out, wanted.side, wanted.etc, board)
+    if board.has_flash:
+        make_flash(wanted.flash, board)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The reference device beside a real service: its identity and configuration on the data partition, and updates of its whole image."""
+"""A reference device beside a real service: its identity and configuration on the data partition, and updates of its whole image."""
 from __future__ import annotations
 
 import hashlib
@@ -10,21 +10,22 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools" / "dev"))
 import build  # noqa: E402
+from boards import ARM64, Board  # noqa: E402
 from virtual_machine import Machine  # noqa: E402
 from stack import Service, StackError, wait_until  # noqa: E402
 
 HOST = "godwit.test"  # this machine, as the guest's /etc/hosts names it
 HOSTS = (HOST, "localhost", "127.0.0.1")  # for Service.init()
-PROVIDER, NAME = "Godwit", "Reference"
+PROVIDER = "Godwit"
 END_STATES = ("Succeeded", "Failed", "Canceled")
 
 
 class ReferenceDevice:
     """One virtual machine that is registered with `service`; side A is written with `side`, side B is empty."""
 
-    def __init__(self, service: Service, device_id: str, folder: Path, group: str):
-        self.service, self.id, self.folder, self.group = service, device_id, Path(folder), group
-        self.machine = Machine(self.folder / "disk.img", self.folder / "flash.img", self.folder / "console.log")
+    def __init__(self, service: Service, device_id: str, folder: Path, group: str, board: Board = ARM64):
+        self.service, self.id, self.folder, self.group, self.board = service, device_id, Path(folder), group, board
+        self.machine = Machine(self.folder / "disk.img", self.folder / "flash.img", self.folder / "console.log", board=board)
 
     def set_up(self, side: Path) -> None:
         etc = self.folder / "etc"
@@ -33,13 +34,14 @@ class ReferenceDevice:
         self.service.cli("hub", "device-twin", "update", "-d", self.id, "--tags", json.dumps({"ADUGroup": self.group}))
         (etc / "ca.pem").write_bytes(self.service.ca.read_bytes())
         (etc / "trust-anchors.json").write_bytes((self.service.data / "trust-anchors.json").read_bytes())
-        model = f'[device]\nmanufacturer = "{PROVIDER}"\nmodel = "{NAME}"\n'
+        model = f'[device]\nmanufacturer = "{PROVIDER}"\nmodel = "{self.board.model}"\n'
         (etc / "agent.toml").write_text(f'[hub]\nhost = "{HOST}"\nport = {self.service.ports["hub"]}\ndevice_id = "{self.id}"\nkey_file = "device.key"\n'
                                         f'ca_file = "ca.pem"\nreconnect_limit = "5s"\nreconnect_spread = "1s"\n\n{model}\n'
                                         '[agent]\ndata = "/data/godwit/agent"\ntrust_anchors = "/etc/godwit/trust-anchors.json"\n')
         (etc / "installer.toml").write_text(f'[installer]\ndata = "/data/godwit/installer"\n\n{model}\n[restart]\ncommand = ["/sbin/reboot"]\n')
-        build.make_disk(self.machine.disk, side, etc)
-        build.make_flash(self.machine.flash)
+        build.make_disk(self.machine.disk, side, etc, self.board)
+        if self.board.has_flash:
+            build.make_flash(self.machine.flash, self.board)
 
     # ---- what the service says of it ----------------------------------------------------------------------------------
 
@@ -54,7 +56,7 @@ class ReferenceDevice:
     def deploy(self, version: str, deployment: str = "") -> str:
         deployment = deployment or f"{self.id}-{version}".replace(".", "-")
         self.service.cli("device", "deployment", "create", "--group-id", self.group, "--deployment-id", deployment,
-                         "--update-provider", PROVIDER, "--update-name", NAME, "--update-version", version)
+                         "--update-provider", PROVIDER, "--update-name", self.board.model, "--update-version", version)
         return deployment
 
     def state(self, deployment: str) -> dict:
@@ -62,11 +64,11 @@ class ReferenceDevice:
         return next((s for s in states if s["deviceId"] == self.id), {})
 
 
-def import_image(service: Service, folder: Path, version: str, fault: str | None = None) -> Path:
-    """Builds a side, packs it, imports it as an update of the reference device; gives the unpacked side."""
-    folder = Path(folder) / version
+def import_image(service: Service, folder: Path, version: str, fault: str | None = None, board: Board = ARM64) -> Path:
+    """Builds a side, packs it, imports it as an update of this board; gives the unpacked side."""
+    folder = Path(folder) / board.name / version
     folder.mkdir(parents=True)
-    side = build.make_side(folder / "side.ext4", version, fault)
+    side = build.make_side(folder / "side.ext4", version, fault, board)
     packed = folder / "side.ext4.zst"
     done = subprocess.run(["zstd", "-q", "-3", "-T0", side, "-o", packed], capture_output=True, text=True)
     if done.returncode != 0:
@@ -74,8 +76,8 @@ def import_image(service: Service, folder: Path, version: str, fault: str | None
     with open(side, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     properties = {"imageFile": packed.name, "compression": "zstd", "imageSize": str(side.stat().st_size), "imageSha256": digest}
-    service.cli("update", "init", "v5", "--update-provider", PROVIDER, "--update-name", NAME, "--update-version", version, "--folder", folder,
-                "--compat", f"manufacturer={PROVIDER}", f"model={NAME}", "--step", "handler=godwit/image:1", "properties=" + json.dumps(properties),
+    service.cli("update", "init", "v5", "--update-provider", PROVIDER, "--update-name", board.model, "--update-version", version, "--folder", folder,
+                "--compat", f"manufacturer={PROVIDER}", f"model={board.model}", "--step", "handler=godwit/image:1", "properties=" + json.dumps(properties),
                 "--file", f"path={packed}")
     service.cli("update", "import", "--manifest", next(folder.glob("*.importmanifest.json")))
     return side

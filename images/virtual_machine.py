@@ -1,10 +1,14 @@
-"""The reference device as a virtual machine: QEMU, its serial console in a log, the power switch."""
+"""A reference device as a virtual machine: QEMU, its serial console in a log, the power switch."""
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from boards import ARM64, Board  # noqa: E402
 
 
 class MachineError(Exception):
@@ -14,9 +18,10 @@ class MachineError(Exception):
 class Machine:
     """One device. start() is power on, kill() a power cut: what the device had not flushed is lost. Disk and flash stay."""
 
-    def __init__(self, disk: Path, flash: Path, console: Path, block: list | None = None, on_line=None):
+    def __init__(self, disk: Path, flash: Path, console: Path, block: list | None = None, on_line=None, board: Board = ARM64):
         """`block`: other words for QEMU about the disk than a plain file, its device named "disk". `on_line`: called with each line of
         the console, by the thread that reads it."""
+        self.board = board
         self.disk, self.flash, self.console = Path(disk), Path(flash), Path(console)
         self.block = block or ["-drive", f"if=none,id=disk,format=raw,cache=writeback,file={self.disk}"]
         self.on_line = on_line
@@ -26,13 +31,13 @@ class Machine:
         self._changed = threading.Condition()
 
     def command(self) -> list[str]:
-        return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-smp", "1", "-nodefaults", "-nographic",
-                "-serial", "stdio", "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
-                # Read only: U-Boot's saveenv erases this bank and then fails under QEMU.
-                "-drive", f"if=pflash,unit=1,format=raw,readonly=on,file={self.flash}",
-                *self.block, "-device", "virtio-blk-device,drive=disk",
-                "-object", "rng-random,id=chance,filename=/dev/urandom", "-device", "virtio-rng-device,rng=chance",
-                "-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"]
+        bus = self.board.bus
+        # Read only: U-Boot's saveenv erases this bank and then fails under QEMU.
+        flash = ["-drive", f"if=pflash,unit=1,format=raw,readonly=on,file={self.flash}"] if self.board.has_flash else []
+        return [*self.board.emulator, "-smp", "1", "-nodefaults", "-nographic", "-serial", "stdio", *flash,
+                *self.block, "-device", f"virtio-blk-{bus},drive=disk",
+                "-object", "rng-random,id=chance,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=chance",
+                "-netdev", "user,id=net", "-device", f"virtio-net-{bus},netdev=net"]
 
     def start(self) -> None:
         with open(self.console, "a") as log:
@@ -66,6 +71,11 @@ class Machine:
                 if left <= 0 or (self.child is not None and self.child.poll() is not None and not self._changed.wait(0.5)):
                     raise MachineError(f"the console never said {' or '.join(texts)} (within {timeout:.0f} s); it ends:\n" + "\n".join(self.lines[-30:]))
                 self._changed.wait(min(left, 1))
+
+    def skip(self) -> None:
+        """What the console has said so far is no answer to the next wait_for()."""
+        with self._changed:
+            self._seen = len(self.lines)
 
     def count(self, text: str) -> int:
         with self._changed:

@@ -1,9 +1,11 @@
-"""Whole images on the reference device: a virtual machine with U-Boot, Debian's kernel, and the real agent built for arm64, updated by the
-real service. One cycle from A to B runs always; with --vm (as .ci/run asks) the rest of the table as well: each bad image, each power cut.
+"""Whole images on the boards of images/: virtual machines with U-Boot or GRUB, Debian's kernel, and the real agent, updated by the real
+service. One cycle from A to B on the reference device runs always; with --vm (as .ci/run asks) the rest of the table as well: each bad image,
+each power cut, and of these the rows that a boot loader can spoil on the second board.
 """
 import json
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -18,13 +20,23 @@ sys.path.insert(0, str(ROOT / "images"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import block_log  # noqa: E402
 import build  # noqa: E402
+from boards import ARM64, BOARDS, X86, Board  # noqa: E402
 from reference import END_STATES, HOSTS, ReferenceDevice, import_image  # noqa: E402
 from stack import Service, wait_until  # noqa: E402
 from scene import SANITIZER_ENV  # noqa: E402
 
-pytestmark = pytest.mark.skipif(not (ROOT / "build" / "arm64" / "bin" / "godwit-slots").exists(), reason="no arm64 build; make one with ./dev build arm64")
 table = pytest.mark.vm
 SECTOR = 512
+GOOD = ("2.0", "4.0")
+
+
+def rows(all_rows, of_x86) -> list:
+    """(board, row): all of them on the reference device, some on the second board."""
+    named = [(ARM64, row) for row in all_rows] + [(X86, row) for row in of_x86]
+    return [pytest.param(board, row, id=f"{board.name}-{row}".replace(" ", "-")) for board, row in named]
+
+
+boards = pytest.mark.parametrize("board", [pytest.param(board, id=name) for name, board in BOARDS.items()])
 
 
 class Lab:
@@ -35,17 +47,20 @@ class Lab:
         self.service = Service(folder, binaries, env=SANITIZER_ENV)
         self.service.init(hosts=HOSTS)
         self.service.start()
-        self.first = build.make_side(folder / "first.ext4", "1.0")
-        self.imported, self.devices = {}, []
+        self.first, self.imported, self.devices, self.shared = {}, {}, [], {}
 
-    def update(self, version: str, fault: str | None = None) -> None:
-        if version not in self.imported:
-            self.imported[version] = import_image(self.service, self.folder / "updates", version, fault)
+    def update(self, board: Board, version: str, fault: str | None = None) -> None:
+        if (board, version) not in self.imported:
+            self.imported[board, version] = import_image(self.service, self.folder / "updates", version, fault, board)
 
-    def device(self, start: bool = True) -> ReferenceDevice:
+    def device(self, board: Board, start: bool = True) -> ReferenceDevice:
+        if why := board.missing():
+            pytest.skip(why)
+        if board not in self.first:
+            self.first[board] = build.make_side(self.folder / f"first-{board.name}.ext4", "1.0", board=board)
         number = len(self.devices) + 1
-        device = ReferenceDevice(self.service, f"vm-{number}", self.folder / f"vm-{number}", f"vm-group-{number}")
-        device.set_up(self.first)
+        device = ReferenceDevice(self.service, f"vm-{number}", self.folder / f"vm-{number}", f"vm-group-{number}", board)
+        device.set_up(self.first[board])
         self.devices.append(device)
         if start:
             self.power_on(device)
@@ -71,8 +86,15 @@ def lab(binaries, tmp_path_factory):
 
 
 @pytest.fixture
-def device(lab):
-    made = lab.device()
+def device(lab, board):
+    """A new reference device; of the second board, which boots slowly, one for all its rows: a row takes it as the one before left it."""
+    if board is not ARM64:
+        made = lab.shared.get(board)
+        if made is None or not made.machine.running():
+            made = lab.shared[board] = lab.device(board)
+        yield made
+        return
+    made = lab.device(board)
     yield made
     made.machine.kill()
     made.machine.disk.unlink()
@@ -94,26 +116,41 @@ def installed(device: ReferenceDevice) -> str:
     return device.known().get("installedUpdate", {}).get("updateId", {}).get("version", "")
 
 
-def succeeds(lab: Lab, device: ReferenceDevice, version: str, side: str) -> None:
-    """The device takes this good version onto that side, and everybody says so."""
-    lab.update(version)
-    state = ended(device, device.deploy(version))
+def running(device: ReferenceDevice) -> tuple[str, str]:
+    """Side and version that came up last."""
+    found = [re.search(r"device: side ([AB]) runs version ([0-9.]+)", line) for line in device.machine.lines]
+    return [match.groups() for match in found if match][-1]
+
+
+def another(device: ReferenceDevice) -> tuple[str, str]:
+    """The side that is to be written, and a good version that does not run."""
+    side, version = running(device)
+    return "B" if side == "A" else "A", next(good for good in GOOD if good != version)
+
+
+def succeeds(lab: Lab, device: ReferenceDevice, deployment: str = "") -> None:
+    """The device takes another good version onto its other side, and everybody says so."""
+    side, version = another(device)
+    lab.update(device.board, version)
+    state = ended(device, deployment or device.deploy(version, f"{device.id}-{len(device.machine.lines)}"))
     assert state["deviceState"] == "Succeeded", json.dumps(state)
-    device.machine.wait_for(f"side {side} runs version {version}", timeout=1)
+    assert running(device) == (side, version)
     wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
 
 
+@pytest.mark.parametrize("board", [pytest.param(ARM64, id=ARM64.name)])
 def test_a_device_goes_from_a_to_b_and_reports_it(lab, device):
-    succeeds(lab, device, "2.0", "B")
+    succeeds(lab, device)
+    assert running(device) == ("B", "2.0")
 
 
 # ---- bad images: the device comes back by itself, and the service says why ---------------------------------------------
 
 BAD = {  # fault: (words that the report must hold, where the boot loader or the device must have said it)
-    "garbage": ("1 of 3 attempts used", "boot: side B cannot be loaded"),
+    "garbage": ("1 of 3 attempts used", "boot: side {side} cannot be loaded"),
     "noinit": ("Kernel panic", "Kernel panic"),
     "panic": ("Kernel panic", "Kernel panic"),
-    "hang": ("3 of 3 attempts used", "boot: side=B"),
+    "hang": ("3 of 3 attempts used", "boot: side={side}"),
     "unhealthy": ("the oven stays cold", "is-healthy"),
     "crash": ("its guard restarted the device", "guard.gives_up"),
     "offline": ("health", "act.ended"),
@@ -121,18 +158,19 @@ BAD = {  # fault: (words that the report must hold, where the boot loader or the
 
 
 @table
-@pytest.mark.parametrize("fault", BAD)
-def test_a_bad_image_falls_back_and_the_report_says_why(lab, device, fault):
-    version = f"3.{1 + list(BAD).index(fault)}"
-    lab.update(version, fault)
+@pytest.mark.parametrize(("board", "fault"), rows(BAD, ("garbage", "panic")))
+def test_a_bad_image_falls_back_and_the_report_says_why(lab, device, board, fault):
+    before, side, version = running(device), another(device)[0], f"3.{1 + list(BAD).index(fault)}"
+    lab.update(board, version, fault)
     state = ended(device, device.deploy(version), timeout=700)
     assert state["deviceState"] == "Failed", json.dumps(state)
     words, seen = BAD[fault]
     assert words in json.dumps(state), json.dumps(state)
-    assert device.machine.count(seen) > 0
-    assert device.machine.count(f"side A runs version {version}") == 0
+    assert device.machine.count(seen.format(side=side)) > 0
+    assert running(device) == before
     assert installed(device) != version
-    succeeds(lab, device, "2.0", "B")  # and the next good one goes through
+    if board is ARM64:  # elsewhere the next row shows it
+        succeeds(lab, device)  # and the next good one goes through
 
 
 # ---- power cuts ---------------------------------------------------------------------------------------------------------
@@ -145,34 +183,37 @@ def cut_and_return(device: ReferenceDevice) -> None:
 CUTS = {  # moment: what the console says just before it, and seconds more
     "while it writes": ("verb=install", 1.0),
     "after the switch": ("verb=install result=605", 0.0),
-    "in the trial's boot": ("boot: side=B", 0.5),
+    "in the trial's boot": ("boot: side={side}", 0.5),
     "while it confirms": ("verb=apply", 0.05),
 }
 
 
 @table
-@pytest.mark.parametrize("moment", CUTS)
-def test_a_power_cut_delays_an_update_and_nothing_else(lab, device, moment):
+@pytest.mark.parametrize(("board", "moment"), rows(CUTS, ("after the switch", "while it confirms")))
+def test_a_power_cut_delays_an_update_and_nothing_else(lab, device, board, moment):
     words, more = CUTS[moment]
-    lab.update("2.0")
-    deployment = device.deploy("2.0")
-    device.machine.wait_for(words)
+    side, version = another(device)
+    lab.update(board, version)
+    device.machine.skip()
+    deployment = device.deploy(version, f"{device.id}-{moment}".replace(" ", "-"))
+    device.machine.wait_for(words.format(side=side))
     time.sleep(more)
     cut_and_return(device)
     state = ended(device, deployment)
     assert state["deviceState"] == "Succeeded", json.dumps(state)
-    wait_until("2.0 is what the service lists", lambda: installed(device) == "2.0", 30)
+    assert running(device) == (side, version)
+    wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
 
 
 @table
+@pytest.mark.parametrize("board", [pytest.param(ARM64, id=ARM64.name)])
 def test_random_power_cuts_leave_a_whole_version_that_the_service_names(lab, device):
     """GODWIT_VM_CUTS cuts (6), GODWIT_VM_SEED chooses the moments; the printed line says where the device was."""
     cuts, dice = int(os.environ.get("GODWIT_VM_CUTS", "6")), random.Random(int(os.environ.get("GODWIT_VM_SEED", "7")))
-    versions = ["2.0", "4.0"]
-    for version in versions:
-        lab.update(version)
+    for version in GOOD:
+        lab.update(device.board, version)
     for number in range(cuts):
-        version = versions[number % 2]
+        version = GOOD[number % 2]
         deployment = device.deploy(version, f"{device.id}-cut-{number}")
         after = dice.uniform(0.5, 22)
         time.sleep(after)
@@ -181,18 +222,64 @@ def test_random_power_cuts_leave_a_whole_version_that_the_service_names(lab, dev
         state = ended(device, deployment)
         assert state["deviceState"] == "Succeeded", json.dumps(state)
         wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
-        assert [line for line in device.machine.lines if "runs version" in line][-1].split("version ")[1].startswith(version)
+        assert running(device)[1] == version
 
 
 # ---- every prefix of what was written -----------------------------------------------------------------------------------
 
-def boot_state(disk, copy: int) -> dict | None:
-    """What the boot script reads from this copy; None when its check sum does not hold."""
-    disk.seek(build.BOOT_START * build.MIB + copy * build.STATE_BYTES)
-    raw = disk.read(build.STATE_BYTES)
-    if zlib.crc32(raw[4:]) != struct.unpack("<I", raw[:4])[0]:
+class UBootState:
+    """Two copies of 512 bytes, alike; the second one counts where the first is torn."""
+
+    def __init__(self, disk: Path, work: Path):
+        self.place = range(build.BOOT_START * build.MIB, build.BOOT_START * build.MIB + 2 * build.STATE_BYTES)
+
+    def read(self, disk) -> dict | None:
+        """What the boot script reads; None when no check sum holds."""
+        for copy in (0, 1):
+            disk.seek(self.place.start + copy * build.STATE_BYTES)
+            raw = disk.read(build.STATE_BYTES)
+            if zlib.crc32(raw[4:]) == struct.unpack("<I", raw[:4])[0]:
+                return dict(word.decode().split("=", 1) for word in raw[4:].split(b"\0") if word)
         return None
-    return dict(word.decode().split("=", 1) for word in raw[4:].split(b"\0") if word)
+
+    def check(self, disk: Path) -> None:
+        """The copies have no file system around them."""
+
+
+class GrubState:
+    """The block in the file grubenv, which never moves."""
+
+    def __init__(self, disk: Path, work: Path):
+        self.work = work / "boot.ext2"
+        self.copy_boot(disk)
+        block = int(subprocess.run(["debugfs", "-R", "blocks /grubenv", self.work], capture_output=True, text=True, check=True).stdout)
+        begin = build.BOOT_START * build.MIB + block * 1024
+        self.place = range(begin, begin + 1024)
+
+    def copy_boot(self, disk: Path) -> None:
+        subprocess.run(["dd", f"if={disk}", f"of={self.work}", "bs=1M", f"skip={build.BOOT_START}", f"count={build.BOOT_MIB}", "status=none"], check=True)
+
+    def read(self, disk) -> dict | None:
+        disk.seek(self.place.start)
+        raw = disk.read(1024)
+        lines = raw.decode("latin1").split("\n")
+        if lines[0] != "# GRUB Environment Block" or lines[-1].strip("#"):
+            return None
+        return dict(line.split("=", 1) for line in lines[1:-1] if not line.startswith("#"))
+
+    def check(self, disk: Path) -> None:
+        """GRUB itself finds the block by its own way through the file system, and that has no fault."""
+        with open(disk, "rb") as file:
+            file.seek(self.place.start)
+            wanted = file.read(1024)
+        seen = subprocess.run(["grub-fstest", disk, "cat", "(loop0,msdos1)/grubenv"], capture_output=True, check=True).stdout
+        assert seen == wanted
+        self.copy_boot(disk)
+        checked = subprocess.run(["e2fsck", "-f", "-n", self.work], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout
+
+
+STATES = {"uboot": UBootState, "grub": GrubState}
 
 
 def data_partition_is_whole(disk: Path, work: Path) -> None:
@@ -208,20 +295,21 @@ def data_partition_is_whole(disk: Path, work: Path) -> None:
 
 
 @table
-def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, tmp_path):
-    lab.update("2.0")
-    device = lab.device(start=False)
+@boards
+def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, board, tmp_path):
+    device = lab.device(board, start=False)
+    lab.update(board, "2.0")
     machine, log, replayed = device.machine, tmp_path / "writes.log", tmp_path / "replayed.img"
     subprocess.run(["cp", "--sparse=always", machine.disk, replayed], check=True)
+    boot = STATES[board.loader](replayed, tmp_path)
     machine.block = block_log.recording(machine.disk, log)
     lab.power_on(device)
     assert ended(device, device.deploy("2.0"))["deviceState"] == "Succeeded"
     time.sleep(2)
     machine.kill()
 
-    image = (lab.imported["2.0"]).read_bytes()
+    image = (lab.imported[board, "2.0"]).read_bytes()
     side_a, side_b = (range(build.SIDE_START[s] * build.MIB, (build.SIDE_START[s] + build.SIDE_MIB) * build.MIB) for s in "AB")
-    states_place = range(build.BOOT_START * build.MIB, build.BOOT_START * build.MIB + 2 * build.STATE_BYTES)
     states, writes, flushes, cuts, checked, b_flushed = [], 0, 0, 0, 0, True
     with open(replayed, "r+b", buffering=0) as disk:
         for entry in block_log.entries(log):
@@ -230,6 +318,7 @@ def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, tmp_path):
                 b_flushed = True
                 if flushes % 8 == 0:
                     data_partition_is_whole(replayed, tmp_path)
+                    boot.check(replayed)
                     checked += 1
             if not entry.data:
                 continue
@@ -238,18 +327,19 @@ def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, tmp_path):
             if entry.offset in side_b:
                 assert all("B" not in (s.get("try"), s.get("good")) for s in states[-1:]), "a side that may be booted is never written"
                 b_flushed = False
-            torn = SECTOR if entry.offset in states_place else len(entry.data)
+            torn = SECTOR if entry.offset in boot.place else len(entry.data)
             for begin in range(0, len(entry.data), torn):
                 disk.seek(entry.offset + begin)
                 disk.write(entry.data[begin:begin + torn])
                 cuts += 1
-                state = boot_state(disk, 0) or boot_state(disk, 1)
+                state = boot.read(disk)
                 assert state, f"no whole copy of the boot state after write {writes}"
                 if states[-1:] != [state]:
                     if "B" in (state.get("try"), state.get("good")) and not any("B" in (s.get("try"), s.get("good")) for s in states):
                         assert b_flushed, "side B is tried before its bytes are on the medium"
                         disk.seek(side_b.start)
                         assert disk.read(len(image)) == image, "side B is tried before it is whole"
+                    boot.check(replayed)
                     states.append(state)
     print(f"{writes} writes, {flushes} flushes: {cuts} cut points, the data partition checked at {checked}; boot states: {states}")
     assert cuts > 100 and checked > 3
