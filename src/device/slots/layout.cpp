@@ -77,6 +77,11 @@ config::Schema SlotsConfig::schema() {
   keys.add({.name = "slots.data",
             .target = &data,
             .help = "Folder on the data partition that both sides see; only root may write it."});
+  keys.add({.name = "slots.other_disk",
+            .target = &other_disk,
+            .help =
+                "What may lie on another disk than side A: \"boot\" (the boot loader's state), \"data\" (slots.data) "
+                "or \"b\" (side B); all else is refused there."});
   keys.add({.name = "slots.attempts",
             .target = &attempts,
             .help = "How often the boot loader starts a new side before it goes back.",
@@ -152,6 +157,9 @@ Result<SlotsConfig> load_slots_config(const Path& file) {
   };
   if (config.a.empty() || config.b.empty()) return wrong("slots.a and slots.b are needed: the two partitions");
   if (!config.data.is_absolute()) return wrong("slots.data must be an absolute path");
+  for (const std::string& word : config.other_disk)
+    if (word != "b" && word != "boot" && word != "data")
+      return wrong(fmt::format("slots.other_disk: '{}' is none of b, boot, data", word));
   if (config.loader == "uboot" && config.environment.empty())
     return wrong("boot.environment is missing: where U-Boot's script keeps its state");
   if (config.loader == "custom" && config.command.empty()) return wrong("boot.command is missing");
@@ -198,6 +206,24 @@ Result<Places> find_places(const SlotsConfig& config, const Host& host) {
   return places;
 }
 
+Result<void> check_disks(const SlotsConfig& config, const Places& places, Disk& disk, const Host& host) {
+  std::vector<DiskUser> others{{"slots.b", "b", places.sides[1]}, {"slots.data", "data", config.data}};
+  if (config.loader == "grub") others.push_back({"boot.grubenv", "boot", config.grubenv});
+  if (config.loader == "uboot")
+    for (const std::string& copy : {config.environment, config.environment_second}) {
+      if (copy.empty()) continue;
+      GODWIT_TRY(const Path path, find_partition(copy, host));
+      others.push_back({"boot.environment", "boot", path});
+    }
+  GODWIT_TRY_VOID(check_one_disk({"slots.a", "a", places.sides[0]}, others, config.other_disk, host.disks));
+  std::array<ByteCount, 2> sizes{};
+  for (std::size_t i = 0; i < 2; ++i) {
+    GODWIT_TRY(const auto side, disk.open(places.sides[i], OpenMode::read));
+    GODWIT_TRY(sizes[i], side->size());
+  }
+  return check_sizes(sizes[0], sizes[1]);
+}
+
 Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, Disk& disk, const Host& host) {
   std::unique_ptr<BootSwitch> made;
   if (config.loader == "grub") {
@@ -221,6 +247,8 @@ Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, 
 Result<void> open_device(Device& device, const Path& slots_file) {
   GODWIT_TRY(device.config, load_slots_config(slots_file));
   GODWIT_TRY(device.places, find_places(device.config, {}));
+  if (auto fit = check_disks(device.config, device.places, device.disk, {}); !fit)
+    return with_context(slots_file.string(), fit.error());
   GODWIT_TRY(device.boot, make_boot_switch(device.config, device.disk, {}));
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/config.hpp"
+#include "device/slots/disk_check.hpp"
 #include "device/slots/host_disk.hpp"
 #include "device/slots/slots.hpp"
 #include "device/slots/uboot_switch.hpp"
@@ -19,7 +20,8 @@ struct SlotsConfig {
   // slots
   std::string a;  // "PARTLABEL=...", "PARTUUID=...", "LABEL=...", "UUID=..." or an absolute path
   std::string b;
-  Path data = "/var/lib/godwit/slots";  // on the data partition
+  Path data = "/var/lib/godwit/slots";    // on the data partition
+  std::vector<std::string> other_disk{};  // what need not lie on the disk of side A: "b", "boot", "data"
   std::int64_t attempts = 3;
   Path command_line = "/proc/cmdline";
 
@@ -54,6 +56,7 @@ struct SlotsConfig {
 struct Host {
   Path disk_names = "/dev/disk";  // by-partlabel/, by-partuuid/, by-label/, by-uuid/
   Path root = "/";
+  DiskWorld disks{};
 };
 
 /// The path behind a word such as "PARTLABEL=side-a", links resolved. Errors: not_found, invalid_argument.
@@ -62,6 +65,10 @@ struct Host {
 /// Finds and checks both sides: they exist, differ, and exactly one of them runs.
 /// Errors: not_found, invalid_argument, refused (the running system is on neither side, or on both).
 [[nodiscard]] Result<Places> find_places(const SlotsConfig& config, const Host& host);
+
+/// That both sides, the boot state and the data folder are where they belong: on one disk, and the sides alike in size.
+/// Errors: refused with what to do; not_found; io_failed.
+[[nodiscard]] Result<void> check_disks(const SlotsConfig& config, const Places& places, Disk& disk, const Host& host);
 
 /// Errors: invalid_argument, not_found.
 [[nodiscard]] Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, Disk& disk,
@@ -74,7 +81,7 @@ struct Device {
   HostDisk disk{};
   std::unique_ptr<BootSwitch> boot{};
 };
-/// Fills `device`. Errors: as load_slots_config(), find_places() and make_boot_switch().
+/// Fills `device`. Errors: as load_slots_config(), find_places(), check_disks() and make_boot_switch().
 [[nodiscard]] Result<void> open_device(Device& device, const Path& slots_file);
 
 }  // namespace godwit::slots

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/sysmacros.h>
+
+#include <map>
+#include <tuple>
 
 #include "core/base/testing/temp_folder.hpp"
 #include "device/slots/host_disk.hpp"
@@ -72,6 +76,92 @@ TEST_F(LayoutTest, what_is_missing_or_cannot_be_is_said_with_its_key) {
   EXPECT_TRUE(says(load(labels_, "environment = \"/dev/x\"\nsecond_offset = 100\n"), "overlap"));
   std::filesystem::permissions(folder_ / "slots.toml", std::filesystem::perms(0622));
   EXPECT_EQ(load_slots_config(folder_ / "slots.toml").error().code, Code::refused);
+}
+
+/// A sysfs with two disks, their partitions, and a mapped device on each partition of vda.
+class OneDiskTest : public LayoutTest {
+ protected:
+  void SetUp() override {
+    LayoutTest::SetUp();
+    const Path devices = folder_ / "sys" / "devices";
+    for (const char* part : {"vda/vda1", "vda/vda2", "vda/vda3", "vda/vda4", "sdb/sdb1"}) {
+      ASSERT_TRUE(make_folders(devices / part));
+      ASSERT_TRUE(write_file_durably(devices / part / "partition", "1"));
+    }
+    for (const char* mapped : {"dm-0", "dm-1"}) ASSERT_TRUE(make_folders(devices / mapped / "slaves"));
+    std::filesystem::create_symlink("../../vda/vda4", devices / "dm-0" / "slaves" / "vda4");
+    std::filesystem::create_symlink("../../vda/vda4", devices / "dm-1" / "slaves" / "vda4");
+    std::filesystem::create_symlink("../../sdb/sdb1", devices / "dm-1" / "slaves" / "sdb1");
+    ASSERT_TRUE(make_folders(folder_ / "sys" / "block"));
+    const std::pair<const char*, const char*> numbers[] = {
+        {"8:1", "vda/vda1"},  {"8:2", "vda/vda2"}, {"8:3", "vda/vda3"}, {"8:4", "vda/vda4"},
+        {"8:17", "sdb/sdb1"}, {"253:0", "dm-0"},   {"253:1", "dm-1"}};
+    for (const auto& [number, device] : numbers)
+      std::filesystem::create_symlink(Path("../devices") / device, folder_ / "sys" / "block" / number);
+    host_.disks = {.sys_block = folder_ / "sys" / "block",
+                   .number_of = [this](const Path& path) -> Result<DeviceNumber> {
+                     const auto found = numbers_.find(path.filename().string());
+                     if (found == numbers_.end()) return fail(Code::not_found, path.string());
+                     return found->second;
+                   }};
+    ASSERT_TRUE(write_file_durably(folder_ / "boot", "x"));
+  }
+
+  Result<void> check(const std::string& more = "") {
+    GODWIT_TRY(const SlotsConfig config,
+               load(labels_ + fmt::format("data = \"{}\"\n", (folder_ / "data").string()) + more,
+                    fmt::format("environment = \"{}\"\n", (folder_ / "boot").string())));
+    GODWIT_TRY(const Places places, find_places(config, host_));
+    HostDisk disk;
+    return check_disks(config, places, disk, host_);
+  }
+
+  std::map<std::string, DeviceNumber> numbers_{{"vda3", {makedev(8, 3), true}},
+                                               {"vda4", {makedev(8, 4), true}},
+                                               {"boot", {makedev(8, 1), true}},
+                                               {"data", {makedev(8, 2), false}}};
+};
+
+TEST_F(OneDiskTest, both_sides_the_boot_state_and_the_data_are_on_one_disk) {
+  ASSERT_TRUE(check()) << check().error().message;
+  for (const auto& [name, key, word] :
+       {std::tuple("vda4", "slots.b", "b"), std::tuple("boot", "boot.environment", "boot"),
+        std::tuple("data", "slots.data", "data")}) {
+    const DeviceNumber before = std::exchange(numbers_[name], {makedev(8, 17), true});
+    const auto refused = check();
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().code, Code::refused);
+    EXPECT_NE(refused.error().message.find(fmt::format("{} (", key)), std::string::npos) << refused.error().message;
+    EXPECT_NE(refused.error().message.find("lies on the disk sdb"), std::string::npos) << refused.error().message;
+    EXPECT_NE(refused.error().message.find("on vda"), std::string::npos) << refused.error().message;
+    EXPECT_TRUE(check(fmt::format("other_disk = [\"{}\"]\n", word)));
+    numbers_[name] = before;
+  }
+  EXPECT_EQ(check("other_disk = [\"a\"]\n").error().code, Code::invalid_argument);
+}
+
+TEST_F(OneDiskTest, a_mapped_device_lies_where_its_parts_do) {
+  numbers_["vda4"] = {makedev(253, 0), true};
+  EXPECT_TRUE(check());
+  numbers_["vda4"] = {makedev(253, 1), true};
+  EXPECT_NE(check().error().message.find("sdb and vda"), std::string::npos);
+}
+
+TEST_F(OneDiskTest, a_folder_on_no_disk_passes_and_a_partition_that_sysfs_does_not_know_is_refused) {
+  numbers_["data"] = {makedev(0, 42), false};
+  EXPECT_TRUE(check()) << "an overlay";
+  numbers_["vda4"] = {makedev(9, 9), true};
+  EXPECT_EQ(check().error().code, Code::not_found);
+}
+
+TEST_F(OneDiskTest, sides_of_different_size_are_refused) {
+  EXPECT_TRUE(check_sizes(100'000'000, 95'000'000));
+  EXPECT_FALSE(check_sizes(100'000'000, 94'000'000));
+  EXPECT_FALSE(check_sizes(94'000'000, 100'000'000));
+  ASSERT_TRUE(write_file_durably(folder_ / "vda4", std::string(200, 'x')));
+  const auto refused = check();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("side A has 1 bytes and side B 200"), std::string::npos);
 }
 
 }  // namespace
