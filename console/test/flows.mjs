@@ -93,6 +93,106 @@ async function paging(stand) {
   await page.getByText("Page 2").waitFor();
 }
 
+/** Logs are asked for, come, and are read: search, levels, a long file, a zipped one, one that is no text. */
+async function logs(stand) {
+  const page = await stand.open();
+  await stand.signIn(page, "/console/devices/gateway-003");
+  await page.getByText("None was collected yet").waitFor();
+  await page.getByRole("button", { name: "Collect logs now" }).click();
+  await page.getByRole("cell", { name: "app/service.log", exact: true }).waitFor();
+  await page.getByText("Came", { exact: false }).first().waitFor();
+  await stand.axe(page, "device with logs");
+  await stand.shot(page, "device-logs");
+  await page.getByRole("link", { name: "app/service.log", exact: true }).click();
+  await page.getByText("5,000 lines").waitFor();
+  const lines = page.locator(".log .line");
+  check((await lines.count()) === 1000, "a thousand lines are drawn at first");
+  check((await lines.last().innerText()).includes("line 4999"), "the end is shown");
+  await page.getByRole("button", { name: "Show 1,000 earlier lines" }).click();
+  await stand.until(page, () => document.querySelectorAll(".log .line").length === 2000);
+  await page.getByLabel("Level").selectOption("error");
+  await page.getByText("100 lines of 5,000").waitFor(); // 50 errors, each with an indented line that belongs to it
+  check((await lines.nth(1).innerText()).includes("at the valve"), "what belongs to an error stands with it");
+  await page.getByLabel("Search in this log").fill("PUMP.FAILED");
+  await page.getByText("50 lines of 5,000").waitFor();
+  check((await page.locator(".log mark").count()) === 50 && (await page.locator(".log mark").first().innerText()) === "pump.failed", "what was looked for is marked");
+  await stand.axe(page, "log");
+  await stand.fits(page, "log");
+  await stand.shot(page, "log");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
+  const whole = await (await download.createReadStream()).toArray().then((parts) => Buffer.concat(parts).toString());
+  check(download.suggestedFilename() === "service.log" && whole.split("\n").length === 5001, "the download is the whole file");
+  await page.reload(); // the address holds the search
+  await page.getByText("50 lines of 5,000").waitFor();
+  const open = async (name) => {
+    await page.goto(stand.wish.url + "/console/devices/gateway-003");
+    await page.getByRole("link", { name, exact: true }).click();
+  };
+  await open("app/old.log.gz");
+  await page.getByText("first words of a zipped log").waitFor();
+  await open("app/core.dump");
+  await page.getByText("This file is not text").waitFor();
+  await open("app/long.log");
+  await page.getByText(/the first 4\.\d MiB of the file are not shown here/).waitFor();
+  await page.goto(stand.wish.url + "/console/devices/gateway-003");
+  await page.getByRole("button", { name: /^Delete gateway-003-/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("textbox").fill((await dialog.locator("label").innerText()).split(" ")[1]);
+  await dialog.getByRole("button", { name: "Delete the logs" }).click();
+  await page.getByText("None was collected yet").waitFor();
+}
+
+/** Twenty thousand devices: each kind of question that the list can ask, and what it may not do (load all of them). */
+async function crowd(stand) {
+  const page = await stand.open();
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await stand.signIn(page, "/console/devices");
+  const rows = () => page.locator("tbody tr").count();
+  const ids = async () => (await stand.settle(page), page.locator("tbody td.name").allInnerTexts());
+  const search = async (text) => {
+    await page.getByLabel("Search by id").fill(text);
+    await page.keyboard.press("Enter");
+  };
+  await page.getByText(/2[0-9],[0-9]{3} devices in all/).waitFor();
+  const seen = new Set();
+  for (let number = 1; number <= 5; number++) {
+    if (number > 1) {
+      await page.getByRole("button", { name: "Next" }).click();
+      await page.getByText(`Page ${number},`).waitFor();
+    }
+    await stand.settle(page);
+    const these = await ids();
+    check(these.length === 100 && these.every((id) => !seen.has(id)), `page ${number} has a hundred others: ${these.length}`);
+    these.forEach((id) => seen.add(id));
+  }
+  check(asked.filter((url) => url.includes("/management/devices")).length < 20, "only the pages that are shown are asked for");
+  await search("meter-19999");
+  await page.getByRole("cell", { name: "meter-19999" }).waitFor();
+  check((await rows()) === 1 && (await page.locator("tbody .state.good").innerText()).includes("Connected"), "one device is found, and it is connected");
+  await search("meter-199");
+  await stand.until(page, () => document.querySelectorAll("tbody tr").length === 50);
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByText("Page 2").waitFor();
+  await page.getByLabel("Group").selectOption("south");
+  await stand.until(page, () => [...document.querySelectorAll("tbody tr")].length === 25 && [...document.querySelectorAll("tbody tr")].every((row) => row.textContent.includes("south")));
+  await search("no-such-meter");
+  await page.getByText("No device fits").waitFor();
+  await page.getByRole("button", { name: "Show all devices" }).click();
+  await page.getByLabel("Group").selectOption("north");
+  await page.getByText("5,000 devices in north").waitFor();
+  await page.getByLabel("Class").selectOption({ label: "Contoso · Meter" });
+  await page.getByLabel("Last deployment").selectOption("never");
+  await stand.until(page, () => document.querySelectorAll("tbody tr").length === 100);
+  await stand.axe(page, "crowd");
+  await stand.shot(page, "crowd-devices");
+  await page.getByLabel("Last deployment").selectOption("Failed");
+  await page.getByText("No device fits").waitFor();
+  await stand.visit(page, "Overview");
+  await page.getByText(/2[0-9],[0-9]{3} devices/).first().waitFor();
+  await stand.shot(page, "crowd-overview");
+}
+
 async function importAndDeploy(stand) {
   const page = await stand.open();
   await stand.signIn(page, "/console/updates/import");
@@ -250,6 +350,8 @@ await run({
   overview,
   devices,
   paging,
+  logs,
+  crowd,
   importAndDeploy,
   retryAndCancel,
   access,
