@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Link, Router, useLocation } from "wouter-preact";
 import { unreachableSince } from "./live";
 import { Access } from "./pages/access";
+import { Compose } from "./pages/compose";
 import { Deploy } from "./pages/deploy";
 import { DeploymentPage } from "./pages/deployment";
 import { Deployments } from "./pages/deployments";
@@ -53,6 +54,7 @@ function Page({ path }: { path: string[] }) {
       return a && b ? <LogPage collection={a} id={b} /> : <Devices />;
     case "updates":
       if (a === "import") return <Import />;
+      if (a === "new") return <Compose />;
       return a && b && c ? <UpdatePage id={{ provider: a, name: b, version: c }} /> : <Updates />;
     case "deployments":
       if (a === "new") return <Deploy />;

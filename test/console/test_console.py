@@ -141,6 +141,10 @@ def test_a_restart_of_the_service_is_borne(browser, scene):
             scene.service.start()
 
 
+def test_an_update_is_made_with_the_form(stage, browser):
+    browser.run("compose")
+
+
 def test_logs_are_collected_and_read(stage, browser):
     stage.devices["gateway-003"].log = {"app/service.log": log_of(5000), "app/old.log.gz": gzip.compress(b"first words of a zipped log\n"),
                                         "app/core.dump": bytes(range(256)) * 8, "app/long.log": b"2026-11-26 info a line like any other\n" * 340_000}
