@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measure import BINARIES, ROOT, raise_descriptor_limit  # noqa: E402
 from agent import bench_agent  # noqa: E402
+from console import bench_console  # noqa: E402
 from delta import bench_delta  # noqa: E402
 from deployments import bench_deployments  # noqa: E402
 from footprint import bench_memory, bench_sizes  # noqa: E402
@@ -24,7 +25,7 @@ from hub import PARTS, HubBench  # noqa: E402
 from payloads import bench_download, bench_import  # noqa: E402
 from stack import Service  # noqa: E402
 
-ALONE = {"sizes": bench_sizes, "memory": bench_memory, "agent": bench_agent, "download": bench_download, "import": bench_import, "deployments": bench_deployments, "delta": bench_delta, "image": bench_image}
+ALONE = {"sizes": bench_sizes, "memory": bench_memory, "agent": bench_agent, "download": bench_download, "import": bench_import, "deployments": bench_deployments, "delta": bench_delta, "image": bench_image, "console": bench_console}
 NAMES = [*ALONE, "hub", *(f"hub-{part}" for part in PARTS)]
 
 

@@ -5,14 +5,15 @@ import { defineConfig, type Plugin } from "vite";
 
 /** Puts x.gz beside each text file, which is what godwitd sends to browsers. */
 function zipped(): Plugin {
-  let folder = "";
+  let folder = ""; // "": nothing is written
   return {
     name: "zipped",
     apply: "build",
     configResolved: (config) => {
-      folder = config.build.outDir;
+      folder = config.build.write ? config.build.outDir : "";
     },
     closeBundle() {
+      if (!folder) return;
       for (const name of readdirSync(folder, { recursive: true }) as string[])
         if (/\.(js|css|html|svg)$/.test(name)) writeFileSync(join(folder, name + ".gz"), gzipSync(readFileSync(join(folder, name)), { level: 9 }));
     },

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Link, Router, useLocation } from "wouter-preact";
 import { unreachableSince } from "./live";
 import { Access } from "./pages/access";
+import { Compose } from "./pages/compose";
 import { Deploy } from "./pages/deploy";
 import { DeploymentPage } from "./pages/deployment";
 import { Deployments } from "./pages/deployments";
@@ -11,6 +12,7 @@ import { Devices } from "./pages/devices";
 import { GroupPage, Groups } from "./pages/groups";
 import { Hub } from "./pages/hub";
 import { Import } from "./pages/import";
+import { LogPage } from "./pages/logs";
 import { Overview } from "./pages/overview";
 import { SignIn } from "./pages/signin";
 import { UpdatePage } from "./pages/update";
@@ -48,8 +50,11 @@ function Page({ path }: { path: string[] }) {
       return <Overview />;
     case "devices":
       return a ? <DevicePage id={a} module={b} /> : <Devices />;
+    case "logs":
+      return a && b ? <LogPage collection={a} id={b} /> : <Devices />;
     case "updates":
       if (a === "import") return <Import />;
+      if (a === "new") return <Compose />;
       return a && b && c ? <UpdatePage id={{ provider: a, name: b, version: c }} /> : <Updates />;
     case "deployments":
       if (a === "new") return <Deploy />;
@@ -101,7 +106,7 @@ function Shell() {
         </Link>
         <nav aria-label="Main">
           {PLACES.map(([to, name]) => (
-            <Link key={to} href={"/" + to} aria-current={(path[0] ?? "") === to ? "page" : undefined}>
+            <Link key={to} href={"/" + to} aria-current={(path[0] === "logs" ? "devices" : (path[0] ?? "")) === to ? "page" : undefined}>
               {name}
             </Link>
           ))}

@@ -4,16 +4,35 @@ import { ask, own, Problem, raw } from "./api";
 const PIECE = 8 * 1024 * 1024;
 const TRIES = 8;
 
-export function hashFile(file: File, progress: (done: number) => void): Promise<Uint8Array> {
+export interface Digest {
+  digest: Uint8Array;
+  /** Bytes that were hashed. */
+  size: number;
+}
+const known = new WeakMap<File, Promise<Digest>>();
+
+/** The digest of a file as it lies there; a file that was hashed before is not read again. */
+export function hashFile(file: File, progress: (done: number) => void): Promise<Digest> {
+  const had = known.get(file);
+  if (had) return had;
+  const made = work(file, false, progress);
+  known.set(file, made);
+  made.catch(() => known.delete(file));
+  return made;
+}
+/** The digest of what a .gz file holds. */
+export const hashUnpacked = (file: File) => work(file, true, () => {});
+
+function work(file: File, unpack: boolean, progress: (done: number) => void): Promise<Digest> {
   const worker = new Worker(new URL("./hash-worker.ts", import.meta.url), { type: "module" });
-  return new Promise<Uint8Array>((resolve, reject) => {
+  return new Promise<Digest>((resolve, reject) => {
     worker.onmessage = ({ data }) => {
-      if (data.digest) resolve(data.digest);
+      if (data.digest) resolve(data);
       else if (data.problem) reject(new Problem(`“${file.name}” cannot be read: ${data.problem}`, -1));
       else progress(data.done);
     };
     worker.onerror = (event) => reject(new Problem(`“${file.name}” cannot be hashed: ${event.message}`, -1));
-    worker.postMessage(file);
+    worker.postMessage({ file, unpack });
   }).finally(() => worker.terminate());
 }
 

@@ -1,6 +1,8 @@
 // The flows of an operator, each against the service that the wish names. test/console/test_console.py starts them.
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { check, run } from "./browser.mjs";
 
 const ROOMS = ["Overview", "Devices", "Updates", "Deployments", "Groups and classes", "Hub", "Access"];
@@ -91,6 +93,200 @@ async function paging(stand) {
   await stand.until(page, () => document.querySelectorAll("tbody tr").length === 50);
   await page.getByRole("button", { name: "Next" }).click();
   await page.getByText("Page 2").waitFor();
+}
+
+/** Logs are asked for, come, and are read: search, levels, a long file, a zipped one, one that is no text. */
+async function logs(stand) {
+  const page = await stand.open();
+  await stand.signIn(page, "/console/devices/gateway-003");
+  await page.getByText("None was collected yet").waitFor();
+  await page.getByRole("button", { name: "Collect logs now" }).click();
+  await page.getByRole("cell", { name: "app/service.log", exact: true }).waitFor();
+  await page.getByText("Came", { exact: false }).first().waitFor();
+  await stand.axe(page, "device with logs");
+  await stand.shot(page, "device-logs");
+  await page.getByRole("link", { name: "app/service.log", exact: true }).click();
+  await page.getByText("5,000 lines").waitFor();
+  const lines = page.locator(".log .line");
+  check((await lines.count()) === 1000, "a thousand lines are drawn at first");
+  check((await lines.last().innerText()).includes("line 4999"), "the end is shown");
+  await page.getByRole("button", { name: "Show 1,000 earlier lines" }).click();
+  await stand.until(page, () => document.querySelectorAll(".log .line").length === 2000);
+  await page.getByLabel("Level").selectOption("error");
+  await page.getByText("100 lines of 5,000").waitFor(); // 50 errors, each with an indented line that belongs to it
+  check((await lines.nth(1).innerText()).includes("at the valve"), "what belongs to an error stands with it");
+  await page.getByLabel("Search in this log").fill("PUMP.FAILED");
+  await page.getByText("50 lines of 5,000").waitFor();
+  check((await page.locator(".log mark").count()) === 50 && (await page.locator(".log mark").first().innerText()) === "pump.failed", "what was looked for is marked");
+  await stand.axe(page, "log");
+  await stand.fits(page, "log");
+  await stand.shot(page, "log");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
+  const whole = await (await download.createReadStream()).toArray().then((parts) => Buffer.concat(parts).toString());
+  check(download.suggestedFilename() === "service.log" && whole.split("\n").length === 5001, "the download is the whole file");
+  await page.reload(); // the address holds the search
+  await page.getByText("50 lines of 5,000").waitFor();
+  const open = async (name) => {
+    await page.goto(stand.wish.url + "/console/devices/gateway-003");
+    await page.getByRole("link", { name, exact: true }).click();
+  };
+  await open("app/old.log.gz");
+  await page.getByText("first words of a zipped log").waitFor();
+  await open("app/core.dump");
+  await page.getByText("This file is not text").waitFor();
+  await open("app/long.log");
+  await page.getByText(/the first 4\.\d MiB of the file are not shown here/).waitFor();
+  await page.goto(stand.wish.url + "/console/devices/gateway-003");
+  await page.getByRole("button", { name: /^Delete gateway-003-/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("textbox").fill((await dialog.locator("label").innerText()).split(" ")[1]);
+  await dialog.getByRole("button", { name: "Delete the logs" }).click();
+  await page.getByText("None was collected yet").waitFor();
+}
+
+/** The form that makes a manifest: errors beside their fields, files hashed here, what the service refuses, and an import of what was typed. */
+async function compose(stand) {
+  const page = await stand.open();
+  await stand.signIn(page, "/console/updates");
+  await page.getByRole("link", { name: "Make an update" }).click();
+  const next = () => page.getByRole("button", { name: /^Next:/ }).click();
+  const wrong = (label) => page.getByLabel(label, { exact: true }).locator("xpath=../p[contains(@class,'wrong')]");
+  await next();
+  check((await wrong("Provider").innerText()) === "This is needed.", "an empty field is told beside it");
+  check((await page.evaluate(() => document.activeElement?.getAttribute("aria-invalid"))) === "true", "the first wrong field has the focus");
+  await page.getByLabel("Provider", { exact: true }).fill("Contoso");
+  await page.getByLabel("Name", { exact: true }).fill("Gate way");
+  await page.getByLabel("Version", { exact: true }).fill("three");
+  check((await wrong("Name").innerText()).includes("Only letters"), "a blank in a name is told");
+  check((await wrong("Version").innerText()).includes("2 to 4 numbers"), "a version in words is told");
+  await stand.axe(page, "compose 1");
+  await stand.shot(page, "compose-1-wrong");
+  await page.getByLabel("Name", { exact: true }).fill("GatewayOS");
+  await page.getByLabel("Version", { exact: true }).fill("2.1.0");
+  await page.getByText("There are 2.1.0, 2.0.0.").waitFor();
+  await next();
+  await page.getByText("The service has this version already").waitFor();
+  await page.getByLabel("Version", { exact: true }).fill("2.2.0");
+  await next();
+
+  await page.getByLabel("Property", { exact: true }).first().waitFor();
+  await next();
+  check((await page.getByText("This is needed.").count()) === 2, "both values are needed");
+  await page.getByRole("button", { name: "Contoso · Gateway" }).click();
+  check((await page.getByLabel("Value", { exact: true }).nth(1).inputValue()) === "Gateway", "a class that reported is taken");
+  await stand.axe(page, "compose 2");
+  await stand.shot(page, "compose-2");
+  await next();
+
+  await page.getByLabel("What is done").waitFor();
+  await next();
+  await page.getByText("Choose one of the step's files.").waitFor();
+  await page.getByText(/^Add a file/).waitFor();
+  await page.getByLabel("Files").setInputFiles({ name: "install.sh", mimeType: "text/plain", buffer: Buffer.from("#!/bin/sh\nexit 0\n") });
+  await stand.until(page, () => !document.querySelector(".wrong"));
+  await page.getByLabel(/^Installed criteria/).fill("2.2.0");
+  await page.getByRole("button", { name: "Add a step" }).click();
+  const second = page.locator("section.card", { has: page.getByRole("heading", { name: "Step 2" }) });
+  await second.getByLabel("What is done").selectOption("godwit/files:1");
+  await second.getByLabel("Files").setInputFiles({ name: "app.tar.gz", mimeType: "application/gzip", buffer: gzipSync(Buffer.alloc(200_000, "tar")) });
+  await second.getByLabel("Folder to replace", { exact: true }).fill("opt");
+  await second.getByText("It must be an absolute path").waitFor();
+  await second.getByLabel("Folder to replace", { exact: true }).fill("/opt/app");
+  await second.getByLabel(/^Installed criteria/).fill("2.2.0");
+  await second.getByLabel(/^Restart command/).fill("/usr/bin/systemctl restart app");
+  await page.getByRole("button", { name: "Add a step" }).click();
+  const third = page.locator("section.card", { has: page.getByRole("heading", { name: "Step 3" }) });
+  await third.getByLabel("What is done").selectOption("godwit/image:1");
+  const image = Buffer.alloc(300_000, "image");
+  await third.getByLabel("Files").setInputFiles({ name: "root.img.gz", mimeType: "application/gzip", buffer: gzipSync(image) });
+  await third.getByLabel("Packed with").selectOption("gzip");
+  await third.getByText("Size and hash of root.img.gz, unpacked, were found here").waitFor();
+  check((await third.getByLabel("Bytes of the unpacked image").inputValue()) === "300000", "the unpacked size was found");
+  check((await third.getByLabel("SHA-256 of the unpacked image").inputValue()) === createHash("sha256").update(image).digest("hex"), "the unpacked hash was found");
+  await stand.axe(page, "compose 3");
+  await stand.fits(page, "compose 3");
+  await stand.shot(page, "compose-3");
+  await next();
+
+  await page.getByRole("button", { name: "Save the manifest" }).waitFor();
+  await stand.until(page, () => ![...document.querySelectorAll("button")].find((one) => one.textContent === "Save the manifest").disabled);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the manifest" }).click()]);
+  const manifest = JSON.parse(await (await download.createReadStream()).toArray().then((parts) => Buffer.concat(parts).toString()));
+  check(download.suggestedFilename() === "Contoso.GatewayOS.2.2.0.importmanifest.json", "the file is named by the update");
+  check(JSON.stringify(manifest.instructions.steps[1].handlerProperties) === '{"target":"/opt/app","installedCriteria":"2.2.0","restartCommand":["/usr/bin/systemctl","restart","app"]}', `properties have their types: ${JSON.stringify(manifest.instructions)}`);
+  check(manifest.files.length === 3 && manifest.files[0].hashes.sha256 === createHash("sha256").update("#!/bin/sh\nexit 0\n").digest("base64"), "files are hashed");
+  await stand.axe(page, "compose 4");
+  await stand.shot(page, "compose-4");
+  await page.getByRole("link", { name: "A manifest that is there already" }).click();
+  await page.goBack(); // what was typed stays
+  check((await page.getByLabel("Version", { exact: true }).inputValue()) === "2.2.0", "the draft was kept");
+  for (let stage = 0; stage < 3; stage++) await next();
+  stand.expect(/409/);
+  // Another name for devices of the same class is what only the service knows to refuse; its words come to the field.
+  await page.getByRole("button", { name: "What it is" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("OtherOS");
+  for (let stage = 0; stage < 3; stage++) await next();
+  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await wrong("Name").waitFor();
+  check(/GatewayOS/.test(await wrong("Name").innerText()), `the service's words stand at the name: ${await wrong("Name").innerText()}`);
+  await stand.shot(page, "compose-refused");
+  await page.getByLabel("Name", { exact: true }).fill("GatewayOS");
+  for (let stage = 0; stage < 3; stage++) await next();
+  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await page.getByText("Imported.").waitFor();
+  await page.getByRole("link", { name: "Show it" }).click();
+  await page.getByText("root.img.gz").first().waitFor();
+}
+
+/** Twenty thousand devices: each kind of question that the list can ask, and what it may not do (load all of them). */
+async function crowd(stand) {
+  const page = await stand.open();
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await stand.signIn(page, "/console/devices");
+  const rows = () => page.locator("tbody tr").count();
+  const ids = async () => (await stand.settle(page), page.locator("tbody td.name").allInnerTexts());
+  const search = async (text) => {
+    await page.getByLabel("Search by id").fill(text);
+    await page.keyboard.press("Enter");
+  };
+  await page.getByText(/2[0-9],[0-9]{3} devices in all/).waitFor();
+  const seen = new Set();
+  for (let number = 1; number <= 5; number++) {
+    if (number > 1) {
+      await page.getByRole("button", { name: "Next" }).click();
+      await page.getByText(`Page ${number},`).waitFor();
+    }
+    await stand.settle(page);
+    const these = await ids();
+    check(these.length === 100 && these.every((id) => !seen.has(id)), `page ${number} has a hundred others: ${these.length}`);
+    these.forEach((id) => seen.add(id));
+  }
+  check(asked.filter((url) => url.includes("/management/devices")).length < 20, "only the pages that are shown are asked for");
+  await search("meter-19999");
+  await page.getByRole("cell", { name: "meter-19999" }).waitFor();
+  check((await rows()) === 1 && (await page.locator("tbody .state.good").innerText()).includes("Connected"), "one device is found, and it is connected");
+  await search("meter-199");
+  await stand.until(page, () => document.querySelectorAll("tbody tr").length === 50);
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByText("Page 2").waitFor();
+  await page.getByLabel("Group").selectOption("south");
+  await stand.until(page, () => [...document.querySelectorAll("tbody tr")].length === 25 && [...document.querySelectorAll("tbody tr")].every((row) => row.textContent.includes("south")));
+  await search("no-such-meter");
+  await page.getByText("No device fits").waitFor();
+  await page.getByRole("button", { name: "Show all devices" }).click();
+  await page.getByLabel("Group").selectOption("north");
+  await page.getByText("5,000 devices in north").waitFor();
+  await page.getByLabel("Class").selectOption({ label: "Contoso · Meter" });
+  await page.getByLabel("Last deployment").selectOption("never");
+  await stand.until(page, () => document.querySelectorAll("tbody tr").length === 100);
+  await stand.axe(page, "crowd");
+  await stand.shot(page, "crowd-devices");
+  await page.getByLabel("Last deployment").selectOption("Failed");
+  await page.getByText("No device fits").waitFor();
+  await stand.visit(page, "Overview");
+  await page.getByText(/2[0-9],[0-9]{3} devices/).first().waitFor();
+  await stand.shot(page, "crowd-overview");
 }
 
 async function importAndDeploy(stand) {
@@ -250,6 +446,9 @@ await run({
   overview,
   devices,
   paging,
+  logs,
+  compose,
+  crowd,
   importAndDeploy,
   retryAndCancel,
   access,

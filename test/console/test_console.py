@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crowd import Crowd
 from hub_device import announce, register
 from scene import Scene
 from stack import wait_until
@@ -121,7 +122,7 @@ def test_tokens_are_made_and_revoked_and_a_reader_is_told_what_it_may_not(stage,
     browser.run("access")
 
 
-def test_a_restart_of_the_service_is_borne(stage, browser, scene):
+def test_a_restart_of_the_service_is_borne(browser, scene):
     scene.service.pin_ports()
     child = browser.start("restart")
     try:
@@ -140,8 +141,37 @@ def test_a_restart_of_the_service_is_borne(stage, browser, scene):
             scene.service.start()
 
 
-def test_many_devices_come_in_pages(stage, browser, scene):
+def test_an_update_is_made_with_the_form(stage, browser):
+    browser.run("compose")
+
+
+def test_logs_are_collected_and_read(stage, browser):
+    stage.devices["gateway-003"].log = {"app/service.log": log_of(5000), "app/old.log.gz": gzip.compress(b"first words of a zipped log\n"),
+                                        "app/core.dump": bytes(range(256)) * 8, "app/long.log": b"2026-11-26 info a line like any other\n" * 340_000}
+    browser.run("logs")
+
+
+def log_of(lines: int) -> bytes:
+    """Each hundredth line is an error, and the one after it belongs to it."""
+    def line(number: int) -> str:
+        if number % 100 == 98:
+            return f"2026-11-26T05:00:00Z error pump.failed pressure=0 line {number}"
+        return f"    at the valve, line {number}" if number % 100 == 99 else f"2026-11-26T05:00:00Z info pump.ran line {number}"
+
+    return "".join(line(number) + "\n" for number in range(lines)).encode()
+
+
+def test_many_devices_come_in_pages(browser, scene):
     ids = [f"many-{number:04}" for number in range(230)]
     register(scene, ids, {device: "crowd" for device in ids})
     announce(scene, ids, {"manufacturer": "Contoso", "model": "Crowd"})
     browser.run("paging")
+
+
+def test_twenty_thousand_devices_are_listed_paged_searched_and_filtered(browser, scene):
+    crowd = Crowd(scene, "meter", 20_000, "Meter", ["north", "south", "east", "west"])
+    try:
+        crowd.come()
+        browser.run("crowd", count=len(crowd.ids))
+    finally:
+        crowd.end()

@@ -142,7 +142,7 @@ class HubDevice:
         self.properties = properties or {"manufacturer": "Contoso", "model": model}
         self.service: dict = {}       # desired.deviceUpdate.service as it stands
         self.actions: list = []       # (action, workflow id) of each desired document that arrived
-        self.log = b"what the device saw\n"  # sent when logs are asked for; None: it has none
+        self.log: bytes | dict[str, bytes] | None = b"what the device saw\n"  # sent when logs are asked for, or files by name; None: it has none
         self._sent_logs: set = set()
         self.problem: BaseException | None = None
         self._last = None
@@ -205,9 +205,10 @@ class HubDevice:
 
     def _send_log(self, operation: str, url: str) -> None:
         """Puts the log into the container as the storage clients do, and reports the end."""
-        if self.log is not None:
-            place, query = url.split("?", 1)
-            blob = urllib.request.Request(f"{place}/{self.id}/{operation}/agent.log?{query}", data=self.log, method="PUT", headers={"x-ms-blob-type": "BlockBlob"})
+        files = {} if self.log is None else self.log if isinstance(self.log, dict) else {"agent.log": self.log}
+        place, query = url.split("?", 1)
+        for name, data in files.items():
+            blob = urllib.request.Request(f"{place}/{self.id}/{operation}/{name}?{query}", data=data, method="PUT", headers={"x-ms-blob-type": "BlockBlob"})
             with urllib.request.urlopen(blob, context=ssl.create_default_context(cafile=str(self.scene.service.ca)), timeout=30) as answer:
                 assert answer.status == 201, answer.status
         self.wire.report({"diagnosticInformation": {"__t": "c", "agent": {"operationId": operation, "resultCode": -1 if self.log is None else 200}}})

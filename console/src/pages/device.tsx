@@ -3,6 +3,7 @@ import { ask, hub, manage, own, Problem } from "../api";
 import { useLive } from "../live";
 import { className, titleOf, type DeviceClass, type ExplainedDevice, type Words } from "../model";
 import { remedyOf } from "../fleet";
+import { DeviceLogs } from "./logs";
 import { at, Card, DeviceStateOf, Heading, State, Table, Time, Trouble, Waiting } from "../ui";
 
 interface Twin {
@@ -48,12 +49,12 @@ export function DevicePage({ id, module }: { id: string; module?: string }) {
         {data?.connection && <State is={data.connection.isConnected ? "online" : "offline"} />}
         {data && <DeviceStateOf state={data.device.deploymentStatus} isLatest={data.device.onLatestUpdate} />}
       </Heading>
-      {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Details {...data} />}
+      {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Details {...data} id={id} module={module} />}
     </>
   );
 }
 
-function Details({ device, twin, kind }: Awaited<ReturnType<typeof load>>) {
+function Details({ device, twin, kind, id, module }: Awaited<ReturnType<typeof load>> & { id: string; module?: string }) {
   return (
     <div class="grid">
       <Card title="Update">
@@ -84,6 +85,7 @@ function Details({ device, twin, kind }: Awaited<ReturnType<typeof load>>) {
       <Card title="History" wide>
         <History device={device} />
       </Card>
+      <DeviceLogs id={id} module={module} />
       {twin && (
         <Card title="Twin" wide>
           <TwinTable twin={twin} />

@@ -4,8 +4,8 @@ import { Link, useLocation, useSearch } from "wouter-preact";
 import { ask, hub, manage, pathOf, queryText, quoted, raw, type Page } from "../api";
 import { classesById, listGroups } from "../fleet";
 import { useLive } from "../live";
-import { className, titleOf, type Device, type DeviceState } from "../model";
-import { at, Card, DeviceStateOf, Empty, Field, Heading, Pager, State, Table, Trouble, Waiting } from "../ui";
+import { className, titleOf, type Compliance, type Device, type DeviceState } from "../model";
+import { at, Card, DeviceStateOf, Empty, Field, Heading, many, Pager, State, Table, Trouble, Waiting } from "../ui";
 import { FirstSteps } from "./overview";
 
 interface Row {
@@ -86,7 +86,14 @@ export function Devices() {
   const [text, setText] = useState(asked.search);
   const [trail, setTrail] = useState<string[]>([""]);
   const from = trail[trail.length - 1]!;
-  const choices = useLive("device-choices", async (signal) => ({ groups: (await listGroups(signal)).value, classes: [...(await classesById(signal)).values()] }));
+  const choices = useLive(
+    "device-choices",
+    async (signal) => {
+      const [groups, classes, compliance] = await Promise.all([listGroups(signal), classesById(signal), ask<Compliance>(manage(["updateCompliance"]), { signal })]);
+      return { groups: groups.value, classes: [...classes.values()], total: compliance.totalDeviceCount };
+    },
+    30_000,
+  );
   const { data, problem } = useLive(JSON.stringify([asked, from]), (signal) => (asked.search ? searchHub(asked, from, signal) : browse(asked, from, signal)), 10_000);
   const set = (change: Partial<Asked>) => {
     const next = { ...asked, ...change };
@@ -95,10 +102,12 @@ export function Devices() {
     setTrail([""]);
     go("/devices" + (words.size ? "?" + words : ""));
   };
+  const countOf = choices.data?.groups.find((one) => one.groupId === asked.group)?.deviceCount;
+  const inAll = asked.group ? countOf !== undefined && `${many(countOf, "device")} in ${asked.group}` : choices.data?.total && `${many(choices.data.total, "device")} in all`;
   const isFiltered = asked.search || asked.group || asked.classId || asked.state;
   return (
     <>
-      <Heading title="Devices" says="Everything that has an identity and reports." />
+      <Heading title="Devices" says={<>Everything that has an identity and reports{inAll && `: ${inAll}`}.</>} />
       <Card>
         <form
           class="filters"

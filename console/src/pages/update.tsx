@@ -13,7 +13,7 @@ export async function waitForOperation(answer: Response): Promise<Operation> {
   if (!place) throw new Problem("the service did not say where the work can be followed", -1);
   for (;;) {
     const operation = await ask<Operation>(pathOf(place));
-    if (operation.status === "Failed") throw new Problem(operation.error?.innererror?.message ?? operation.error?.message ?? "the service could not finish it", 409, operation.error?.code);
+    if (operation.status === "Failed") throw new Problem(operation.error?.innererror?.message ?? operation.error?.message ?? "the service could not finish it", 409, `${operation.error?.code} ${operation.error?.innererror?.code ?? ""}`);
     if (operation.status === "Succeeded") return operation;
     await new Promise((done) => setTimeout(done, 500));
   }

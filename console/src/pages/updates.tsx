@@ -19,6 +19,9 @@ export function Updates() {
   return (
     <>
       <Heading title="Updates" says="What can be deployed: each imported, checked and signed once.">
+        <Link class="button plain" href="/updates/new">
+          Make an update
+        </Link>
         <Link class="button" href="/updates/import">
           Import an update
         </Link>
@@ -37,7 +40,7 @@ export function Updates() {
           <Empty title={search ? "No update fits" : "No update yet"}>
             {search ? <p>Try fewer letters.</p> : (
               <p>
-                An update is a manifest and its files. Write the manifest with <code>godwit update init v5</code>, then <Link href="/updates/import">drop all of it here</Link>.
+                An update is a manifest and its files. <Link href="/updates/new">Make one with a form</Link>, or write the manifest with <code>godwit update init v5</code> and <Link href="/updates/import">drop all of it here</Link>.
               </p>
             )}
           </Empty>
