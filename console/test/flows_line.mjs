@@ -80,6 +80,7 @@ export async function logs(stand) {
   await page.getByText("Came", { exact: false }).first().waitFor();
   await stand.axe(page, "device with logs");
   await stand.shot(page, "device-logs");
+  await stand.looks(page, "device-logs");
   await page.getByRole("link", { name: "app/service.log", exact: true }).click();
   await page.getByText("5,000 lines").waitFor();
   const lines = page.locator(".log .line");
@@ -96,6 +97,7 @@ export async function logs(stand) {
   await stand.axe(page, "log");
   await stand.fits(page, "log");
   await stand.shot(page, "log");
+  await stand.looks(page, "log");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
   const whole = await (await download.createReadStream()).toArray().then((parts) => Buffer.concat(parts).toString());
   check(download.suggestedFilename() === "service.log" && whole.split("\n").length === 5001, "the download is the whole file");

@@ -91,6 +91,7 @@ export async function compose(stand) {
   check((await page.getByLabel("Value", { exact: true }).nth(1).inputValue()) === "Gateway", "a class that reported is taken");
   await stand.axe(page, "compose 2");
   await stand.shot(page, "compose-2");
+  await stand.looks(page, "compose-2");
   await next();
 
   await page.getByLabel("What is done").waitFor();
@@ -121,6 +122,7 @@ export async function compose(stand) {
   await stand.axe(page, "compose 3");
   await stand.fits(page, "compose 3");
   await stand.shot(page, "compose-3");
+  await stand.looks(page, "compose-3");
   await next();
 
   await page.getByRole("button", { name: "Save the manifest" }).waitFor();
@@ -132,6 +134,7 @@ export async function compose(stand) {
   check(manifest.files.length === 3 && manifest.files[0].hashes.sha256 === createHash("sha256").update("#!/bin/sh\nexit 0\n").digest("base64"), "files are hashed");
   await stand.axe(page, "compose 4");
   await stand.shot(page, "compose-4");
+  await stand.looks(page, "compose-4");
   await page.getByRole("link", { name: "A manifest that is there already" }).click();
   await page.goBack(); // what was typed stays
   check((await page.getByLabel("Version", { exact: true }).inputValue()) === "2.2.0", "the draft was kept");
