@@ -95,6 +95,16 @@ constexpr ByteCount kSmallFile = 64 * 1024;
   return is_first ? std::vector{config.hub_name, config.api_host} : std::vector{config.hub_name};
 }
 
+[[nodiscard]] api::Pulse::Sources pulse_sources(store::Store& store, hub::Hub& hub) {
+  return {.commits = [&store] { return store.counters().commits; },
+          .connects =
+              [&hub] {
+                const hub::Counters counters = hub.counters();
+                return counters.connects + counters.disconnects;
+              },
+          .devices_online = [&hub] { return static_cast<std::uint64_t>(hub.counters().devices); }};
+}
+
 }  // namespace
 
 /// What may fail while it is made.
@@ -154,6 +164,7 @@ Instance::Instance(const Config& config, const Layout& layout, const Premises& p
             log_options_of(config)),
       jobs_(*store_, premises.clock, premises.log, hub_.registry(), job_ports(hub_, premises.clock)),
       policies_(premises.clock, policy_hosts(config, first == nullptr)),
+      pulse_(premises.clock, premises.log, pulse_sources(*store_, hub_), layout.pulse()),
       readiness_(*store_, premises.clock, layout.data, config.api_least_free_disk.value),
       access_(premises.clock, *store_, first != nullptr ? first->store_.get() : nullptr),
       services_{.clock = premises.clock,
@@ -169,6 +180,7 @@ Instance::Instance(const Config& config, const Layout& layout, const Premises& p
                 .hub = hub_doors(hub_),
                 .telemetry = telemetry_.feed.get(),
                 .webhook = telemetry_.webhook.get(),
+                .pulse = &pulse_,
                 .jobs = &jobs_,
                 .blob_check = &importing_->blob_check(),
                 .policies = &policies_,
@@ -217,6 +229,7 @@ void Instance::start() {
   importing_->start();
   rollout_.start();
   telemetry_.start();
+  pulse_.start();
   jobs_.start();
   logs_.start();
 }

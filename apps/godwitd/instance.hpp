@@ -14,6 +14,7 @@
 #include "apps/godwitd/readiness.hpp"
 #include "server/api/access.hpp"
 #include "server/api/policies.hpp"
+#include "server/api/pulse.hpp"
 #include "server/api/services.hpp"
 #include "server/blobs/blobs.hpp"
 #include "server/hub/hub.hpp"
@@ -51,7 +52,10 @@ class Instance {
   void start();
   [[nodiscard]] Result<void> start_hub() { return hub_.start(); }
   /// Streams for listeners end, so that the rim can.
-  void stop_streams() { telemetry_.feed->stop(); }
+  void stop_streams() {
+    telemetry_.feed->stop();
+    pulse_.stop();
+  }
   /// The rest, once no request runs any more.
   void stop();
 
@@ -81,6 +85,7 @@ class Instance {
   service::LogCollections logs_;
   hub::jobs::ScheduledJobs jobs_;
   api::Policies policies_;
+  api::Pulse pulse_;
   Readiness readiness_;
   api::Access access_;
   api::Services services_;

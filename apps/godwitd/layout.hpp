@@ -29,6 +29,7 @@ struct Layout {
   [[nodiscard]] Path database() const { return data / "db" / "godwit.sqlite"; }
   [[nodiscard]] Path blobs() const { return data / "blobs"; }
   [[nodiscard]] Path device_logs() const { return data / "device-logs"; }
+  [[nodiscard]] Path pulse() const { return data / "db" / "pulse.json"; }
   [[nodiscard]] Path instances() const { return data / "instances"; }
   /// A further instance: the same places for what is its own (database, payloads, logs, secrets), below its folder.
   [[nodiscard]] Layout instance(const std::string& id) const { return {instances() / id}; }

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Link, Router, useLocation } from "wouter-preact";
 import { unreachableSince } from "./live";
 import { Access } from "./pages/access";
+import { Audit } from "./pages/audit";
 import { Compose } from "./pages/compose";
 import { Deploy } from "./pages/deploy";
 import { DeploymentPage } from "./pages/deployment";
@@ -29,6 +30,7 @@ const PLACES = [
   ["groups", "Groups and classes"],
   ["hub", "Hub"],
   ["access", "Access"],
+  ["audit", "Audit"],
 ] as const;
 
 /** The path below /console, split before it is decoded: an id may hold any character. */
@@ -65,6 +67,8 @@ function Page({ path }: { path: string[] }) {
       return <Hub />;
     case "access":
       return <Access />;
+    case "audit":
+      return <Audit />;
     default:
       return (
         <Heading title="There is no such page" says="The address may be from another version of the console.">

@@ -41,7 +41,8 @@ export interface ExplainedDevice extends Device {
   bestUpdate?: UpdateInfo;
   connection?: { isConnected: boolean; lastActivity?: string; modelId?: string };
   agent?: { properties?: Record<string, string>; contractModel?: string; state?: number };
-  deployment?: { deploymentId: string; groupId: string; deviceState: DeviceState; retryCount: number; lastChange: string };
+  deployment?: { deploymentId: string; groupId: string; workflowId: string; deviceState: DeviceState; retryCount: number; lastChange: string };
+  progress?: { phase: string; step: number; steps: number; doneBytes: number; totalBytes: number; waitingFor?: string | null };
   result?: Words;
   reports: { time: string; workflowId?: string; verdict: string; report: { state?: number; action?: number; installedUpdateId?: string; result?: Words } }[];
 }
@@ -135,6 +136,9 @@ export interface UpdateFile {
   hashes: Record<string, string>;
   scanResult?: string;
   scanDetails?: string;
+  downloadHandler?: { id: string };
+  /** Deltas: what a device fetches instead of the file. */
+  relatedFiles?: { fileName: string; sizeInBytes: number; properties?: Record<string, string> }[];
 }
 export interface Operation {
   operationId: string;
@@ -158,6 +162,7 @@ export interface AuditEvent {
   actor: string;
   action: string;
   subject: string;
+  details?: Record<string, unknown>;
 }
 
 export const nameOf = (id: UpdateId) => `${id.provider}/${id.name}/${id.version}`;

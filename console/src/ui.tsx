@@ -136,12 +136,13 @@ export const Waiting = () => (
 );
 
 /** A table that scrolls inside itself on narrow screens. */
-export function Table({ label, heads, children }: { label: string; heads: string[]; children: ComponentChildren }) {
+export function Table({ label, heads, lead, children }: { label: string; heads: string[]; lead?: ComponentChildren; children: ComponentChildren }) {
   return (
     <div class="scroll" role="region" aria-label={label} tabIndex={0}>
       <table>
         <thead>
           <tr>
+            {lead && <th scope="col">{lead}</th>}
             {heads.map((head) => (
               <th scope="col" key={head}>
                 {head || <span class="hidden">Actions</span>}
@@ -240,6 +241,24 @@ export function Field({ label, help, error, children }: { label: string; help?: 
   );
 }
 
+/** Work that must not be begun twice: a second click or Enter before its end does nothing. */
+export function useBusy(): [boolean, (work: () => Promise<unknown>) => Promise<void>] {
+  const [isBusy, setBusy] = useState(false);
+  const isRunning = useRef(false);
+  const run = async (work: () => Promise<unknown>) => {
+    if (isRunning.current) return;
+    isRunning.current = true;
+    setBusy(true);
+    try {
+      await work();
+    } finally {
+      isRunning.current = false;
+      setBusy(false);
+    }
+  };
+  return [isBusy, run];
+}
+
 export interface Question {
   title: string;
   says: ComponentChildren;
@@ -253,7 +272,7 @@ export function Confirm({ question, onEnd }: { question: Question | null; onEnd:
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState("");
   const [problem, setProblem] = useState<Refusal | null>(null);
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, run] = useBusy();
   const id = useId();
   useEffect(() => {
     setText("");
@@ -262,16 +281,16 @@ export function Confirm({ question, onEnd }: { question: Question | null; onEnd:
     if (!question) dialog.current?.close();
   }, [question]);
   if (!question) return <dialog ref={dialog} />;
-  const act = async (event: Event) => {
+  const act = (event: Event) => {
     event.preventDefault();
-    setBusy(true);
-    try {
-      await question.act();
-      onEnd();
-    } catch (failure) {
-      setProblem(failure instanceof Refusal ? failure : new Refusal(String(failure), -1));
-    }
-    setBusy(false);
+    void run(async () => {
+      try {
+        await question.act();
+        onEnd();
+      } catch (failure) {
+        setProblem(failure instanceof Refusal ? failure : new Refusal(String(failure), -1));
+      }
+    });
   };
   return (
     <dialog ref={dialog} aria-labelledby={id} onClose={onEnd}>

@@ -79,6 +79,19 @@ export class Stand {
     if (over > 0) throw new Error(`${name} is ${over} pixels wider than the screen`);
   }
 
+  /** The page as it stands, narrow and then dark too. */
+  async looks(page, name) {
+    const wide = page.viewportSize();
+    await page.setViewportSize({ width: 375, height: 780 });
+    await this.fits(page, `${name}, narrow`);
+    await this.shot(page, `narrow-${name}`);
+    await page.setViewportSize(wide);
+    await page.emulateMedia({ colorScheme: "dark" });
+    await this.axe(page, `${name}, dark`);
+    await this.shot(page, `dark-${name}`);
+    await page.emulateMedia({ colorScheme: "light" });
+  }
+
   async end() {
     await this.browser?.close();
     if (this.complaints.length) throw new Error("the page complained:\n" + this.complaints.slice(0, 10).join("\n"));

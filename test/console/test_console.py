@@ -122,25 +122,6 @@ def test_tokens_are_made_and_revoked_and_a_reader_is_told_what_it_may_not(stage,
     browser.run("access")
 
 
-def test_a_restart_of_the_service_is_borne(browser, scene):
-    scene.service.pin_ports()
-    child = browser.start("restart")
-    try:
-        for line in child.stdout:
-            said = json.loads(line)
-            if said.get("ask") == "stop":
-                scene.service.stop()
-            if said.get("ask") == "start":
-                scene.service.start()
-        child.wait(60)
-        assert child.returncode == 0, child.stderr.read()
-        assert said == {"flow": "restart", "passed": True}
-    finally:
-        child.kill()
-        if not scene.service.process.running():
-            scene.service.start()
-
-
 def test_an_update_is_made_with_the_form(stage, browser):
     browser.run("compose")
 
@@ -161,14 +142,42 @@ def log_of(lines: int) -> bytes:
     return "".join(line(number) + "\n" for number in range(lines)).encode()
 
 
-def test_many_devices_come_in_pages(browser, scene):
+def test_a_page_asks_when_the_service_tells_of_a_change(stage, browser):
+    browser.run("told")
+
+
+def test_a_slow_line_and_a_lost_one_are_borne(stage, browser):
+    browser.run("slow")
+
+
+# The devices of the stage do not come back after it: what needs them stands above.
+def test_a_restart_of_the_service_is_borne(stage, browser, scene):
+    scene.service.pin_ports()
+    child = browser.start("restart")
+    try:
+        for line in child.stdout:
+            said = json.loads(line)
+            if said.get("ask") == "stop":
+                scene.service.stop()
+            if said.get("ask") == "start":
+                scene.service.start()
+        child.wait(60)
+        assert child.returncode == 0, child.stderr.read()
+        assert said == {"flow": "restart", "passed": True}
+    finally:
+        child.kill()
+        if not scene.service.process.running():
+            scene.service.start()
+
+
+def test_many_devices_come_in_pages(stage, browser, scene):
     ids = [f"many-{number:04}" for number in range(230)]
     register(scene, ids, {device: "crowd" for device in ids})
     announce(scene, ids, {"manufacturer": "Contoso", "model": "Crowd"})
     browser.run("paging")
 
 
-def test_twenty_thousand_devices_are_listed_paged_searched_and_filtered(browser, scene):
+def test_twenty_thousand_devices_are_listed_paged_searched_and_filtered(stage, browser, scene):
     crowd = Crowd(scene, "meter", 20_000, "Meter", ["north", "south", "east", "west"])
     try:
         crowd.come()

@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
-import { all, ask, own, Problem, type Page } from "../api";
+import { Link } from "wouter-preact";
+import { all, ask, own, Problem } from "../api";
 import { useLive } from "../live";
-import type { AuditEvent, Token } from "../model";
-import { Card, Confirm, Field, Heading, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
+import type { Token } from "../model";
+import { Card, Confirm, Field, Heading, State, Table, Time, Trouble, useBusy, Waiting, type Question } from "../ui";
 
 const ROLES: [string, string][] = [
   ["reader", "sees everything, changes nothing"],
@@ -17,11 +18,10 @@ const ROLES: [string, string][] = [
 export function Access() {
   const [question, setQuestion] = useState<Question | null>(null);
   const tokens = useLive("tokens", (signal) => all<Token>(own(["tokens"]), 500, signal));
-  const audit = useLive("audit", (signal) => ask<Page<AuditEvent>>(own(["auditEvents"]), { signal }), 10_000);
   const revoke = (name: string) => setQuestion({ title: `Revoke the token ${name}?`, says: <p>Whoever uses it is refused from the next request on.</p>, verb: "Revoke", typed: name, act: () => ask(own(["tokens", name]), { method: "DELETE" }).then(tokens.again) });
   return (
     <>
-      <Heading title="Access" says="Who may do what, and who did what." />
+      <Heading title="Access" says={<>Who may do what. Who did what is in the <Link href="/audit">audit trail</Link>.</>} />
       <Card title="Tokens">
         {tokens.problem ? (
           <Trouble problem={tokens.problem} />
@@ -55,26 +55,6 @@ export function Access() {
         )}
       </Card>
       {!tokens.problem && <MakeToken onMade={tokens.again} />}
-      <Card title="What was changed, newest first">
-        {audit.problem ? (
-          <Trouble problem={audit.problem} />
-        ) : !audit.data ? (
-          <Waiting />
-        ) : (
-          <Table label="Changes" heads={["When", "Who", "What", "On"]}>
-            {audit.data.value.slice(0, 50).map((one) => (
-              <tr key={one.id}>
-                <td>
-                  <Time of={one.time} />
-                </td>
-                <td>{one.actor}</td>
-                <td class="mono">{one.action}</td>
-                <td class="mono">{one.subject}</td>
-              </tr>
-            ))}
-          </Table>
-        )}
-      </Card>
       <Confirm question={question} onEnd={() => setQuestion(null)} />
     </>
   );
@@ -86,16 +66,19 @@ function MakeToken({ onMade }: { onMade: () => void }) {
   const [days, setDays] = useState("90");
   const [made, setMade] = useState<Token | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const send = async (event: Event) => {
+  const [isBusy, run] = useBusy();
+  const send = (event: Event) => {
     event.preventDefault();
-    setProblem(null);
-    try {
-      setMade(await ask<Token>(own(["tokens"]), { method: "POST", body: { name: name.trim(), role, ...(days ? { lifetimeInSeconds: Number(days) * 86_400 } : {}) } }));
-      setName("");
-      onMade();
-    } catch (failure) {
-      setProblem(failure as Problem);
-    }
+    void run(async () => {
+      setProblem(null);
+      try {
+        setMade(await ask<Token>(own(["tokens"]), { method: "POST", body: { name: name.trim(), role, ...(days ? { lifetimeInSeconds: Number(days) * 86_400 } : {}) } }));
+        setName("");
+        onMade();
+      } catch (failure) {
+        setProblem(failure as Problem);
+      }
+    });
   };
   return (
     <Card title="Make a token">
@@ -132,7 +115,7 @@ function MakeToken({ onMade }: { onMade: () => void }) {
           </Field>
         </div>
         {problem && <Trouble problem={problem} />}
-        <button>Make the token</button>
+        <button disabled={isBusy}>Make the token</button>
       </form>
     </Card>
   );

@@ -5,7 +5,7 @@ import { all, ask, each, manage, Problem, type Page } from "../api";
 import { classesById, listGroups } from "../fleet";
 import { useLive } from "../live";
 import { className, isSame, nameOf, titleOf, type BestUpdate, type DeviceClass, type Subgroup, type UpdateInfo } from "../model";
-import { at, Card, Empty, Field, Heading, many, State, Trouble, Waiting } from "../ui";
+import { at, Card, Empty, Field, Heading, many, State, Trouble, useBusy, Waiting } from "../ui";
 
 interface Reach {
   subgroup: Subgroup;
@@ -39,7 +39,7 @@ export function Deploy() {
   const [start, setStart] = useState("");
   const [rollback, setRollback] = useState({ update: "", percentage: 10, count: 1 });
   const [problem, setProblem] = useState<Problem | null>(null);
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, run] = useBusy();
   const groups = useLive("groups", listGroups);
   const reach = useLive(group && `reach ${group}`, (signal) => reachOf(group, signal));
 
@@ -50,9 +50,11 @@ export function Deploy() {
   const older = updates.filter((one) => update && one !== update && one.updateId.name === update.updateId.name && one.updateId.provider === update.updateId.provider);
   const touched = (reach.data ?? []).filter((part) => update && part.fits.some((one) => isSame(one.updateId, update.updateId)));
 
-  const send = async (event: Event) => {
+  const send = (event: Event) => {
     event.preventDefault();
-    setBusy(true);
+    void run(begin);
+  };
+  const begin = async () => {
     setProblem(null);
     const id = idFor(update!);
     const back = older.find((one) => nameOf(one.updateId) === rollback.update);
@@ -70,7 +72,6 @@ export function Deploy() {
       go(at("deployments", group, id));
     } catch (failure) {
       setProblem(failure instanceof Problem ? failure : new Problem(String(failure), -1));
-      setBusy(false);
     }
   };
 

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { ask, manage, own, pathOf, quoted, type Page } from "../api";
 import { failuresOf, progressOf } from "../fleet";
+import { Chart } from "../chart";
 import { useLive } from "../live";
 import { titleOf, type Deployment, type DeviceProgress } from "../model";
 import { at, Bar, Card, Confirm, Field, Heading, many, Pager, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
@@ -93,6 +94,7 @@ export function DeploymentPage({ group, id }: { group: string; id: string }) {
               </p>
             )}
           </Card>
+          <Course group={group} id={id} />
           {data.failures.length > 0 && (
             <Card title="Why devices failed">
               <Failures list={data.failures} />
@@ -103,6 +105,35 @@ export function DeploymentPage({ group, id }: { group: string; id: string }) {
       )}
       <Confirm question={question} onEnd={() => setQuestion(null)} />
     </>
+  );
+}
+
+interface Point {
+  time: string;
+  totalDevices: number;
+  devicesInProgressCount: number;
+  devicesCompletedSucceededCount: number;
+  devicesCompletedFailedCount: number;
+}
+const LINES = [
+  { label: "Succeeded", color: "--fill-good", isArea: true },
+  { label: "In progress", color: "--fill-busy", dash: [6, 4] },
+  { label: "Failed", color: "--fill-bad", dash: [2, 3] },
+];
+
+function Course({ group, id }: { group: string; id: string }) {
+  const { data } = useLive(`course ${group}/${id}`, (signal) => ask<{ value: Point[] }>(own(["groups", group, "deployments", id, "progress"]), { signal }), 5000);
+  const points = data?.value ?? [];
+  if (points.length < 2) return null; // it has not begun, or ended within a second
+  return (
+    <Card title="Over time" aside={<span class="faint">A device counts by its last word: one that failed and then succeeded has succeeded.</span>}>
+      <Chart
+        label="Devices over time"
+        times={points.map((one) => new Date(one.time).getTime())}
+        series={LINES}
+        values={[points.map((one) => one.devicesCompletedSucceededCount), points.map((one) => one.devicesInProgressCount), points.map((one) => one.devicesCompletedFailedCount)]}
+      />
+    </Card>
   );
 }
 

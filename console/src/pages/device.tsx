@@ -1,10 +1,11 @@
+import type { ComponentChildren } from "preact";
 import { Link } from "wouter-preact";
 import { ask, hub, manage, own, Problem } from "../api";
 import { useLive } from "../live";
 import { className, titleOf, type DeviceClass, type ExplainedDevice, type Words } from "../model";
 import { remedyOf } from "../fleet";
 import { DeviceLogs } from "./logs";
-import { at, Card, DeviceStateOf, Heading, State, Table, Time, Trouble, Waiting } from "../ui";
+import { at, bytes, Card, DeviceStateOf, Heading, State, Table, Time, Trouble, Waiting } from "../ui";
 
 interface Twin {
   tags?: Record<string, unknown>;
@@ -54,7 +55,7 @@ export function DevicePage({ id, module }: { id: string; module?: string }) {
   );
 }
 
-function Details({ device, twin, kind, id, module }: Awaited<ReturnType<typeof load>> & { id: string; module?: string }) {
+function Details({ device, twin, kind, connection, id, module }: Awaited<ReturnType<typeof load>> & { id: string; module?: string }) {
   return (
     <div class="grid">
       <Card title="Update">
@@ -82,8 +83,8 @@ function Details({ device, twin, kind, id, module }: Awaited<ReturnType<typeof l
           ))}
         </dl>
       </Card>
-      <Card title="History" wide>
-        <History device={device} />
+      <Card title="Timeline" wide>
+        <Timeline device={device} connection={connection} />
       </Card>
       <DeviceLogs id={id} module={module} />
       {twin && (
@@ -117,22 +118,65 @@ function Why({ device }: { device: ExplainedDevice }) {
   );
 }
 
-function History({ device }: { device: ExplainedDevice }) {
-  if (device.reports.length === 0) return <p class="faint">No report about an update yet. Reports appear when a deployment reaches the device.</p>;
-  const words = (result?: Words) => [result?.resultText, result?.resultDetails && `“${result.resultDetails}”`].filter(Boolean).join(": ");
+interface Moment {
+  time: string;
+  what: ComponentChildren;
+  says?: ComponentChildren;
+}
+const PHASES: Record<string, string> = { download: "downloading", install: "installing", apply: "applying", backup: "keeping what is there", restore: "putting back what was there", check: "looking whether it is there", is_installed: "looking whether it is there", verify: "checking signatures" };
+
+/** Connections, deployments, their phases and reports in one line of time, newest first. */
+function Timeline({ device, connection }: { device: ExplainedDevice; connection: Connection | null }) {
+  const moments: Moment[] = [];
+  if (connection?.connectedSince) moments.push({ time: connection.connectedSince, what: <State is="online" /> });
+  if (connection?.disconnectedSince) moments.push({ time: connection.disconnectedSince, what: <State is="offline">Connection ended</State>, says: connection.lastDisconnectReason });
+  for (const one of device.reports) {
+    const { report } = one;
+    const isOf = one.workflowId && one.workflowId === device.deployment?.workflowId && device.deployment;
+    const to = isOf && <Link href={at("deployments", isOf.groupId, isOf.deploymentId)}>{isOf.deploymentId}</Link>;
+    const isEnd = report.state === 255 || report.state === 0;
+    moments.push({
+      time: one.time,
+      what: report.state === 255 ? <State is="Failed" /> : report.state === 0 ? <State is="Succeeded">Done</State> : <State is="InProgress">{AGENT_STATES[report.state ?? -1] ?? `State ${report.state}`}</State>,
+      says: (
+        <>
+          {to} {isEnd && wordsOf(report.result)} {one.verdict !== "applied" && <span class="faint">The service took it as {one.verdict}.</span>}
+          <StepResults result={report.result} isEnd={isEnd} />
+        </>
+      ),
+    });
+  }
+  if (device.progress) {
+    const { phase, step, steps, doneBytes, totalBytes, waitingFor } = device.progress;
+    moments.unshift({ time: "", what: <State is="InProgress">Now</State>, says: `${PHASES[phase] ?? phase}, step ${step + 1} of ${steps}${totalBytes ? `, ${bytes(doneBytes)} of ${bytes(totalBytes)}` : ""}${waitingFor ? `, waits for ${waitingFor}` : ""}` });
+  }
+  if (moments.length === 0) return <p class="faint">Nothing yet. Connections and reports appear here; reports come when a deployment reaches the device.</p>;
+  moments.sort((a, b) => (a.time === "" ? -1 : b.time === "" ? 1 : b.time.localeCompare(a.time)));
   return (
-    <Table label="Reports, newest first" heads={["When", "State", "Result", "Service"]}>
-      {device.reports.map((one, index) => (
-        <tr key={index}>
-          <td>
-            <Time of={one.time} />
-          </td>
-          <td>{one.report.state === 255 ? <State is="Failed" /> : one.report.state === 0 ? <State is="Succeeded">Done</State> : <State is="InProgress">{AGENT_STATES[one.report.state ?? -1] ?? `State ${one.report.state}`}</State>}</td>
-          <td>{one.report.state === 6 ? "" : words(one.report.result)}</td>
-          <td class="faint">{one.verdict}</td>
-        </tr>
+    <ol class="timeline">
+      {moments.map((one, index) => (
+        <li key={index}>
+          <div class="when">{one.time ? <Time of={one.time} /> : <span>now</span>}</div>
+          <div>
+            {one.what} {one.says}
+          </div>
+        </li>
       ))}
-    </Table>
+    </ol>
+  );
+}
+
+const wordsOf = (result?: Words) => [result?.resultText, result?.resultDetails && `“${result.resultDetails}”`].filter(Boolean).join(": ");
+
+function StepResults({ result, isEnd }: { result?: Words; isEnd: boolean }) {
+  const steps = Array.isArray(result?.stepResults) ? result.stepResults : [];
+  if (!isEnd || steps.length < 2) return null;
+  return (
+    <ol class="faint">
+      {steps.map((one, index) => (
+        <li key={index}>{wordsOf(one) || `code ${one.resultCode}`}</li>
+      ))}
+    </ol>
   );
 }
 

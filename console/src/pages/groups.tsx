@@ -4,7 +4,7 @@ import { all, ask, manage, own } from "../api";
 import { classesById, listGroups } from "../fleet";
 import { useLive } from "../live";
 import { className, titleOf, type BestUpdate, type Compliance, type Deployment, type DeviceClass, type Group, type Subgroup } from "../model";
-import { at, Bar, Card, Confirm, Empty, Field, Heading, many, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
+import { at, Bar, Card, Confirm, Empty, Field, Heading, many, State, Table, Time, Trouble, Waiting, useBusy, type Question } from "../ui";
 
 const compliance = (counts: Compliance) => [
   { label: "up to date", count: counts.onLatestUpdateDeviceCount, look: "good" },
@@ -57,15 +57,18 @@ function AddToGroup() {
   const [result, setResult] = useState<{ changedCount: number; failedCount: number } | null>(null);
   const [problem, setProblem] = useState<Error | null>(null);
   const ids = devices.split(/[\s,]+/).filter(Boolean);
-  const send = async (event: Event) => {
+  const [isBusy, run] = useBusy();
+  const send = (event: Event) => {
     event.preventDefault();
-    setProblem(null);
-    setResult(null);
-    try {
-      setResult(await ask(own(["devices"], {}, "tag"), { method: "POST", body: { tags: { ADUGroup: group.trim() || null }, deviceIds: ids } }));
-    } catch (failure) {
-      setProblem(failure as Error);
-    }
+    void run(async () => {
+      setProblem(null);
+      setResult(null);
+      try {
+        setResult(await ask(own(["devices"], {}, "tag"), { method: "POST", body: { tags: { ADUGroup: group.trim() || null }, deviceIds: ids } }));
+      } catch (failure) {
+        setProblem(failure as Error);
+      }
+    });
   };
   return (
     <Card title="Put devices into a group">
@@ -78,7 +81,7 @@ function AddToGroup() {
         </Field>
         {problem && <Trouble problem={problem.message} />}
         <div role="status">{result && <p>{many(result.changedCount, "device")} changed{result.failedCount > 0 && `, ${result.failedCount} not: check their ids`}.</p>}</div>
-        <button disabled={ids.length === 0}>Tag {many(ids.length, "device")}</button>
+        <button disabled={isBusy || ids.length === 0}>Tag {many(ids.length, "device")}</button>
       </form>
     </Card>
   );
@@ -89,16 +92,19 @@ function Classes({ classes }: { classes: DeviceClass[] }) {
   const [editing, setEditing] = useState("");
   const [text, setText] = useState("");
   const [problem, setProblem] = useState("");
-  const save = async (event: Event, id: string) => {
+  const [isBusy, run] = useBusy();
+  const save = (event: Event, id: string) => {
     event.preventDefault();
-    try {
-      await ask(manage(["deviceClasses", id]), { method: "PATCH", body: { friendlyName: text } });
-      setNamed({ ...named, [id]: text });
-      setEditing("");
-      setProblem("");
-    } catch (failure) {
-      setProblem((failure as Error).message);
-    }
+    void run(async () => {
+      try {
+        await ask(manage(["deviceClasses", id]), { method: "PATCH", body: { friendlyName: text } });
+        setNamed({ ...named, [id]: text });
+        setEditing("");
+        setProblem("");
+      } catch (failure) {
+        setProblem((failure as Error).message);
+      }
+    });
   };
   return (
     <Card title="Classes">
@@ -124,7 +130,7 @@ function Classes({ classes }: { classes: DeviceClass[] }) {
                 {editing === one.deviceClassId ? (
                   <form class="actions" onSubmit={(e) => save(e, one.deviceClassId)}>
                     <input aria-label="Friendly name" pattern="[A-Za-z0-9.\-]{1,100}" title="1 to 100 letters, digits, dots and hyphens" required value={text} onInput={(e) => setText(e.currentTarget.value)} />
-                    <button class="small">Save</button>
+                    <button class="small" disabled={isBusy}>Save</button>
                   </form>
                 ) : (
                   <button type="button" class="plain small" aria-label={`Name ${className(one)}`} onClick={() => (setEditing(one.deviceClassId), setText(one.friendlyName ?? ""))}>

@@ -1,6 +1,8 @@
 // What the hub counts. The counters only grow; what the page draws are their differences since it was opened.
-import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, hub, own } from "../api";
+import { useEffect, useState } from "preact/hooks";
+import { Link } from "wouter-preact";
+import { ask, data as path, hub, own, Problem } from "../api";
+import { Chart } from "../chart";
 import { useLive } from "../live";
 import { Card, Heading, Trouble, Waiting } from "../ui";
 
@@ -12,7 +14,19 @@ interface Sample {
   at: number;
   devices: number;
   requests: number;
+  counters: Counters;
 }
+const RATES: [string, string][] = [
+  ["connects", "log-ins"],
+  ["disconnects", "disconnects"],
+  ["refused", "log-ins refused"],
+  ["twinGets", "twins read"],
+  ["reportedPatches", "reported changes"],
+  ["desiredPushes", "desired changes pushed"],
+  ["telemetry", "telemetry messages"],
+  ["methodCalls", "methods called"],
+];
+const LIMITS: Record<string, string> = { deviceCount: "devices", deviceClassCount: "classes", deviceGroupCount: "groups", activeDeploymentCount: "live deployments", deploymentCount: "deployments" };
 
 async function load(signal: AbortSignal) {
   const [counters, registry] = await Promise.all([ask<Counters>(own(["hub", "counters"]), { signal }), ask<{ totalDeviceCount: number; disabledDeviceCount: number }>(hub(["statistics", "devices"]), { signal })]);
@@ -20,12 +34,12 @@ async function load(signal: AbortSignal) {
 }
 
 export function Hub() {
-  const { data, problem } = useLive("hub", load, EVERY_MS);
+  const { data, problem } = useLive("hub", load, EVERY_MS, { byClock: true });
   const [samples, setSamples] = useState<Sample[]>([]);
   useEffect(() => {
     if (!data) return;
     const { counters } = data;
-    setSamples((had) => [...had, { at: data.at, devices: counters.devices ?? 0, requests: (counters.twinGets ?? 0) + (counters.reportedPatches ?? 0) + (counters.telemetry ?? 0) }].slice(-POINTS_MAX));
+    setSamples((had) => [...had, { at: data.at, devices: counters.devices ?? 0, requests: (counters.twinGets ?? 0) + (counters.reportedPatches ?? 0) + (counters.telemetry ?? 0), counters }].slice(-POINTS_MAX));
   }, [data]);
   return (
     <>
@@ -34,6 +48,8 @@ export function Hub() {
     </>
   );
 }
+
+const rateOf = (one: Sample, before?: Sample) => (before ? Math.max(0, ((one.requests - before.requests) * 1000) / (one.at - before.at)) : 0);
 
 function Figures({ counters, registry, samples }: Awaited<ReturnType<typeof load>> & { samples: Sample[] }) {
   const figure = (value: number | undefined, label: string) => (
@@ -45,15 +61,35 @@ function Figures({ counters, registry, samples }: Awaited<ReturnType<typeof load
     <>
       <Card title="Now">
         <div class="numbers">
-          {figure(counters.devices, "devices connected")}
+          <div>
+            <b>{(counters.devices ?? 0).toLocaleString()}</b> <Link href="/devices?connection=Connected">devices connected</Link>
+          </div>
           {figure(registry.totalDeviceCount, "identities")}
           {figure(registry.disabledDeviceCount, "of them disabled")}
           {figure(counters.connections, "connections")}
         </div>
       </Card>
       <Card title="Devices connected, and messages a second, while this page is open">
-        <Chart samples={samples} />
+        <Chart
+          label="Devices connected, and messages a second"
+          times={samples.map((one) => one.at)}
+          series={[
+            { label: "Devices connected", color: "--fill-good", scale: "devices" },
+            { label: "Messages a second", color: "--fill-busy", scale: "rate", dash: [6, 4] },
+          ]}
+          values={[samples.map((one) => one.devices), samples.map((one, index) => rateOf(one, samples[index - 1]))]}
+        />
       </Card>
+      <Card title="A second, over the last ten seconds">
+        <div class="numbers">
+          {RATES.map(([name, label]) => (
+            <div key={name}>
+              <b>{perSecond(samples, name)}</b> <span class="faint">{label}</span>
+            </div>
+          ))}
+        </div>
+      </Card>
+      <Limits />
       <Card title="Since the service started">
         <div class="numbers">
           {figure(counters.connects, "log-ins")}
@@ -72,47 +108,32 @@ function Figures({ counters, registry, samples }: Awaited<ReturnType<typeof load
   );
 }
 
-function Chart({ samples }: { samples: Sample[] }) {
-  const place = useRef<HTMLDivElement>(null);
-  const plot = useRef<{ setData: (data: [number[], number[], number[]]) => void; setSize: (size: { width: number; height: number }) => void; destroy: () => void } | null>(null);
-  const [isReady, setReady] = useState(false);
-  const columns = (): [number[], number[], number[]] => [
-    samples.map((one) => one.at / 1000),
-    samples.map((one) => one.devices),
-    samples.map((one, index) => {
-      const before = samples[index - 1];
-      return before ? Math.max(0, ((one.requests - before.requests) * 1000) / (one.at - before.at)) : 0;
-    }),
-  ];
-  useEffect(() => {
-    let isGone = false;
-    void Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]).then(([{ default: Plot }]) => {
-      if (isGone || !place.current) return;
-      const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
-      const axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
-      plot.current = new Plot(
-        {
-          width: place.current.clientWidth,
-          height: 220,
-          cursor: { y: false },
-          scales: { devices: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] }, rate: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] } },
-          axes: [axis, { ...axis, scale: "devices" }, { ...axis, scale: "rate", side: 1, grid: { show: false } }],
-          series: [{}, { label: "Devices connected", scale: "devices", stroke: color("--fill-good"), width: 2 }, { label: "Messages a second", scale: "rate", stroke: color("--fill-busy"), width: 2, dash: [6, 4] }],
-        },
-        columns(),
-        place.current,
-      );
-      setReady(true);
-    });
-    const fit = () => place.current && plot.current?.setSize({ width: place.current.clientWidth, height: 220 });
-    window.addEventListener("resize", fit);
-    return () => {
-      isGone = true;
-      window.removeEventListener("resize", fit);
-      plot.current?.destroy();
-    };
-  }, []);
-  useEffect(() => plot.current?.setData(columns()), [samples, isReady]);
+function perSecond(samples: Sample[], name: string): string {
   const last = samples.at(-1);
-  return <div class="chart" ref={place} role="img" aria-label={`Devices connected over time; ${last?.devices ?? 0} now`} />;
+  const first = samples.at(-6) ?? samples[0];
+  if (!last || !first || last === first) return "–";
+  const rate = (((last.counters[name] ?? 0) - (first.counters[name] ?? 0)) * 1000) / (last.at - first.at);
+  return rate < 0 ? "–" : rate >= 10 ? Math.round(rate).toLocaleString() : rate.toFixed(1); // below zero: the service began anew
+}
+
+/** What this installation may hold, and how much of it is taken. */
+function Limits() {
+  const { data, problem } = useLive("limits", (signal) => ask<{ counters: Record<string, { usage: number; quota?: number }> }>(path(["limits"]), { signal }), 30_000);
+  if (problem) return problem instanceof Problem && problem.status === 403 ? null : <Trouble problem={problem} />;
+  if (!data) return null;
+  return (
+    <Card title="Limits">
+      <div class="numbers">
+        {Object.entries(data.counters).map(([name, { usage, quota }]) => {
+          const label = LIMITS[name] ?? name;
+          return (
+            <div key={name}>
+              <b>{usage.toLocaleString()}</b> <span class="faint">{quota ? `of ${quota.toLocaleString()} ${label}` : `${label}, no limit`}</span>
+              {!!quota && <meter aria-label={label} min={0} max={quota} high={quota * 0.9} value={usage} />}
+            </div>
+          );
+        })}
+      </div>
+    </Card>
+  );
 }

@@ -4,7 +4,7 @@ import { Link, useSearch } from "wouter-preact";
 import { all, ask, each, manage, own, Problem, raw } from "../api";
 import { useLive } from "../live";
 import { cut, LEVELS, pick, readEnd, readLines, type Level, type ReadLog } from "../log-lines";
-import { at, bytes, Card, Confirm, Field, Heading, many, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
+import { at, bytes, Card, Confirm, Field, Heading, many, State, Table, Time, Trouble, useBusy, Waiting, type Question } from "../ui";
 
 interface Collection {
   operationId: string;
@@ -47,11 +47,10 @@ async function loadOf(id: string, module: string | undefined, signal: AbortSigna
 /** What was collected from one device, newest first, and the button that asks for more. */
 export function DeviceLogs({ id, module }: { id: string; module?: string }) {
   const [problem, setProblem] = useState<Problem | null>(null);
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, run] = useBusy();
   const [question, setQuestion] = useState<Question | null>(null);
   const live = useLive(`logs ${id}/${module}`, (signal) => loadOf(id, module, signal), 5000);
   const collect = async () => {
-    setBusy(true);
     setProblem(null);
     const name = `${id.slice(0, 60).replace(/[^A-Za-z0-9-]/g, "-")}-${new Date().toISOString().slice(0, 19).replace(/[-:T]/g, "")}`;
     try {
@@ -60,7 +59,6 @@ export function DeviceLogs({ id, module }: { id: string; module?: string }) {
     } catch (failure) {
       setProblem(failure as Problem);
     }
-    setBusy(false);
   };
   const remove = (name: string) => setQuestion({ title: "Delete this log collection?", says: <p>The files of all its devices go.</p>, verb: "Delete the logs", typed: name, act: () => ask(own(["logCollections", name]), { method: "DELETE" }).then(live.again) });
   return (
@@ -68,7 +66,7 @@ export function DeviceLogs({ id, module }: { id: string; module?: string }) {
       title="Logs"
       wide
       aside={
-        <button type="button" class="small" disabled={isBusy} onClick={collect}>
+        <button type="button" class="small" disabled={isBusy} onClick={() => run(collect)}>
           Collect logs now
         </button>
       }

@@ -1,6 +1,7 @@
 import { Link } from "wouter-preact";
-import { ask, hub, manage, quoted, type Page } from "../api";
+import { ask, hub, manage, own, Problem, quoted, type Page } from "../api";
 import { deployments, failuresOf, remedyOf, type FailureGroup, type Progress } from "../fleet";
+import { Chart, withGaps } from "../chart";
 import { useLive } from "../live";
 import type { BestUpdate, Compliance } from "../model";
 import { titleOf } from "../model";
@@ -111,7 +112,21 @@ function Fleet({ data }: { data: Awaited<ReturnType<typeof load>> }) {
       <Card title="Failures by code" wide>
         {data.failures.length === 0 ? <p class="faint">No device failed in a live deployment.</p> : <Failures list={data.failures} />}
       </Card>
+      <Online />
     </div>
+  );
+}
+
+/** Samples of the service; where it was not running there is a gap. */
+function Online() {
+  const { data, problem } = useLive("online", (signal) => ask<{ value: { time: string; connectedDeviceCount: number }[] }>(own(["hub", "connectionHistory"]), { signal }), 30_000, { byClock: true });
+  if (problem) return problem instanceof Problem && problem.status === 403 ? null : <Card title="Devices connected, last day" wide><Trouble problem={problem} /></Card>;
+  const points = (data?.value ?? []).map((one) => ({ time: new Date(one.time).getTime(), count: one.connectedDeviceCount }));
+  const { times, values } = withGaps(points, 11 * 60_000, (one) => one.count);
+  return (
+    <Card title="Devices connected, last day" wide>
+      {!data ? <Waiting /> : points.length < 2 ? <p class="faint">The service has begun to watch just now; the first points come within a minute.</p> : <Chart label="Devices connected" times={times} series={[{ label: "Devices connected", color: "--fill-good", isArea: true }]} values={[values]} />}
+    </Card>
   );
 }
 

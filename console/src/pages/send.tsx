@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { own, Problem, raw } from "../api";
 import type { UpdateId } from "../model";
-import { at, bytes, State, Table, Trouble } from "../ui";
+import { at, bytes, State, Table, Trouble, useBusy } from "../ui";
 import { hashFile, toBase64, toHex, uploadFile } from "../upload";
 import { waitForOperation } from "./update";
 
@@ -49,6 +49,7 @@ export function Send({ manifests, files, onProblem, onDone, onBusy }: Sending) {
   });
   const isComplete = manifests.length > 0 && lines.every((line) => line.file && line.phase !== "wrong");
 
+  const [, run] = useBusy();
   const start = async () => {
     setStage("work");
     setProblem(null);
@@ -106,7 +107,7 @@ export function Send({ manifests, files, onProblem, onDone, onBusy }: Sending) {
         )}
       </div>
       {stage !== "done" && (
-        <button type="button" disabled={!isComplete || stage !== "choose"} onClick={start}>
+        <button type="button" disabled={!isComplete || stage !== "choose"} onClick={() => run(start)}>
           Import
         </button>
       )}

@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { ask, data as path, each, pathOf, Problem, raw, type Page } from "../api";
+import { deployments } from "../fleet";
 import { useLive } from "../live";
-import { nameOf, type Operation, type Update, type UpdateFile, type UpdateId } from "../model";
+import { isSame, nameOf, type Operation, type Update, type UpdateFile, type UpdateId } from "../model";
 import { at, bytes, Card, Confirm, Heading, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
 
 const placeOf = (id: UpdateId) => ["updates", "providers", id.provider, "names", id.name, "versions", id.version];
@@ -31,7 +32,7 @@ export function UpdatePage({ id }: { id: UpdateId }) {
   const remove = () =>
     setQuestion({
       title: `Delete ${id.name} ${id.version}?`,
-      says: <p>The service forgets the update and its files. It refuses while a deployment or another update needs it.</p>,
+      says: <Against id={id} parents={data?.update.referencedBy ?? []} />,
       verb: "Delete the update",
       typed: id.version,
       act: async () => {
@@ -53,6 +54,46 @@ export function UpdatePage({ id }: { id: UpdateId }) {
       </Heading>
       {problem ? <Trouble problem={problem} /> : !data ? <Waiting /> : <Contents {...data} />}
       <Confirm question={question} onEnd={() => setQuestion(null)} />
+    </>
+  );
+}
+
+/** What stands against deleting an update: live deployments that deliver it or would go back to it, and updates that refer to it. */
+function Against({ id, parents }: { id: UpdateId; parents: UpdateId[] }) {
+  const { data } = useLive(`against ${nameOf(id)}`, async (signal) => (await deployments(true, signal)).list.map((one) => one.deployment));
+  const live = (data ?? []).filter((one) => isSame(one.update.updateId, id) || (one.rollbackPolicy && isSame(one.rollbackPolicy.update.updateId, id)));
+  if (!data) return <Waiting />;
+  if (!live.length && !parents.length) return <p>The service forgets the update and its files. No live deployment and no other update needs it.</p>;
+  return (
+    <div class="note due">
+      <strong>The service will refuse while these need it</strong>
+      <ul>
+        {live.map((one) => (
+          <li key={one.groupId + one.deploymentId}>
+            deployment <Link href={at("deployments", one.groupId, one.deploymentId)}>{one.deploymentId}</Link> to {one.groupId}
+          </li>
+        ))}
+        {parents.map((one) => (
+          <li key={nameOf(one)}>
+            update <Link href={at("updates", one.provider, one.name, one.version)}>{nameOf(one)}</Link>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** A device that has the version a delta starts from fetches the delta only. */
+function Deltas({ file }: { file: UpdateFile }) {
+  const deltas = file.relatedFiles ?? [];
+  if (!deltas.length) return file.downloadHandler ? <div class="faint">no delta saved enough to be kept</div> : null;
+  return (
+    <>
+      {deltas.map((one) => (
+        <div key={one.fileName} class="faint" title={`starts from the file with SHA-256 ${one.properties?.["microsoft.sourceFileHash"] ?? "of an earlier version"}`}>
+          or {bytes(one.sizeInBytes)} as a delta: {Math.max(0, Math.round((1 - one.sizeInBytes / file.sizeInBytes) * 100))} % saved
+        </div>
+      ))}
     </>
   );
 }
@@ -113,7 +154,10 @@ function Contents({ update, files }: { update: Update; files: UpdateFile[] }) {
             {files.map((file) => (
               <tr key={file.fileId}>
                 <td class="name">{file.fileName}</td>
-                <td>{bytes(file.sizeInBytes)}</td>
+                <td>
+                  {bytes(file.sizeInBytes)}
+                  <Deltas file={file} />
+                </td>
                 <td class="mono">{file.hashes.sha256}</td>
                 <td title={file.scanDetails}>{file.scanResult === "Success" ? "Clean" : "Not scanned"}</td>
               </tr>

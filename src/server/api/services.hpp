@@ -32,6 +32,7 @@ class Access;
 class ConsoleFiles;  // console/console_files.hpp
 class Metrics;       // metrics.hpp
 class Policies;
+class Pulse;          // pulse.hpp
 class TelemetryFeed;  // telemetry/feed.hpp
 class Webhook;        // telemetry/webhook.hpp
 
@@ -77,6 +78,7 @@ struct Services {
   HubDoors hub{};
   TelemetryFeed* telemetry = nullptr;
   Webhook* webhook = nullptr;
+  Pulse* pulse = nullptr;  // null in tests that do without
   hub::jobs::ScheduledJobs* jobs = nullptr;
   service::BlobCheck* blob_check = nullptr;  // null in tests that do without
   Policies* policies = nullptr;              // null in tests that do without
@@ -119,6 +121,8 @@ struct Services {
 [[nodiscard]] const std::vector<Route>& godwit_tag_routes();    // godwit/tag_devices.cpp
 [[nodiscard]] const std::vector<Route>& godwit_fleet_routes();  // godwit/fleet_routes.cpp: whole-group verbs, rich
                                                                 // device answers
+[[nodiscard]] const std::vector<Route>& godwit_pulse_routes();  // godwit/pulse_routes.cpp: what pages that stay open
+                                                                // ask
 [[nodiscard]] const std::vector<Route>& godwit_blob_routes();   // godwit/blob_routes.cpp: the payload store
 
 }  // namespace godwit::api

@@ -76,6 +76,7 @@ Router make_router(bool has_open_metrics) {
   router.add(godwit_tag_routes());
   router.add(godwit_fleet_routes());
   router.add(godwit_blob_routes());
+  router.add(godwit_pulse_routes());
   router.add_stream(Method::put, "/godwit/v1/{instanceId}/blobs/{sha256}", Permission::updates_write, Stream::upload);
   router.add_stream(Method::get, "/download/{sha256}/{filename}", Permission::none, Stream::download);
   router.add_stream(Method::get, "/i/{instanceId}/download/{sha256}/{filename}", Permission::none, Stream::download);

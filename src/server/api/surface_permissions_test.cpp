@@ -52,7 +52,7 @@ const std::map<std::string, Actions>& expected_roles() {
     return route.method == Method::get && !path.ends_with("/keys") ? "hub/read" : "access/write";
   if (path == "/metrics" || path == "/i/{instanceId}/metrics") return "management/read";
   if (in("/godwit/v1/{instanceId}/groups") || in("/godwit/v1/{instanceId}/logCollections") ||
-      path == "/godwit/v1/{instanceId}/devices/{deviceId}" ||
+      path == "/godwit/v1/{instanceId}/events" || path == "/godwit/v1/{instanceId}/devices/{deviceId}" ||
       path == "/godwit/v1/{instanceId}/devices/{deviceId}/modules/{moduleId}")
     return "management/" + verb_of(route.method);
   if (path == "/godwit/v1/{instanceId}/status") return "updates/read";

@@ -89,6 +89,20 @@ struct DeploymentCount {
   friend bool operator==(const DeploymentCount&, const DeploymentCount&) = default;
 };
 
+/// Devices of a deployment that changed within one step of time.
+struct DeploymentStep {
+  std::size_t step = 0;
+  std::optional<DeviceState> state{};  // the state they reached and are still in; none: they were taken up
+  std::uint64_t devices = 0;
+  friend bool operator==(const DeploymentStep&, const DeploymentStep&) = default;
+};
+/// From the first device that was taken up to the last change of one.
+struct DeploymentSpan {
+  WallTime first{};
+  WallTime last{};
+  bool has_devices = false;
+};
+
 struct ReportRecord {
   IdentityId device;
   WallTime time{};
@@ -158,6 +172,12 @@ class RolloutRecords {
   [[nodiscard]] virtual Result<std::vector<DeploymentCount>> recount() = 0;     // of all deployments, by counting rows;
                                                                                 // for checks
   [[nodiscard]] virtual Result<std::vector<DeploymentCount>> all_counts() = 0;  // the counters themselves; for checks
+
+  /// Both read every row of the deployment.
+  [[nodiscard]] virtual Result<DeploymentSpan> span(std::int64_t deployment) = 0;
+  /// In steps of `step` (at least 1 ms) from `from` on, earlier changes in the first; ended states only.
+  [[nodiscard]] virtual Result<std::vector<DeploymentStep>> steps(std::int64_t deployment, WallTime from,
+                                                                  Duration step) = 0;
 
   /// Keeps the newest `keep` of the device.
   [[nodiscard]] virtual Result<void> append_report(const ReportRecord& report, std::size_t keep) = 0;

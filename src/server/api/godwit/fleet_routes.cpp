@@ -1,5 +1,5 @@
 // What Godwit adds beside the management family: verbs for a whole group's deployment and for one device of it, its
-// device states in one list, and the whole answer about one device or module.
+// device states in one list, its course over time, and the whole answer about one device or module.
 #include "server/api/deviceupdate/management_arguments.hpp"
 #include "server/api/deviceupdate/management_handlers.hpp"
 #include "server/api/services.hpp"
@@ -43,6 +43,12 @@ Result<Reply> retry_device(const Request& request, Services& services) {
   return management::answer(services.rollout.retry_device(group, id, device, request.caller));
 }
 
+Result<Reply> group_progress(const Request& request, Services& services) {
+  GODWIT_TRY(const auto group, group_of(request));
+  GODWIT_TRY(const auto id, deployment_of(request));
+  return management::answer(services.rollout.progress(group, id));
+}
+
 Result<Reply> group_device_states(const Request& request, Services& services) {
   GODWIT_TRY(const auto group, group_of(request));
   GODWIT_TRY(const auto id, deployment_of(request));
@@ -62,6 +68,7 @@ const std::vector<Route>& godwit_fleet_routes() {
       {Method::post, DEPLOYMENT ":cancel", kWrite, cancel_group_deployment},
       {Method::post, DEPLOYMENT ":retry", kWrite, retry_group_deployment},
       {Method::get, DEPLOYMENT "/devicestates", kRead, group_device_states},
+      {Method::get, DEPLOYMENT "/progress", kRead, group_progress},
       {Method::post, DEPLOYMENT "/devices/{deviceId}:cancel", kWrite, cancel_device},
       {Method::post, DEPLOYMENT "/devices/{deviceId}:retry", kWrite, retry_device},
       {Method::post, DEPLOYMENT "/devices/{deviceId}" MODULE ":cancel", kWrite, cancel_device},

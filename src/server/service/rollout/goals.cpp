@@ -197,8 +197,11 @@ Result<void> Goals::retire(store::Records& records, const store::FleetDevice& de
   if (!old) return {};
   old->moved_on = true;
   // The agent drops the old workflow by itself when another one arrives, so nobody will report how it ended.
-  if (old->state == DeviceState::in_progress) old->state = DeviceState::canceled;
-  old->updated = clock_.now();
+  // Of one that had ended before, `updated` goes on to tell when: the course of the deployment is drawn from it.
+  if (old->state == DeviceState::in_progress) {
+    old->state = DeviceState::canceled;
+    old->updated = clock_.now();
+  }
   return records.rollout().save_device(*old);
 }
 

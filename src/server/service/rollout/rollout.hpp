@@ -94,6 +94,10 @@ class Rollout {
   [[nodiscard]] Result<FleetPage> list(const GroupId& group, const std::optional<DeviceClassId>& class_id,
                                        store::RolloutRecords::ListOrder order, const std::string& token) const;
   [[nodiscard]] Result<json::Object> status(const GroupId& group, const DeploymentId& id) const;
+  /// How many devices were taken up, had succeeded, failed or were cancelled, at up to 120 points of time: as their
+  /// last change tells, so a device that failed and then succeeded counts as succeeded only. Reads every row of the
+  /// deployment.
+  [[nodiscard]] Result<json::Object> progress(const GroupId& group, const DeploymentId& id) const;
   [[nodiscard]] Result<json::Object> subgroup_status(const GroupId& group, const DeploymentId& id,
                                                      const DeviceClassId& class_id) const;
   /// With a member `godwit` beside the contract's: codes, sentence, phase and step.

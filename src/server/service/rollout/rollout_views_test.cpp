@@ -160,6 +160,45 @@ TEST(Views, lists_filter_and_page) {
             2U);
 }
 
+TEST(Views, the_course_of_a_deployment_is_told_by_the_last_change_of_each_device) {
+  RolloutBench bench;
+  bench.import(update_id("1.0"));
+  bench.import(update_id("2.0"));
+  for (int i = 0; i < 4; ++i) bench.add_device("dev-" + std::to_string(i), "plant");
+  const auto course = [&](std::string_view id) {
+    std::vector<std::vector<std::int64_t>> points;
+    const auto body = bench.rollout.progress(group_id("plant"), deployment_id(id)).value();
+    for (const json::Value& value : body.at("value").as_array()) {
+      const json::Object& point = value.as_object();
+      std::vector<std::int64_t> numbers;
+      for (const auto* name : {"totalDevices", "devicesInProgressCount", "devicesCompletedSucceededCount",
+                               "devicesCompletedFailedCount", "devicesCanceledCount"})
+        numbers.push_back(point.at(name).to_number<std::int64_t>());
+      points.push_back(std::move(numbers));
+    }
+    return points;
+  };
+  EXPECT_EQ(bench.rollout.progress(group_id("plant"), deployment_id("none")).error().code, Code::not_found);
+  ASSERT_TRUE(bench.deploy("d1", update_id("1.0")));
+  EXPECT_EQ(course("d1").back(), (std::vector<std::int64_t>{4, 4, 0, 0, 0}));
+  bench.clock.advance(std::chrono::minutes(10));
+  bench.succeed(device_id("dev-0"), update_id("1.0"));
+  bench.clock.advance(std::chrono::minutes(10));
+  bench.break_down(device_id("dev-1"));
+  bench.clock.advance(std::chrono::minutes(40));
+  auto points = course("d1");
+  ASSERT_LE(points.size(), 121U);
+  ASSERT_GE(points.size(), 118U);
+  EXPECT_EQ(points.front(), (std::vector<std::int64_t>{4, 4, 0, 0, 0}));
+  EXPECT_EQ(points[25], (std::vector<std::int64_t>{4, 3, 1, 0, 0}));  // half a minute each
+  EXPECT_EQ(points[50], (std::vector<std::int64_t>{4, 2, 1, 1, 0}));
+  // A later deployment takes the devices over: those that had ended keep their time, the others end now.
+  ASSERT_TRUE(bench.deploy("d2", update_id("2.0")));
+  points = course("d1");
+  EXPECT_EQ(points[25], (std::vector<std::int64_t>{4, 3, 1, 0, 0}));
+  EXPECT_EQ(points.back(), (std::vector<std::int64_t>{4, 0, 1, 1, 2}));
+}
+
 TEST(Views, classes_can_be_named_found_and_deleted_only_when_unused) {
   RolloutBench bench;
   const auto id = bench.add_device("dev-1", "plant");

@@ -1,5 +1,6 @@
 // Deployments as the API shows them.
 #include <algorithm>
+#include <array>
 
 #include "server/service/inventory/lookup.hpp"
 #include "server/service/inventory/result_json.hpp"
@@ -125,6 +126,31 @@ Result<json::Object> device_state_json(store::Records& records, const store::Dep
   return object;
 }
 
+constexpr int kProgressPoints = 120;
+
+/// Running sums at the end of each step.
+json::Object progress_in_steps(const std::vector<store::DeploymentStep>& steps, const store::DeploymentSpan& span,
+                               Duration step) {
+  std::uint64_t total = 0;
+  std::array<std::uint64_t, 4> ended{};  // by DeviceState
+  json::Array points;
+  auto next = steps.begin();
+  for (std::int64_t number = 0; span.first + step * number <= span.last; ++number) {
+    for (; next != steps.end() && static_cast<std::int64_t>(next->step) <= number; ++next)
+      (next->state ? ended.at(static_cast<std::size_t>(*next->state)) : total) += next->devices;
+    const auto of = [&ended](DeviceState state) { return ended.at(static_cast<std::size_t>(state)); };
+    const std::uint64_t done = of(DeviceState::succeeded) + of(DeviceState::failed) + of(DeviceState::canceled);
+    const WallTime time = std::min(span.first + step * (number + 1), span.last);
+    points.emplace_back(json::Object{{"time", management_time(time)},
+                                     {"totalDevices", total},
+                                     {"devicesInProgressCount", total - std::min(done, total)},
+                                     {"devicesCompletedSucceededCount", of(DeviceState::succeeded)},
+                                     {"devicesCompletedFailedCount", of(DeviceState::failed)},
+                                     {"devicesCanceledCount", of(DeviceState::canceled)}});
+  }
+  return json::Object{{"value", std::move(points)}};
+}
+
 }  // namespace
 
 DeploymentState combine(const std::vector<store::SubgroupDeployment>& subgroups) {
@@ -193,6 +219,21 @@ Result<json::Object> Rollout::status(const GroupId& group, const DeploymentId& i
     }
     object["subgroupStatus"] = std::move(statuses);
     return object;
+  });
+}
+
+Result<json::Object> Rollout::progress(const GroupId& group, const DeploymentId& id) const {
+  return snapshot<json::Object>(store_, [&](store::Records& records) -> Result<json::Object> {
+    GODWIT_TRY(const auto deployment, need_deployment(records, group, id));
+    GODWIT_TRY(const auto span, records.rollout().span(deployment.number));
+    if (!span.has_devices) return json::Object{{"value", json::Array{}}};
+    GODWIT_TRY(const auto counts, records.rollout().counts(deployment.number));
+    const bool is_over = std::none_of(counts.begin(), counts.end(),
+                                      [](const auto& one) { return one.state == DeviceState::in_progress; });
+    const WallTime end = is_over ? span.last : std::max(span.last, clock_.now());
+    const Duration step = std::max(Duration{1000}, (end - span.first) / kProgressPoints + Duration{1});
+    GODWIT_TRY(const auto steps, records.rollout().steps(deployment.number, span.first, step));
+    return progress_in_steps(steps, {.first = span.first, .last = end}, step);
   });
 }
 

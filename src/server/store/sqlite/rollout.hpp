@@ -47,6 +47,9 @@ class SqliteRollout final : public RolloutRecords {
   Result<std::vector<DeploymentCount>> recount() override;
   Result<std::vector<DeploymentCount>> all_counts() override;
 
+  Result<DeploymentSpan> span(std::int64_t deployment) override;
+  Result<std::vector<DeploymentStep>> steps(std::int64_t deployment, WallTime from, Duration step) override;
+
   Result<void> append_report(const ReportRecord& report, std::size_t keep) override;
   Result<std::vector<ReportRecord>> list_reports(const IdentityId& device, std::size_t limit) override;
 

@@ -160,4 +160,32 @@ Result<std::vector<DeploymentCount>> SqliteRollout::all_counts() {
   return all(rows, read_count);
 }
 
+Result<DeploymentSpan> SqliteRollout::span(std::int64_t deployment) {
+  GODWIT_TRY(auto rows, connection_.prepare("SELECT count(*), ifnull(min(created), 0), ifnull(max(updated), 0) FROM "
+                                            "deployment_devices WHERE deployment = ?"));
+  rows.bind(deployment);
+  GODWIT_TRY(const auto found, one(rows, [](Statement& row) -> Result<DeploymentSpan> {
+               return DeploymentSpan{.first = row.time(1), .last = row.time(2), .has_devices = row.integer(0) > 0};
+             }));
+  return found.value_or(DeploymentSpan{});
+}
+
+Result<std::vector<DeploymentStep>> SqliteRollout::steps(std::int64_t deployment, WallTime from, Duration step) {
+  constexpr std::int64_t kTakenUp = -1;
+  // The literal state is that of DeviceState::in_progress.
+  GODWIT_TRY(auto rows,
+             connection_.prepare("SELECT max(0, (created - ?2) / ?3) AS step, -1 AS state, count(*) FROM "
+                                 "deployment_devices WHERE deployment = ?1 GROUP BY 1 UNION ALL "
+                                 "SELECT max(0, (updated - ?2) / ?3), state, count(*) FROM deployment_devices WHERE "
+                                 "deployment = ?1 AND state <> 1 GROUP BY 1, 2 ORDER BY step, state"));
+  rows.bind(deployment, from, step.count());
+  return all(rows, [](Statement& row) -> Result<DeploymentStep> {
+    DeploymentStep found{.step = static_cast<std::size_t>(row.integer(0)),
+                         .devices = static_cast<std::uint64_t>(row.integer(2))};
+    if (row.integer(1) == kTakenUp) return found;
+    GODWIT_TRY(found.state, stored_state(row.integer(1)));
+    return found;
+  });
+}
+
 }  // namespace godwit::store::sqlite
