@@ -173,8 +173,8 @@ def break_side(root: Path, fault: str | None) -> None:
         (root / "etc" / "godwit" / "offline").touch()
 
 
-def make_side(out: Path, version: str, fault: str | None = None, board: Board = ARM64) -> Path:
-    """Writes one side as a file of SIDE_MIB; with the fault "garbage" as 4 MiB of noise."""
+def make_side(out: Path, version: str, fault: str | None = None, board: Board = ARM64, more=None, mib: int = SIDE_MIB) -> Path:
+    """Writes one side as a file of `mib`; with the fault "garbage" as 4 MiB of noise. `more` gets its folder before it is packed."""
     WORK.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
     if fault == "garbage":
@@ -184,7 +184,9 @@ def make_side(out: Path, version: str, fault: str | None = None, board: Board = 
         root = Path(name) / "root"
         root.mkdir()
         fill_side(board, root, version, fault)
-        run(*as_root("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum_seed", "-E", "root_owner=0:0", "-L", "side", "-d", root, out, f"{SIDE_MIB}M"))
+        if more:
+            more(root)
+        run(*as_root("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-O", "^has_journal,^metadata_csum_seed", "-E", "root_owner=0:0", "-L", "side", "-d", root, out, f"{mib}M"))
     return out
 
 

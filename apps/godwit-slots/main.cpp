@@ -15,6 +15,7 @@
 #include "core/base/command.hpp"
 #include "core/base/json.hpp"
 #include "device/slots/guard.hpp"
+#include "device/slots/health.hpp"
 #include "device/slots/layout.hpp"
 
 namespace {
@@ -28,12 +29,16 @@ namespace slots = godwit::slots;
 namespace json = godwit::json;
 
 constexpr int kFailed = 1;
+constexpr int kRestartNeeded = 3;  // of restore: the other side comes back with a restart
+constexpr int kNo = 4;             // the slots' answer is no: on trial, fell back, not healthy
 constexpr int kWatchdogSeconds = 30;
 
 struct Flags {
   std::string config = "/etc/godwit/slots.toml";
   bool as_json = false;
   std::string watchdog;
+  std::uint64_t size = 0;
+  std::string sha256;
 };
 
 json::Object held_json(const slots::Held& held) {
@@ -146,6 +151,69 @@ Result<void> guard(const Flags& flags) {
   return slots::guard_trial(device.disk, *device.boot, device.places, device.config.trial_time, ports, log);
 }
 
+// ---- for another installer: SWUpdate, a script ----
+
+/// "B /dev/vda4": the side that may be written, and its partition.
+void print_other(const slots::Device& device) {
+  const slots::Side there = slots::other(device.places.running);
+  std::cout << slots::side_name(there) << ' ' << device.places.of(there).string() << '\n';
+}
+
+Result<int> show_idle(const Flags& flags) {
+  slots::Device device;
+  GODWIT_TRY_VOID(slots::open_device(device, flags.config));
+  print_other(device);
+  return 0;
+}
+
+/// Says the answer, and what the exit status is for it.
+int tell(const slots::Answer& answer, int on_restart) {
+  const bool is_no = answer.kind != slots::Answer::Kind::done && answer.kind != slots::Answer::Kind::restart;
+  if (!answer.details.empty()) (is_no ? std::cerr << "godwit-slots: " : std::cout) << answer.details << '\n';
+  if (is_no) return kNo;
+  return answer.kind == slots::Answer::Kind::restart ? on_restart : 0;
+}
+
+using Ask = Result<slots::Answer> (*)(slots::Slots&, const slots::Device&, const Flags&);
+
+template <Ask kAsk>
+Result<int> ask(const Flags& flags, int on_restart) {
+  slots::Device device;
+  GODWIT_TRY_VOID(slots::open_device(device, flags.config));
+  GODWIT_TRY_VOID(godwit::make_folders(device.config.data));
+  slots::Slots door(device.disk, *device.boot, device.places);
+  GODWIT_TRY(const slots::Answer answer, kAsk(door, device, flags));
+  return tell(answer, on_restart);
+}
+
+Result<slots::Answer> begin(slots::Slots& door, const slots::Device& device, const Flags&) {
+  slots::forget_panic(device.config);
+  GODWIT_TRY(const slots::Answer answer, door.free_other());
+  if (answer.kind == slots::Answer::Kind::done) print_other(device);
+  return answer;
+}
+
+Result<slots::Answer> try_other(slots::Slots& door, const slots::Device&, const Flags& flags) {
+  godwit::Bytes digest;
+  if (!flags.sha256.empty()) {
+    auto raw = godwit::hex_decode(flags.sha256);
+    if (!raw || raw->size() != 32 || flags.size == 0)
+      return godwit::fail(Code::invalid_argument, "--sha256 takes 64 hexadecimal digits, and needs --size");
+    digest = *std::move(raw);
+  }
+  return door.take_over(flags.size, digest, {});
+}
+
+Result<slots::Answer> confirm(slots::Slots& door, const slots::Device& device, const Flags&) {
+  const slots::HealthWatch watch{
+      .on_no = [](const std::string& why) { std::cerr << "not healthy yet: " << why << '\n'; }};
+  GODWIT_TRY(slots::Answer answer, door.settle([&] { return slots::wait_until_healthy(device.config, watch); }));
+  if (answer.kind == slots::Answer::Kind::fell_back) answer.details += slots::panic_words(device.config);
+  return answer;
+}
+
+Result<slots::Answer> restore(slots::Slots& door, const slots::Device&, const Flags&) { return door.take_back(); }
+
 Result<void> print_config(const Flags& flags, bool config_was_given) {
   slots::SlotsConfig config;
   auto keys = config.schema();
@@ -171,12 +239,33 @@ int main(int argc, char** argv) {
       "guard", "Restart the device when the side that runs on trial is not confirmed in time; for init or systemd");
   guard_command->add_option("--watchdog", flags.watchdog,
                             "Feed this watchdog, such as /dev/watchdog, for as long as all is well");
+  auto* idle = app.add_subcommand("idle", "Print the side that does not run and its partition: \"B /dev/vda4\"");
+  auto* begin_command = app.add_subcommand(
+      "begin", "Take that side out of the boot loader's choice, so that another installer may write it; prints it");
+  auto* try_command = app.add_subcommand(
+      "try", "After it was written: read it back, record what it holds, let the boot loader try it at the next start");
+  try_command->add_option("--size", flags.size, "Bytes of the image; without it the whole partition");
+  try_command->add_option("--sha256", flags.sha256, "What these bytes must have; needs --size");
+  auto* confirm_command = app.add_subcommand(
+      "confirm",
+      "After the restart: ask the health check and keep the side; says why where it was given up (status 4)");
+  auto* restore_command =
+      app.add_subcommand("restore", "Take back what was not confirmed; status 3: the device has to be restarted");
   CLI11_PARSE(app, argc, argv);
 
-  const auto done = wants_config              ? print_config(flags, config_flag->count() > 0)
+  const auto run = [&]() -> Result<int> {
+    if (!wants_config && idle->parsed()) return show_idle(flags);
+    if (!wants_config && begin_command->parsed()) return ask<begin>(flags, 0);
+    if (!wants_config && try_command->parsed()) return ask<try_other>(flags, 0);
+    if (!wants_config && confirm_command->parsed()) return ask<confirm>(flags, 0);
+    if (!wants_config && restore_command->parsed()) return ask<restore>(flags, kRestartNeeded);
+    GODWIT_TRY_VOID(wants_config              ? print_config(flags, config_flag->count() > 0)
                     : guard_command->parsed() ? guard(flags)
-                                              : show_status(flags);
-  if (done) return 0;
-  std::cerr << "godwit-slots: " << done.error().message << '\n';
+                                              : show_status(flags));
+    return 0;
+  };
+  const auto status_code = run();
+  if (status_code) return *status_code;
+  std::cerr << "godwit-slots: " << status_code.error().message << '\n';
   return kFailed;
 }

@@ -45,6 +45,15 @@ Result<ImageProperties> parse_properties(std::string_view handler_properties_jso
     if (!is_plain_file_name(*file)) return wrong("blockHashesFile", "the name of one of the step's files");
     properties.block_hashes_file = *file;
   }
+  if (object->contains("verityRootHash") || object->contains("verityHashOffset")) {
+    const auto offset = number(*object, "verityHashOffset");
+    auto root = hex_decode(json::text_or_nothing(*object, "verityRootHash").value_or(""));
+    if (!root || root->size() != 32)
+      return wrong("verityRootHash", "64 hexadecimal digits, as veritysetup printed them");
+    if (!offset || *offset == 0 || *offset % 4096 != 0 || *offset >= properties.image.size)
+      return wrong("verityHashOffset", "the byte of the image where its hashes begin, a multiple of 4096");
+    properties.image.verity = slots::Verity{.root_hash = *std::move(root), .hash_offset = *offset};
+  }
   if (object->contains("blockSize")) {
     const auto block = number(*object, "blockSize");
     if (!block || *block < 4096 || *block > 1024 * 1024 || (*block & (*block - 1)) != 0)

@@ -15,7 +15,7 @@ namespace godwit::step_image {
 struct ImageProperties {
   std::string image_file;
   slots::Compression compression = slots::Compression::none;
-  slots::Image image;               // size and hash of the unpacked image
+  slots::Image image;               // size and hash of the unpacked image, and its dm-verity root
   std::string block_hashes_file{};  // empty: none
   std::size_t block_size = 1024 * 1024;
   std::optional<Version> version_floor{};  // once the image is confirmed, older updates are refused

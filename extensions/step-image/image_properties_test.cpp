@@ -18,6 +18,14 @@ TEST(ImageProperties, sizes_may_be_numbers_or_their_digits) {
   }
 }
 
+TEST(ImageProperties, the_root_of_the_verity_tree_is_part_of_the_image) {
+  const auto parsed = parse_properties(fmt::format(
+      R"({{"imageFile":"r.img","imageSize":12288,"imageSha256":"{0}","verityRootHash":"{0}","verityHashOffset":"8192"}})",
+      kDigest));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(slots::verity_word(*parsed->image.verity), "8192:" + kDigest);
+}
+
 TEST(ImageProperties, each_that_breaks_its_rule_is_named) {
   const auto with = [](std::string_view member) {
     return fmt::format(R"({{"imageFile":"r.img","imageSize":1,"imageSha256":"{}",{}}})", kDigest, member);
@@ -33,6 +41,9 @@ TEST(ImageProperties, each_that_breaks_its_rule_is_named) {
       {R"({"imageFile":"r.img","imageSize":1,"imageSha256":"ab"})", "imageSha256"},
       {with(R"("compression":"xz")"), "compression"},
       {with(R"("blockHashesFile":"/etc/passwd")"), "blockHashesFile"},
+      {with(fmt::format(R"("verityHashOffset":4096,"verityRootHash":"{}")", kDigest)), "verityHashOffset"},
+      {with(R"("verityHashOffset":4096)"), "verityRootHash"},
+      {with(fmt::format(R"("verityRootHash":"{}")", kDigest)), "verityHashOffset"},
       {with(R"("blockSize":5000)"), "blockSize"},
       {with(R"("blockSize":2097152)"), "blockSize"},
   };

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
-#include "core/base/command.hpp"
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
+#include "device/slots/health.hpp"
 #include "device/slots/layout.hpp"
 #include "device/slots/slots.hpp"
 #include "godwit/author.hpp"
@@ -21,9 +20,6 @@ using slots::Answer;
 
 constexpr ByteCount kBlockHashesLimit = 64ULL * 1024 * 1024;
 constexpr ByteCount kFloorLimit = 256;
-constexpr ByteCount kPanicLogLimit = 4ULL * 1024 * 1024;
-constexpr std::size_t kPanicWordsLimit = 256;
-constexpr auto kPoll = std::chrono::milliseconds(100);
 
 /// What one call works with: the device's slots, opened, and what the manifest wants.
 struct Scene {
@@ -44,20 +40,6 @@ Outcome failed(const Error& error) {
   if (error.code == Code::digest_mismatch) code = erc::hash_mismatch;
   if (error.code == Code::disk_full) code = erc::disk_full;
   return {.result_code = result::failure, .extended_code = code, .details = error.message};
-}
-
-/// The line that says why the kernel panicked, from the end of its log; "" where nobody kept one.
-std::string panic_words(const slots::SlotsConfig& config) {
-  if (config.panic_log.empty()) return "";
-  const auto log = read_file(config.panic_log, kPanicLogLimit);
-  if (!log) return "";
-  constexpr std::string_view kMark = "Kernel panic - not syncing: ";
-  const auto at = log->rfind(kMark);
-  if (at == Bytes::npos) return "";
-  std::string line = log->substr(at, std::min(log->find('\n', at) - at, kPanicWordsLimit));
-  std::replace_if(
-      line.begin(), line.end(), [](char byte) { return byte < ' ' || byte > '~'; }, '?');
-  return fmt::format("; the kernel's last words: {}", line);
 }
 
 Outcome refused(const std::string& details, std::uint32_t code = erc::handler_refused) {
@@ -141,10 +123,7 @@ Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& hos
     if (!digests) return failed(digests.error());
     hashes.digests = *std::move(digests);
   }
-  if (!scene.device.config.panic_log.empty()) {
-    std::error_code ignored;  // an old reason is told of a new trial at worst
-    std::filesystem::remove(scene.device.config.panic_log, ignored);
-  }
+  slots::forget_panic(scene.device.config);
   const slots::Watch watch{.on_progress = [&](ByteCount done, ByteCount total) { host.progress(done, total); },
                            .is_cancelled = [&] { return host.is_cancelled(); }};
   const auto answer = slots.install(
@@ -159,32 +138,11 @@ Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& hos
   return {.result_code = result::install_ok};
 }
 
-/// Asks until it says yes or the time is over; the last no is the reason.
-Result<void> wait_until_healthy(const slots::SlotsConfig& config, const author::Host& host) {
-  if (config.health_command.empty()) return {};
-  const auto end = std::chrono::steady_clock::now() + config.health_time;
-  for (;;) {
-    const auto left = std::chrono::duration_cast<Duration>(end - std::chrono::steady_clock::now());
-    const auto said = run_command(config.health_command, "", {.time = std::max(left, Duration(1)), .output = 8192});
-    if (!said) return tl::unexpected<Error>{said.error()};
-    if (said->ok()) return {};
-    const std::string_view output = trimmed(said->output);
-    const std::string reason =
-        fmt::format("{} {}{}{}", config.health_command.front(), said->in_words(), output.empty() ? "" : ": ",
-                    output.substr(output.size() > 512 ? output.size() - 512 : 0));
-    host.info("image: not healthy yet: " + reason);
-    const auto again = std::chrono::steady_clock::now() + config.health_pause;
-    if (again >= end) return fail(Code::timed_out, reason);
-    while (std::chrono::steady_clock::now() < again) {
-      if (host.is_cancelled()) return fail(Code::cancelled, "cancelled during the health check");
-      std::this_thread::sleep_for(kPoll);
-    }
-  }
-}
-
 Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host) {
+  const slots::HealthWatch watch{.on_no = [&](const std::string& why) { host.info("image: not healthy yet: " + why); },
+                                 .is_cancelled = [&] { return host.is_cancelled(); }};
   const auto answer =
-      slots.apply(scene.properties.image, [&] { return wait_until_healthy(scene.device.config, host); });
+      slots.apply(scene.properties.image, [&] { return slots::wait_until_healthy(scene.device.config, watch); });
   if (!answer) return failed(answer.error());
   switch (answer->kind) {
     case Answer::Kind::done:
@@ -192,7 +150,7 @@ Outcome apply(slots::Slots& slots, const Scene& scene, const author::Host& host)
       return {.result_code = result::apply_ok};
     case Answer::Kind::not_tried: return refused(answer->details, erc::not_in_place_after_restart);
     case Answer::Kind::fell_back:
-      return refused(answer->details + panic_words(scene.device.config), erc::not_in_place_after_restart);
+      return refused(answer->details + slots::panic_words(scene.device.config), erc::not_in_place_after_restart);
     default: return refused(answer->details);
   }
 }

@@ -22,6 +22,9 @@ using namespace godwit::step_swupdate_script;
 
 constexpr godwit::ExtendedCode kBadImage = 0x30100001;
 constexpr godwit::ExtendedCode kBadDeviceFile = 0x30100003;
+constexpr std::int32_t kCannotCancel = 801;
+constexpr std::int32_t kCancelledByRestart = 805;  // as 605 and 705: what ran before comes back with a restart
+constexpr std::int32_t kRestoreReboot = 1105;
 constexpr const char* kDeviceFiles[] = {"/etc/godwit/swupdate-handler-config.json",
                                         "/etc/adu/swupdate-handler-config.json"};
 
@@ -58,8 +61,12 @@ Outcome act_as(const Host& host, const godwit_step& step) {
 Outcome backup(const Host&, const godwit_step&) { return {result::backup_ok, 0, ""}; }
 Outcome restore(const Host& host, const godwit_step& step) {
   Outcome outcome = act(Action::cancel, host, step);
-  if (outcome.result_code > 0)
-    outcome.result_code = outcome.result_code == 801 ? result::restore_unsupported : result::restore_ok;
+  switch (outcome.result_code) {
+    case kCannotCancel: outcome.result_code = result::restore_unsupported; break;
+    case kCancelledByRestart: outcome.result_code = kRestoreReboot; break;
+    default:
+      if (outcome.result_code > 0) outcome.result_code = result::restore_ok;
+  }
   return outcome;
 }
 

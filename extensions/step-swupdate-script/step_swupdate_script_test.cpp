@@ -56,6 +56,7 @@ TEST_F(StepSwupdateScript, restore_is_the_verb_cancel) {
   EXPECT_EQ(run("backup", "exit 1").result_code, 1000);
   EXPECT_EQ(run("restore", "echo '{\"resultCode\":800}' > \"$result\"").result_code, 1100);
   EXPECT_EQ(run("restore", "echo '{\"resultCode\":801}' > \"$result\"").result_code, 1101);
+  EXPECT_EQ(run("restore", "echo '{\"resultCode\":805}' > \"$result\"").result_code, 1105);
   const Outcome failed = run("restore", "exit 9");
   EXPECT_EQ(failed.result_code, 0);
   EXPECT_EQ(failed.extended_code, 0x30501009U);

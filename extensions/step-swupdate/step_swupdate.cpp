@@ -18,7 +18,9 @@
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "godwit/author.hpp"
+#include "slot_step.hpp"
 #include "support/child_process.hpp"
+#include "support/options.hpp"
 #include "swupdate_config.hpp"
 #include "swupdate_words.hpp"
 
@@ -34,6 +36,7 @@ namespace result = godwit::result;
 using namespace godwit::step_swupdate;
 
 constexpr const char* kConfigFile = "/etc/godwit/swupdate.json";
+constexpr std::string_view kSlotsFile = "/etc/godwit/slots.toml";
 constexpr const char* kSwupdate = "/usr/bin/swupdate";
 constexpr const char* kAppliedMark = "swupdate-applied";
 constexpr auto kCommandTime = std::chrono::minutes(5);
@@ -128,7 +131,12 @@ Result<std::string> effective_select(const SwupdateConfig& config) {
   return said;
 }
 
-Outcome is_installed(const Host&, const godwit_step& step, const SwupdateConfig& config) {
+SlotCall slot_call(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
+  return {.host = host, .step = step, .config = config, .slots_file = author::option(host, "slots", kSlotsFile)};
+}
+
+Outcome is_installed(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
+  if (config.has_slots()) return slot_is_installed(slot_call(host, step, config));
   const auto text = godwit::read_file(config.version_file, 4096);
   if (!text && text.error().code != Code::not_found) return failed(code::bad_config, text.error().message);
   const std::string version(text ? godwit::trimmed(*text) : std::string_view{});
@@ -136,9 +144,9 @@ Outcome is_installed(const Host&, const godwit_step& step, const SwupdateConfig&
   return {result::not_installed, 0, fmt::format("{} says '{}'", config.version_file, version.substr(0, 200))};
 }
 
-Outcome install(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
-  const auto select = effective_select(config);
-  if (!select) return failed(code::bad_config, select.error().message);
+/// SWUpdate with this selection, from start to end.
+Outcome run_swupdate(const Host& host, const godwit_step& step, const SwupdateConfig& config,
+                     const std::string& select) {
   const Path folder = Path(author::str(step.work_dir)) / "swupdate";
   if (auto made = godwit::remove_tree(folder); !made) return failed(author::kRefused, made.error().message);
   if (auto made = godwit::make_folders(folder); !made) return failed(author::kRefused, made.error().message);
@@ -156,7 +164,7 @@ Outcome install(const Host& host, const godwit_step& step, const SwupdateConfig&
                                        progress.read(host);
                                        return host.is_cancelled();
                                      }};
-  const auto end = author::run_child(kSwupdate, swupdate_arguments(config, *select, author::view(step.files[0]->path)),
+  const auto end = author::run_child(kSwupdate, swupdate_arguments(config, select, author::view(step.files[0]->path)),
                                      {"TMPDIR=" + short_name.path().string(), "LC_ALL=C.UTF-8"}, folder, watch);
   if (!end) return failed(author::kRefused, end.error().message);
   if (end->was_cancelled) return {result::cancelled, 0, "swupdate was ended because of a cancel"};
@@ -171,6 +179,15 @@ Outcome install(const Host& host, const godwit_step& step, const SwupdateConfig&
                                                           errors.text().empty() ? end->last_output : errors.text()));
 }
 
+Outcome install(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
+  if (config.has_slots())
+    return slot_install(slot_call(host, step, config),
+                        [&](const std::string& select) { return run_swupdate(host, step, config, select); });
+  const auto select = effective_select(config);
+  if (!select) return failed(code::bad_config, select.error().message);
+  return run_swupdate(host, step, config, *select);
+}
+
 Outcome switch_by(const std::vector<std::string>& command, std::int32_t on_success) {
   if (command.empty()) return {on_success, 0, ""};
   const auto end = godwit::run_command(command, "", {.time = kCommandTime});
@@ -180,14 +197,16 @@ Outcome switch_by(const std::vector<std::string>& command, std::int32_t on_succe
                                                  godwit::trimmed(std::string_view(end->output).substr(0, 500))));
 }
 
-Outcome apply(const Host&, const godwit_step& step, const SwupdateConfig& config) {
+Outcome apply(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
+  if (config.has_slots()) return slot_apply(slot_call(host, step, config));
   // Marked before it is done: a restore after a cut in between reverts what may have been switched.
   if (auto marked = godwit::write_file_durably(Path(author::str(step.work_dir)) / kAppliedMark, "1"); !marked)
     return failed(author::kRefused, marked.error().message);
   return switch_by(config.apply_command, config.reboots ? result::apply_reboot : result::apply_ok);
 }
 
-Outcome restore(const Host&, const godwit_step& step, const SwupdateConfig& config) {
+Outcome restore(const Host& host, const godwit_step& step, const SwupdateConfig& config) {
+  if (config.has_slots()) return slot_restore(slot_call(host, step, config));
   if (!std::filesystem::exists(Path(author::str(step.work_dir)) / kAppliedMark))
     return {result::restore_ok, 0, "nothing was switched"};
   if (config.revert_command.empty()) return {result::restore_unsupported, 0, ""};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/json.hpp"
 
@@ -33,6 +34,20 @@ Result<std::string> text_of(const json::Value& value, std::string_view key, bool
   return text;
 }
 
+Result<void> read_slots(const json::Value& value, SwupdateConfig& config) {
+  const auto wrong = [] {
+    return fail(Code::invalid_argument, "slots is no object with the members a and b, a SELECTION,MODE each");
+  };
+  if (!value.is_object() || value.get_object().size() != 2) return wrong();
+  for (const auto& [side, target] : {std::pair("a", &config.select_a), std::pair("b", &config.select_b)}) {
+    const json::Value* select = json::find(value.get_object(), side);
+    if (select == nullptr) return wrong();
+    GODWIT_TRY(*target, text_of(*select, std::string("slots.") + side, false));
+  }
+  if (config.select_a == config.select_b) return fail(Code::invalid_argument, "slots.a and slots.b select the same");
+  return {};
+}
+
 }  // namespace
 
 Result<SwupdateConfig> parse_swupdate_config(std::string_view text) {
@@ -56,6 +71,8 @@ Result<SwupdateConfig> parse_swupdate_config(std::string_view text) {
       GODWIT_TRY(config.apply_command, command(value, key));
     } else if (key == "revertCommand") {
       GODWIT_TRY(config.revert_command, command(value, key));
+    } else if (key == "slots") {
+      GODWIT_TRY_VOID(read_slots(value, config));
     } else if (key == "rebootAfterApply") {
       if (!value.is_bool()) return fail(Code::invalid_argument, "rebootAfterApply is neither true nor false");
       config.reboots = value.get_bool();
@@ -65,6 +82,12 @@ Result<SwupdateConfig> parse_swupdate_config(std::string_view text) {
   }
   if (config.public_key_file.empty())
     return fail(Code::invalid_argument, "publicKeyFile is missing: images are installed only when they are signed");
+  const bool has_commands =
+      !config.select_command.empty() || !config.apply_command.empty() || !config.revert_command.empty();
+  if (config.has_slots() && (has_commands || !config.select.empty()))
+    return fail(Code::invalid_argument,
+                "with slots there is no select, selectCommand, applyCommand or revertCommand: the "
+                "slots pick and switch the side");
   return config;
 }
 
@@ -73,6 +96,8 @@ std::vector<std::string> swupdate_arguments(const SwupdateConfig& config, std::s
   std::vector<std::string> arguments{"-k", config.public_key_file};
   if (!config.config_file.empty()) arguments.insert(arguments.end(), {"-f", config.config_file});
   if (!config.hardware_revision.empty()) arguments.insert(arguments.end(), {"-H", config.hardware_revision});
+  // The slots keep the boot loader's state; what SWUpdate keeps there itself is another contract.
+  if (config.has_slots()) arguments.insert(arguments.end(), {"-M", "-m"});
   if (!select.empty()) arguments.insert(arguments.end(), {"-e", std::string(select)});
   arguments.insert(arguments.end(), {"-i", std::string(image)});
   return arguments;

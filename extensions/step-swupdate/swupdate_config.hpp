@@ -21,10 +21,14 @@ struct SwupdateConfig {
   std::vector<std::string> apply_command{};   // switches to what was installed; empty: SWUpdate did it
   std::vector<std::string> revert_command{};  // undoes apply_command; empty: there is no restore
   bool reboots = true;                        // apply asks for a reboot
+  // Of a device with two sides (slots.toml): what `select` is for each; then the slots pick and switch, no command.
+  std::string select_a{};
+  std::string select_b{};
+  [[nodiscard]] bool has_slots() const { return !select_a.empty(); }
 };
 
 /// Errors: bad_json, too_large, invalid_argument (unknown member, wrong type, a path that is not absolute, no
-/// publicKeyFile).
+/// publicKeyFile, commands beside slots).
 [[nodiscard]] Result<SwupdateConfig> parse_swupdate_config(std::string_view text);
 
 /// The arguments of swupdate for one image. `select` is the effective one.

@@ -31,11 +31,29 @@ TEST(SwupdateConfig, a_bad_member_is_named) {
            {R"("applyCommand":["reboot"])", "absolute path"},
            {R"("applyCommand":["/a",1])", "applyCommand holds something"},
            {R"("rebootAfterApply":1)", "rebootAfterApply"},
+           {R"("slots":{"a":"x,y"})", "slots is no object with the members a and b"},
+           {R"("slots":{"a":"x,y","c":"x,z"})", "slots is no object with the members a and b"},
+           {R"("slots":{"a":"x,y","b":"-n"})", "slots.b is empty or begins with '-'"},
+           {R"("slots":{"a":"x,y","b":"x,y"})", "select the same"},
            {R"("noSignature":true)", "noSignature is no member"}}) {
     const auto config = parse_swupdate_config("{" + member + "}");
     ASSERT_FALSE(config) << member;
     EXPECT_NE(config.error().message.find(says), std::string::npos) << config.error().message;
   }
+}
+
+TEST(SwupdateConfig, slots_and_commands_exclude_each_other) {
+  const std::string slots = R"({"publicKeyFile":"/k.pem","slots":{"a":"stable,a","b":"stable,b"})";
+  const auto config = parse_swupdate_config(slots + "}");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->has_slots());
+  EXPECT_EQ(config->select_b, "stable,b");
+  EXPECT_EQ(swupdate_arguments(*config, config->select_b, "/w/a.swu"),
+            (std::vector<std::string>{"-k", "/k.pem", "-M", "-m", "-e", "stable,b", "-i", "/w/a.swu"}));
+  for (const char* more : {R"(,"select":"x,y"})", R"(,"selectCommand":["/a"]})", R"(,"applyCommand":["/a"]})",
+                           R"(,"revertCommand":["/a"]})"})
+    EXPECT_NE(parse_swupdate_config(slots + more).error().message.find("with slots there is no select"),
+              std::string::npos);
 }
 
 }  // namespace

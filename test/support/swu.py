@@ -33,7 +33,25 @@ class SwuMaker:
             (work / "run.sh").write_text(script)
             names.append("run.sh")
             scripts = f' scripts: ( {{ filename = "run.sh"; type = "shellscript"; sha256 = "{hashlib.sha256(script.encode()).hexdigest()}"; }} );'
-        (work / "sw-description").write_text(f'software = {{ version = "1.0"; hardware-compatibility: [ "{hardware}" ]; files: ( {", ".join(entries)} );{scripts} }}\n')
+        return self._pack(work, f'software = {{ version = "1.0"; hardware-compatibility: [ "{hardware}" ]; files: ( {", ".join(entries)} );{scripts} }}\n', names, key)
+
+    def sides(self, image: Path, version: str, partitions: dict[str, str], *, key: str = "operator") -> Path:
+        """An image for whichever side does not run: `partitions` names the mode of each side and where it lies. Gives the .swu file."""
+        work = self.folder / "sides"
+        work.mkdir(exist_ok=True)
+        with open(image, "rb") as raw, open(work / "side.gz", "wb") as packed:
+            subprocess.run(["gzip", "-1", "-n", "-c"], stdin=raw, stdout=packed, check=True)
+        with open(work / "side.gz", "rb") as packed:
+            digest = hashlib.file_digest(packed, "sha256").hexdigest()
+        modes = " ".join(f'{mode}: {{ images: ( {{ filename = "side.gz"; type = "raw"; compressed = "zlib"; installed-directly = true; '
+                         f'device = "{partition}"; sha256 = "{digest}"; }} ); }};' for mode, partition in partitions.items())
+        description = f'software = {{ version = "{version}"; hardware-compatibility: [ "1.0" ]; stable: {{ {modes} }}; }}\n'
+        out = self.folder / f"side-{version}-{key}.swu"
+        out.write_bytes(self._pack(work, description, ["sw-description", "sw-description.sig", "side.gz"], key))
+        return out
+
+    def _pack(self, work: Path, description: str, names: list[str], key: str) -> bytes:
+        (work / "sw-description").write_text(description)
         certificate = self.key(key)
         subprocess.run(["openssl", "cms", "-sign", "-in", "sw-description", "-out", "sw-description.sig", "-signer", certificate,
                         "-inkey", self.folder / f"{key}.key.pem", "-outform", "DER", "-nosmimecap", "-binary"], cwd=work, check=True, capture_output=True)

@@ -4,22 +4,26 @@
 // Implementations write through a Disk; blocking, one thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "core/base/error.hpp"
 #include "device/slots/side.hpp"
+#include "device/slots/verity.hpp"
 
 namespace godwit::slots {
 
 inline constexpr int kMostAttempts = 9;
 
 struct BootState {
-  Side good = Side::a;         // boots whenever no trial is due
-  std::optional<Side> trial;   // boots while attempts are left
-  int attempts_left = 0;       // of the trial: 0..9
-  std::optional<Side> failed;  // a trial that the loader, or the health check, gave up
+  Side good = Side::a;                            // boots whenever no trial is due
+  std::optional<Side> trial;                      // boots while attempts are left
+  int attempts_left = 0;                          // of the trial: 0..9
+  std::optional<Side> failed;                     // a trial that the loader, or the health check, gave up
+  std::array<std::optional<Verity>, 2> verity{};  // of A and B: what the loader hands to the kernel with that side
+  [[nodiscard]] std::optional<Verity>& verity_of(Side side) { return verity[side == Side::a ? 0 : 1]; }
   friend bool operator==(const BootState&, const BootState&) = default;
 };
 

@@ -13,7 +13,11 @@
 namespace godwit::slots {
 namespace {
 
-const BootState kTrial{.good = Side::a, .trial = Side::b, .attempts_left = 3, .failed = {}};
+const BootState kTrial{.good = Side::a,
+                       .trial = Side::b,
+                       .attempts_left = 3,
+                       .failed = {},
+                       .verity = {std::nullopt, Verity{.root_hash = Bytes(32, '\x5a'), .hash_offset = 1 << 20}}};
 const BootState kFailed{.good = Side::a, .trial = {}, .attempts_left = 0, .failed = Side::b};
 
 class BootSwitchTest : public ::testing::Test {
@@ -114,7 +118,13 @@ TEST_F(BootSwitchTest, a_custom_command_is_believed_only_where_it_says_what_it_w
   CustomSwitch boot({program.string()});
   ASSERT_TRUE(boot.write(kTrial));
   EXPECT_EQ(*boot.read(), kTrial);
-  EXPECT_EQ(*read_file(store, 100), "good=A\ntry=B\nleft=3\nfailed=\n");
+  EXPECT_EQ(*read_file(store, 200),
+            fmt::format("good=A\ntry=B\nleft=3\nfailed=\nverity_B={}\n", verity_word(*kTrial.verity[1])));
+  ASSERT_TRUE(boot.write(kFailed));
+  EXPECT_EQ(*read_file(store, 200), "good=A\ntry=\nleft=0\nfailed=B\nverity_B=\n");
+  ASSERT_TRUE(boot.write({}));
+  EXPECT_EQ(*read_file(store, 200), "good=A\ntry=\nleft=\nfailed=\n")
+      << "a command hears of dm-verity where it is used";
   script("if [ $1 = get ]; then echo good=A; fi\n");
   EXPECT_NE(boot.write(kTrial).error().message.find("now says \"good=A\""), std::string::npos);
   script("echo no flash; exit 3\n");
@@ -124,7 +134,8 @@ TEST_F(BootSwitchTest, a_custom_command_is_believed_only_where_it_says_what_it_w
 
 TEST_F(BootSwitchTest, a_word_that_is_none_of_ours_is_refused) {
   for (const BootWords& words : {BootWords{}, BootWords{{"good", "C"}}, BootWords{{"good", "A"}, {"try", "AB"}},
-                                 BootWords{{"good", "A"}, {"left", "10"}}, BootWords{{"good", "A"}, {"left", "-1"}}})
+                                 BootWords{{"good", "A"}, {"left", "10"}}, BootWords{{"good", "A"}, {"left", "-1"}},
+                                 BootWords{{"good", "A"}, {"verity_B", "4096:ab"}}})
     EXPECT_EQ(state_in(words).error().code, Code::refused);
 }
 

@@ -27,6 +27,8 @@ void put(BootWords& words, std::string_view key, std::string value) {
   if (!value.empty()) words.emplace_back(std::string(key), std::move(value));
 }
 
+constexpr std::array<std::string_view, 2> kVerityKeys{"verity_A", "verity_B"};
+
 std::string word_of(std::optional<Side> side) { return side ? std::string(side_name(*side)) : ""; }
 
 }  // namespace
@@ -59,6 +61,14 @@ Result<BootState> state_in(const BootWords& words) {
                   fmt::format("the boot loader's word left={:.32} is no number from 0 to {}", left, kMostAttempts));
     state.attempts_left = *number;
   }
+  for (std::size_t i = 0; i < kVerityKeys.size(); ++i) {
+    const std::string value = value_of(words, kVerityKeys[i]);
+    if (value.empty()) continue;
+    state.verity[i] = parse_verity_word(value);
+    if (!state.verity[i])
+      return fail(Code::refused,
+                  fmt::format("the boot loader's word {}={:.100} is no HASH_OFFSET:ROOT_HASH", kVerityKeys[i], value));
+  }
   return state;
 }
 
@@ -67,6 +77,8 @@ BootWords with_state(BootWords words, const BootState& state) {
   put(words, "try", word_of(state.trial));
   put(words, "left", state.trial || state.failed ? std::to_string(state.attempts_left) : "");
   put(words, "failed", word_of(state.failed));
+  for (std::size_t i = 0; i < kVerityKeys.size(); ++i)
+    put(words, kVerityKeys[i], state.verity[i] ? verity_word(*state.verity[i]) : "");
   return words;
 }
 

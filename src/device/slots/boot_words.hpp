@@ -1,5 +1,5 @@
 // The words of a boot environment, "key=value", in the order in which they stood, and the BootState in them: good, try,
-// left, failed. Every other word is somebody else's and kept. Values; safe from any thread.
+// left, failed, verity_A, verity_B. Every other word is somebody else's and kept. Values; safe from any thread.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ using BootWords = std::vector<std::pair<std::string, std::string>>;
 void add_word(BootWords& words, std::string_view text);
 /// Errors: refused, naming the word that is none of ours.
 [[nodiscard]] Result<BootState> state_in(const BootWords& words);
-/// The same words with the four of `state` put in; an absent one is left out.
+/// The same words with those of `state` put in; an absent one is left out.
 [[nodiscard]] BootWords with_state(BootWords words, const BootState& state);
 
 }  // namespace godwit::slots

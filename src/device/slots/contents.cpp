@@ -17,8 +17,13 @@ Result<Held> parse_held(const json::Object& entry, std::string_view side) {
   GODWIT_TRY(const std::int64_t attempts, json::integer(entry, "attempts", side));
   if (raw.size() != 32 || size <= 0 || attempts < 0 || attempts > kMostAttempts)
     return fail(Code::refused, fmt::format("{}: sha256, size or attempts is out of its range", side));
+  std::optional<Verity> verity;
+  if (const auto word = json::text_or_nothing(entry, "verity")) {
+    verity = parse_verity_word(*word);
+    if (!verity) return fail(Code::refused, fmt::format("{}: verity is no HASH_OFFSET:ROOT_HASH", side));
+  }
   const std::string words = json::text_or_nothing(entry, "lastWords").value_or("");
-  return Held{.image = {.size = static_cast<ByteCount>(size), .sha256 = std::move(raw)},
+  return Held{.image = {.size = static_cast<ByteCount>(size), .sha256 = std::move(raw), .verity = std::move(verity)},
               .attempts = static_cast<int>(attempts),
               .last_words = words.substr(0, kLastWords)};
 }
@@ -45,6 +50,7 @@ std::string print_contents(const Contents& contents) {
     json::Object entry{{"sha256", hex_encode(held->image.sha256)},
                        {"size", static_cast<std::int64_t>(held->image.size)},
                        {"attempts", held->attempts}};
+    if (held->image.verity) entry["verity"] = verity_word(*held->image.verity);
     if (!held->last_words.empty()) entry["lastWords"] = held->last_words.substr(0, kLastWords);
     root[side_name(side)] = std::move(entry);
   }

@@ -34,7 +34,14 @@ Result<void> CustomSwitch::write(const BootState& state) {
   if (before == state) return {};
   std::vector<std::string> arguments{"set"};
   const BootWords words = with_state({}, state);
-  for (const std::string_view key : {"good", "try", "left", "failed"}) {
+  std::vector<std::string_view> keys{"good", "try", "left", "failed"};
+  // Commands that know nothing of dm-verity are not told of it.
+  for (const auto& [side, key] : {std::pair(Side::a, "verity_A"), std::pair(Side::b, "verity_B")}) {
+    BootState then = before;
+    BootState now = state;
+    if (then.verity_of(side) || now.verity_of(side)) keys.emplace_back(key);
+  }
+  for (const std::string_view key : keys) {
     std::string value;
     for (const auto& word : words)
       if (word.first == key) value = word.second;

@@ -32,6 +32,11 @@ class DiskFile {
   /// After success everything written so far survives a power cut. After a failure nothing is known about it: the
   /// caller must not try again and believe the second answer.
   [[nodiscard]] virtual Result<void> sync() = 0;
+  /// Lets the medium begin with these bytes, which were written before, so that a cut finds few of them in memory only.
+  /// No promise: nothing is durable before sync().
+  [[nodiscard]] virtual Result<void> begin_writing(ByteCount /*offset*/, ByteCount /*size*/) { return {}; }
+  /// Waits until the medium has taken what was begun. Errors: io_failed, disk_full; they may not come again in sync().
+  [[nodiscard]] virtual Result<void> await_writing() { return {}; }
   /// Forgets the clean cached pages, so that the next read comes from the medium. Writes must have been synced.
   [[nodiscard]] virtual Result<void> drop_cache() = 0;
 };

@@ -64,6 +64,20 @@ class HostFile final : public DiskFile {
     return {};
   }
 
+  Result<void> begin_writing(ByteCount offset, ByteCount size) override {
+    GODWIT_TRY_VOID(await_writing());
+    begun_at_ = static_cast<off_t>(offset);
+    begun_size_ = static_cast<off_t>(size);
+    return write_back(SYNC_FILE_RANGE_WRITE);
+  }
+
+  Result<void> await_writing() override {
+    if (begun_size_ == 0) return {};
+    auto done = write_back(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    begun_size_ = 0;
+    return done;
+  }
+
   Result<void> drop_cache() override {
     // BLKFLSBUF drops the device's own pages and needs root; the advice is enough for files.
     if (is_device_ && ::ioctl(fd_.get(), BLKFLSBUF) != 0) return fail_errno("drop the cache of", path_, errno);
@@ -73,9 +87,18 @@ class HostFile final : public DiskFile {
   }
 
  private:
+  Result<void> write_back(unsigned flags) {
+    if (::sync_file_range(fd_.get(), begun_at_, begun_size_, flags) == 0) return {};
+    // A file system that cannot do it leaves it to sync().
+    if (errno == EINVAL || errno == ENOSYS || errno == ESPIPE || errno == EOPNOTSUPP) return {};
+    return fail_errno(fmt::format("write back from byte {} of", begun_at_), path_, errno);
+  }
+
   UniqueFd fd_;
   Path path_;
   bool is_device_;
+  off_t begun_at_ = 0;
+  off_t begun_size_ = 0;  // 0: nothing was begun
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ class DifferenceWriter {
   DifferenceWriter(DiskFile& target, const WriterOptions& options) : target_(target), options_(options) {}
 
   Result<void> put(ByteCount offset, std::string_view wanted, std::string_view present) {
+    const ByteCount before = written_;
     for (std::size_t at = 0; at < wanted.size();) {
       std::size_t end = at;
       while (end < wanted.size() && !is_equal(wanted, present, end))
@@ -28,7 +29,8 @@ class DifferenceWriter {
       GODWIT_TRY_VOID(write(offset + at, wanted.substr(at, end - at)));
       at = end;
     }
-    return {};
+    if (written_ == before) return {};
+    return target_.begin_writing(offset, wanted.size());
   }
 
   Result<void> sync() {
@@ -46,6 +48,8 @@ class DifferenceWriter {
 
   Result<void> write(ByteCount offset, std::string_view bytes) {
     if (unsynced_ + bytes.size() > options_.window) GODWIT_TRY_VOID(sync());
+    // While this block was read and compared the medium took the one before: a cut loses one block, not a window.
+    GODWIT_TRY_VOID(target_.await_writing());
     GODWIT_TRY_VOID(target_.write_at(offset, bytes));
     unsynced_ += bytes.size();
     written_ += bytes.size();
@@ -114,23 +118,38 @@ Result<Written> write_image(DiskFile& target, ImageSource& source, const Image& 
   return Written{.written = writer.written(), .skipped = image.size - writer.written()};
 }
 
-Result<void> verify_image(DiskFile& target, const Image& image, const WriterOptions& options, const Watch& watch) {
+Result<Bytes> digest_of(DiskFile& target, ByteCount size, const WriterOptions& options, const Watch& watch,
+                        const std::function<void(std::string_view)>& also) {
   GODWIT_TRY_VOID(target.drop_cache());
   std::vector<char> buffer(options.chunk);
   Sha256 sum;
-  for (ByteCount offset = 0; offset < image.size;) {
+  for (ByteCount offset = 0; offset < size;) {
     if (watch.is_cancelled()) return cancelled();
-    const auto want = static_cast<std::size_t>(std::min<ByteCount>(options.chunk, image.size - offset));
+    const auto want = static_cast<std::size_t>(std::min<ByteCount>(options.chunk, size - offset));
     GODWIT_TRY(const std::size_t got, target.read_at(offset, std::span(buffer).first(want)));
     if (got != want) return fail(Code::size_mismatch, fmt::format("the side ends after {} bytes", offset + got));
     sum.update({buffer.data(), got});
+    also({buffer.data(), got});
     offset += got;
-    watch.on_progress(offset, image.size);
+    watch.on_progress(offset, size);
   }
-  if (const Bytes digest = sum.finish(); digest != image.sha256)
+  return sum.finish();
+}
+
+Result<void> verify_image(DiskFile& target, const Image& image, const WriterOptions& options, const Watch& watch) {
+  std::optional<VerityCheck> tree;
+  if (image.verity) {
+    GODWIT_TRY(tree, VerityCheck::open(target, image.size, *image.verity));
+  }
+  Result<void> tree_holds;
+  GODWIT_TRY(const Bytes digest, digest_of(target, image.size, options, watch, [&](std::string_view bytes) {
+               if (tree && tree_holds) tree_holds = tree->update(bytes);
+             }));
+  if (digest != image.sha256)
     return fail(Code::digest_mismatch, fmt::format("what was read back has the hash {}, the image {}",
                                                    hex_encode(digest), hex_encode(image.sha256)));
-  return {};
+  GODWIT_TRY_VOID(tree_holds);
+  return tree ? tree->finish() : Result<void>{};
 }
 
 }  // namespace godwit::slots

@@ -3,18 +3,21 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/bytes.hpp"
 #include "device/slots/disk.hpp"
 #include "device/slots/image_source.hpp"
+#include "device/slots/verity.hpp"
 
 namespace godwit::slots {
 
 struct Image {
   ByteCount size = 0;  // unpacked: 1 byte or more
   Bytes sha256;        // 32 bytes, of the unpacked image
+  std::optional<Verity> verity{};
   friend bool operator==(const Image&, const Image&) = default;
 };
 
@@ -41,14 +44,22 @@ struct Written {
 };
 
 /// Writes the image from `source` to the start of `target` and syncs it. May be repeated after a cut at any point: what
-/// arrived is found equal, at most one window is written again. Errors: size_mismatch (the source has more or fewer
-/// bytes), digest_mismatch (a block is not what `hashes` say; it was not written), io_failed, disk_full, cancelled.
+/// arrived is found equal. Written again is one chunk; a medium that forgets what it took costs a window at most.
+/// Errors: size_mismatch (the source has more or fewer bytes), digest_mismatch (a block is not what `hashes` say; it
+/// was not written), io_failed, disk_full, cancelled.
 [[nodiscard]] Result<Written> write_image(DiskFile& target, ImageSource& source, const Image& image,
                                           const BlockHashes* hashes, const WriterOptions& options, const Watch& watch);
 
-/// Reads the image back with the cache dropped. Errors: digest_mismatch, io_failed, cancelled.
+/// Reads the image back with the cache dropped, and checks its dm-verity tree where it has one. Errors:
+/// digest_mismatch, refused (the tree's superblock), io_failed, cancelled.
 [[nodiscard]] Result<void> verify_image(DiskFile& target, const Image& image, const WriterOptions& options,
                                         const Watch& watch);
+
+/// SHA-256 of the first `size` bytes as the medium has them; `also` sees them in order. Errors: size_mismatch (the
+/// target is shorter), io_failed, cancelled.
+[[nodiscard]] Result<Bytes> digest_of(
+    DiskFile& target, ByteCount size, const WriterOptions& options, const Watch& watch,
+    const std::function<void(std::string_view)>& also = [](std::string_view) {});
 
 /// Errors: invalid_argument when the list does not fit the image.
 [[nodiscard]] Result<void> check_hashes(const BlockHashes& hashes, const Image& image, const WriterOptions& options);

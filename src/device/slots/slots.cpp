@@ -109,7 +109,9 @@ Result<Answer> Slots::restore(const Image& image) {
 
 /// The boot loader first: what is claimed of the side still holds while it could be booted.
 Result<void> Slots::close(const Facts& facts) {
-  GODWIT_TRY_VOID(boot_.write({.good = facts.running, .trial = {}, .attempts_left = 0, .failed = {}}));
+  BootState closed{.good = facts.running, .trial = {}, .attempts_left = 0, .failed = {}, .verity = facts.boot.verity};
+  closed.verity_of(other(facts.running)).reset();
+  GODWIT_TRY_VOID(boot_.write(closed));
   Contents contents = facts.contents;
   contents.of(other(facts.running)).reset();
   return store_contents(disk_, places_.contents, contents);
@@ -125,6 +127,10 @@ Result<Written> Slots::write(const Facts& facts, const Image& image, const OpenS
 Result<void> Slots::read_back(const Facts& facts, const Image& image, const Watch& watch) {
   GODWIT_TRY(const auto target, open_side(other(facts.running), image));
   GODWIT_TRY_VOID(verify_image(*target, image, places_.writer, watch));
+  return record(facts, image);
+}
+
+Result<void> Slots::record(const Facts& facts, const Image& image) {
   Contents contents = facts.contents;
   contents.of(other(facts.running)) = Held{.image = image, .attempts = places_.attempts, .last_words = {}};
   return store_contents(disk_, places_.contents, contents);
@@ -133,17 +139,27 @@ Result<void> Slots::read_back(const Facts& facts, const Image& image, const Watc
 Result<void> Slots::mark_try(const Facts& facts) {
   const Side target = other(facts.running);
   // The attempts that were recorded with the side: the configuration may have changed since.
-  return boot_.write(
-      {.good = facts.running, .trial = target, .attempts_left = facts.contents.of(target)->attempts, .failed = {}});
+  const Held& held = *facts.contents.of(target);
+  BootState tried{.good = facts.running,
+                  .trial = target,
+                  .attempts_left = held.attempts,
+                  .failed = {},
+                  .verity = facts.boot.verity};
+  tried.verity_of(target) = held.image.verity;
+  return boot_.write(tried);
 }
 
 Result<void> Slots::confirm(const Facts& facts) {
-  return boot_.write({.good = facts.running, .trial = {}, .attempts_left = 0, .failed = {}});
+  return boot_.write(
+      {.good = facts.running, .trial = {}, .attempts_left = 0, .failed = {}, .verity = facts.boot.verity});
 }
 
 Result<void> Slots::give_back(const Facts& facts) {
-  return boot_.write(
-      {.good = other(facts.running), .trial = {}, .attempts_left = facts.boot.attempts_left, .failed = facts.running});
+  return boot_.write({.good = other(facts.running),
+                      .trial = {},
+                      .attempts_left = facts.boot.attempts_left,
+                      .failed = facts.running,
+                      .verity = facts.boot.verity});
 }
 
 Result<std::unique_ptr<DiskFile>> Slots::open_side(Side side, const Image& image) {

@@ -63,11 +63,29 @@ class Slots {
   /// Takes back what was not confirmed. Answers done, or restart when the running side is the one on trial.
   [[nodiscard]] Result<Answer> restore(const Image& image);
 
+  // For an image that another program writes (by_others.cpp): free_other(), then that program, then take_over(); after
+  // the restart settle(), or take_back(). The same table.
+
+  /// Takes the other side out of the boot loader's choice, and what is claimed of it: it may then be written. Answers
+  /// done or blocked.
+  [[nodiscard]] Result<Answer> free_other();
+  /// Reads the other side from the medium, records what it holds and marks it to be tried. `size` 0: the whole
+  /// partition. `sha256`: what the first `size` bytes must have; empty: whatever they have. Answers restart, blocked,
+  /// or not_there (it was not freed before). Errors: digest_mismatch, too_large, io_failed; it is then not bootable.
+  [[nodiscard]] Result<Answer> take_over(ByteCount size, const Bytes& sha256, const Watch& watch);
+  /// What became of the side that was tried last: confirms it where it runs and is healthy. Answers as apply(), and
+  /// done where nothing is on trial.
+  [[nodiscard]] Result<Answer> settle(const HealthCheck& is_healthy);
+  /// Ends what was not confirmed. Answers as restore().
+  [[nodiscard]] Result<Answer> take_back();
+
  private:
   [[nodiscard]] Result<void> close(const Facts& facts);
   [[nodiscard]] Result<Written> write(const Facts& facts, const Image& image, const OpenSource& open,
                                       const BlockHashes* hashes, const Watch& watch);
   [[nodiscard]] Result<void> read_back(const Facts& facts, const Image& image, const Watch& watch);
+  [[nodiscard]] Result<Image> read_other(Side side, ByteCount size, const Watch& watch);
+  [[nodiscard]] Result<void> record(const Facts& facts, const Image& image);
   [[nodiscard]] Result<void> mark_try(const Facts& facts);
   [[nodiscard]] Result<void> confirm(const Facts& facts);
   [[nodiscard]] Result<void> give_back(const Facts& facts);
