@@ -1,5 +1,7 @@
 #include "apps/godwitd/config.hpp"
 
+#include <unistd.h>
+
 #include "core/model/ids.hpp"
 #include "server/hub/provisioning/registration_id.hpp"
 
@@ -317,10 +319,44 @@ Result<void> check_config(const Config& config) {
   return {};
 }
 
-Result<Config> load_config(const Path& file) {
+namespace {
+
+/// What each of them set, for a sentence about all: ", GODWITD_CONFIG_API_PORT, --set hub.port".
+Result<std::string> apply_and_name(Config& config, const Overrides& overrides) {
+  config::Schema schema = schema_of(config);
+  GODWIT_TRY(const auto applied, schema.load_environment(kVariablePrefix, overrides.environment));
+  std::string names;
+  for (const std::string& name : applied) names += ", " + name;
+  for (const std::string& setting : overrides.settings) {
+    const auto equals = setting.find('=');
+    if (equals == std::string::npos)
+      return fail(Code::invalid_argument, "--set " + setting.substr(0, 80) + ": expected KEY=VALUE");
+    const std::string key = setting.substr(0, equals);
+    GODWIT_TRY_VOID(schema.set(key, std::string_view(setting).substr(equals + 1), "--set " + key.substr(0, 80)));
+    names += ", --set " + key;
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<void> apply_overrides(Config& config, const Overrides& overrides) {
+  GODWIT_TRY(const std::string names, apply_and_name(config, overrides));
+  static_cast<void>(names);
+  return {};
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> list;
+  for (char** entry = environ; *entry != nullptr; ++entry) list.emplace_back(*entry);
+  return list;
+}
+
+Result<Config> load_config(const Path& file, const Overrides& overrides) {
   Config config;
   GODWIT_TRY_VOID(schema_of(config).load_file(file));
-  if (const auto checked = check_config(config); !checked) return with_context(file.string(), checked.error());
+  GODWIT_TRY(const std::string names, apply_and_name(config, overrides));
+  if (const auto checked = check_config(config); !checked) return with_context(file.string() + names, checked.error());
   return config;
 }
 
@@ -333,6 +369,14 @@ Result<Config> load_instance_config(const Config& first, std::string id, const P
   GODWIT_TRY_VOID(instance_schema_of(config).load_file(file));
   if (const auto checked = check_config(config); !checked) return with_context(file.string(), checked.error());
   return config;
+}
+
+std::string print_variables() {
+  Config config;
+  std::string text;
+  const config::Schema schema = schema_of(config);
+  for (const auto& key : schema.keys()) text += config::variable_of(kVariablePrefix, key.name) + " " + key.name + "\n";
+  return text;
 }
 
 std::string print_config(const Config& config) {

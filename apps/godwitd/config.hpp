@@ -91,13 +91,27 @@ struct Config {
 [[nodiscard]] config::Schema schema_of(Config& config);
 /// The keys that a further instance has of its own, in its instance.toml.
 [[nodiscard]] config::Schema instance_schema_of(Config& config);
-/// Errors: invalid_argument naming file, line and key; not_found with the command that makes the file.
-[[nodiscard]] Result<Config> load_config(const Path& file);
+/// What is stronger than the file: first the environment, then what stands on the command line.
+struct Overrides {
+  std::vector<std::string> environment{};  // NAME=VALUE; those that begin with kVariablePrefix are ours
+  std::vector<std::string> settings{};     // KEY=VALUE, of --set
+};
+/// Long enough that no cluster makes such names by itself: Kubernetes gives every container NAME_SERVICE_HOST and
+/// NAME_PORT for each service of its namespace, whatever that is called.
+inline constexpr const char* kVariablePrefix = "GODWITD_CONFIG_";
+/// Sets what they say. Errors: invalid_argument naming variable or key.
+[[nodiscard]] Result<void> apply_overrides(Config& config, const Overrides& overrides);
+/// This process's environment as Overrides want it.
+[[nodiscard]] std::vector<std::string> own_environment();
+/// Errors: invalid_argument naming file, line and key, or variable; not_found with the command that makes the file.
+[[nodiscard]] Result<Config> load_config(const Path& file, const Overrides& overrides = {});
 /// A further instance: what `first` says, changed by `file` where that has keys. Errors: as load_config().
 [[nodiscard]] Result<Config> load_instance_config(const Config& first, std::string id, const Path& file);
 [[nodiscard]] service::ScanSettings scan_settings_of(const Config& config);
 /// Rules over several keys. Errors: invalid_argument.
 [[nodiscard]] Result<void> check_config(const Config& config);
+/// A line for each key: the environment variable that sets it, a blank, the key.
+[[nodiscard]] std::string print_variables();
 /// The effective configuration as TOML with comments.
 [[nodiscard]] std::string print_config(const Config& config);
 

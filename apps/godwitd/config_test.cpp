@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "server/net/test_peer.hpp"
 
 namespace godwit::daemon {
@@ -63,6 +65,48 @@ TEST(Config, values_that_cannot_work_are_refused) {
   }
   EXPECT_TRUE(load("[hub]\nport = 0\n[api]\nport = 0\n"));
   EXPECT_TRUE(load("[import]\nrequire_scan = true\n[scan]\nkind = \"clamd\"\nclamd = \"scanner:3310\"\n"));
+}
+
+Result<Config> load_over(std::string_view text, const Overrides& overrides) {
+  const net::TestFolder folder;
+  EXPECT_TRUE(write_file_durably(folder.path() / "godwit.toml", text));
+  return load_config(folder.path() / "godwit.toml", overrides);
+}
+
+TEST(Config, the_command_line_is_stronger_than_the_environment_and_that_than_the_file) {
+  const auto read = load_over("[hub]\nport = 1\nname = \"of-the-file\"\n[api]\nport = 2\nworkers = 3\n",
+                              {.environment = {"HOME=/", "GODWITD_CONFIG_HUB_PORT=11", "GODWITD_CONFIG_API_PORT=12"},
+                               .settings = {"hub.port=21"}});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->hub_port, 21);
+  EXPECT_EQ(read->api_port, 12);
+  EXPECT_EQ(read->api_workers, 3);
+  EXPECT_EQ(read->hub_name, "of-the-file");
+}
+
+TEST(Config, a_wrong_override_is_refused_with_its_name) {
+  const auto why = [](const Overrides& overrides) {
+    const auto read = load_over("", overrides);
+    return read ? std::string("accepted") : read.error().message;
+  };
+  EXPECT_EQ(why({.environment = {"GODWITD_CONFIG_API_PORT=x"}, .settings = {}}),
+            "GODWITD_CONFIG_API_PORT: expected a whole number");
+  EXPECT_EQ(
+      why({.environment = {"GODWITD_CONFIG_API_PROT=1"}, .settings = {}}),
+      "the environment variable GODWITD_CONFIG_API_PROT belongs to no key; did you mean GODWITD_CONFIG_API_PORT?");
+  EXPECT_EQ(why({.environment = {}, .settings = {"api.port"}}), "--set api.port: expected KEY=VALUE");
+  EXPECT_EQ(why({.environment = {}, .settings = {"api.port=70000"}}), "--set api.port: must be at most 65535");
+  const std::string both = why({.environment = {"GODWITD_CONFIG_HUB_PORT=8443"}, .settings = {}});
+  EXPECT_NE(both.find("GODWITD_CONFIG_HUB_PORT: hub.port and api.port are the same port"), std::string::npos) << both;
+}
+
+TEST(Config, no_two_keys_come_from_one_variable) {
+  Config config;
+  std::set<std::string> names;
+  const auto schema = schema_of(config);
+  for (const auto& key : schema.keys())
+    EXPECT_TRUE(names.insert(config::variable_of(kVariablePrefix, key.name)).second) << key.name;
+  EXPECT_GT(names.size(), 50U);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "apps/godwitd/init.hpp"
 
+#include <netdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -216,7 +217,16 @@ Result<void> init(const Path& data, const InitOptions& options) {
   return sync_folder(parent);
 }
 
-std::string describe_installation(const Layout& layout, bool is_running) {
+std::string why_unreachable(const std::string& host) {
+  addrinfo* found = nullptr;
+  const int problem = ::getaddrinfo(host.c_str(), nullptr, nullptr, &found);
+  if (problem == 0) ::freeaddrinfo(found);
+  if (problem == 0) return "";
+  return "this machine cannot look up '" + host + "' (" + ::gai_strerror(problem) +
+         "); devices and operators must be able to: add it to your DNS or to their /etc/hosts";
+}
+
+std::string describe_installation(const Layout& layout, Reader reader) {
   std::string text = "Made an installation in " + layout.data.string() + "\n";
   const auto line = [&](const Path& path, std::string_view what) {
     std::string name = path.lexically_relative(layout.data).string();
@@ -234,15 +244,17 @@ std::string describe_installation(const Layout& layout, bool is_running) {
   line(layout.root_key(1), "root key");
   line(layout.root_key(2), "root key");
   line(layout.ca_key(), "key of the certificate authority");
-  if (const auto url = read_file(layout.enrolment_url(), kCertificateLimit); is_running && url)
+  if (reader == Reader::starts_it) return text + "Next:\n  godwitd run --data " + layout.data.string() + "\n";
+  if (reader == Reader::reads_a_log) return text;
+  if (const auto url = read_file(layout.enrolment_url(), kCertificateLimit)) {
+    const std::string address = url->substr(0, url->find('#'));
+    text += "godwitd.service runs and starts with this machine; see: systemctl status godwitd\nNext:\n";
     text +=
-        "A device with the package godwit-agent comes in by (secret: whoever knows it can enrol and imitate devices):\n"
-        "  godwit-agent enrol '" +
-        url->substr(0, url->find('\n')) + "' --manufacturer NAME --model NAME\n";
-  if (is_running)
-    text += "godwitd.service runs and starts with this machine; see: systemctl status godwitd\n";
-  else
-    text += "Next:\n  godwitd run --data " + layout.data.string() + "\n";
+        "  godwit login\n    keeps address and token for the other verbs of godwit on this machine (package godwit)\n";
+    text += "  " + address + "/console\n    the web console; it signs in by the token in admin.token\n";
+    text += "  godwit-agent enrol '" + url->substr(0, url->find('\n')) + "' --manufacturer NAME --model NAME\n";
+    text += "    on a device (package godwit-agent). Secret: whoever knows it can enrol and imitate devices\n";
+  }
   return text;
 }
 

@@ -25,7 +25,11 @@ struct InitOptions {
 /// database that was sealed with another. Errors: invalid_argument, io_failed.
 [[nodiscard]] Result<trust::Sealer> load_or_make_sealer(const Layout& layout);
 
-/// What was made, what belongs off-line, what to do next: for the terminal.
-[[nodiscard]] std::string describe_installation(const Layout& layout, bool is_running = false);
+enum class Reader : std::uint8_t { starts_it, has_it_running, reads_a_log };
+/// What was made, what belongs off-line, what to do next. The enrolment URL, a secret, is told to nobody but a person
+/// at a terminal whose service runs.
+[[nodiscard]] std::string describe_installation(const Layout& layout, Reader reader = Reader::starts_it);
+/// "" or a sentence: this machine cannot look up the name by which devices shall reach it.
+[[nodiscard]] std::string why_unreachable(const std::string& host);
 
 }  // namespace godwit::daemon

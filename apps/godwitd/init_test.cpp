@@ -81,7 +81,10 @@ TEST(Init, the_url_for_devices_names_the_authority_and_the_key_of_their_group) {
   const std::string key = hex_encode(group->primary_key.reveal());
   EXPECT_EQ(key.size(), 64U);
   EXPECT_EQ(read(layout.enrolment_url()), "https://updates.example:8443#" + authority + "-" + key + "\n");
-  EXPECT_NE(describe_installation(layout, true).find(key), std::string::npos) << "the operator sees the whole command";
+  EXPECT_NE(describe_installation(layout, Reader::has_it_running).find(key), std::string::npos)
+      << "the operator sees the whole command";
+  for (const Reader reader : {Reader::starts_it, Reader::reads_a_log})
+    EXPECT_EQ(describe_installation(layout, reader).find(key), std::string::npos) << "a log is no place for it";
 }
 
 TEST(Init, secrets_are_for_the_owner_only) {
@@ -113,6 +116,11 @@ TEST(Init, leaves_nothing_behind_when_it_fails) {
   options.config.hub_name = "a/b";
   EXPECT_FALSE(init(folder.path() / "data", options));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(Init, a_name_that_cannot_be_looked_up_is_told) {
+  EXPECT_EQ(why_unreachable("127.0.0.1"), "");
+  EXPECT_NE(why_unreachable("no-such-name.invalid").find("cannot look up 'no-such-name.invalid'"), std::string::npos);
 }
 
 }  // namespace

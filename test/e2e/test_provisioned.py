@@ -1,11 +1,12 @@
 """The agent finds its hub through the provisioning service of a real godwitd, keeps what it was told, and asks again only when the hub refuses it."""
+import base64
 import json
 import subprocess
 
 import pytest
 
 from certificates import Authority
-from connecting import rewrite, wait_connected, wait_log, wait_online
+from connecting import connection_state, rewrite, wait_connected, wait_log, wait_online
 
 
 @pytest.fixture
@@ -143,3 +144,26 @@ def test_provisioning_goes_over_a_websocket_where_nothing_else_goes(scene, newco
     device.start()
     wait_online(device)
     wait_connected(scene, "narrow-1")
+
+
+def test_a_leaked_url_enrols_nobody_once_its_key_is_renewed(scene, newcomer, tmp_path):
+    def comes_by(url: str, registration: str):
+        device = newcomer(registration, "", 'group_key_file = "group.key"')
+        (device.folder / "group.key").write_text(base64.b64encode(bytes.fromhex(url.strip().rsplit("-", 1)[1])).decode())
+        device.start()
+        return device
+
+    leaked = scene.service.cli("enrolment", "url").stdout
+    assert leaked.startswith(f"{scene.service.url}#")
+    known = comes_by(leaked, "known-1")
+    wait_online(known)
+    assert "give -y" in scene.service.cli("enrolment", "renew-key", check=False).stderr
+    renewed = scene.service.cli("enrolment", "renew-key", "-y", "--file", tmp_path / "url")
+    assert "1 device came by the old key" in renewed.stderr, renewed.stderr
+    fresh = (tmp_path / "url").read_text()
+    assert fresh.split("-")[0] == leaked.split("-")[0] and fresh != leaked and scene.service.cli("enrolment", "url").stdout == fresh
+    thief = comes_by(leaked, "thief-1")
+    wait_log(thief, "link.broken")
+    assert registrations(thief) == 0
+    wait_online(comes_by(fresh, "honest-1"))
+    assert connection_state(scene, known) == "Connected", "who is enrolled stays"

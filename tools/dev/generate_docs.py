@@ -176,7 +176,18 @@ def configuration(program, intro, arguments, folder):
     text = f"# Configuration of {program}\n\n" + NOTE
     text += f"{intro} TOML, strict: an unknown key is refused with the nearest known one, a value out of range with its range.\n"
     text += "Durations are text with a unit (`250ms`, `30s`, `15m`, `8h`, `7d`), sizes are bytes or text (`64KiB`, `32MiB`, `2GiB`).\n\n"
-    return text + "These are all keys with their defaults:\n\n```toml\n" + output_of(folder / program, *arguments) + "```\n"
+    text += "These are all keys with their defaults:\n\n```toml\n" + output_of(folder / program, *arguments) + "```\n"
+    return text + (variables(folder / program) if program == "godwitd" else "")
+
+
+def variables(program):
+    rows = [[f"`{word}`" for word in line.split()] for line in output_of(program, "--print-variables").splitlines()]
+    text = "\n## By environment and on the command line\n\n"
+    text += "`godwitd run --set KEY=VALUE` is stronger than the environment, the environment is stronger than the file. A value is written as in the file without\n"
+    text += "the quotes; a list as in the file: `[\"/usr/bin/scan\", \"-\"]`. A variable that begins with `GODWITD_CONFIG_` and belongs to no key is refused with the\n"
+    text += "nearest one, a wrong value with the variable's name. Keys of a further instance's `instance.toml` are stronger than both. `godwitd init` writes into the\n"
+    text += "file what the environment says; its own flags win. `GODWITD_DATA` names the data folder for every verb that takes `--data`.\n\n"
+    return text + table(["variable", "key"], rows)
 
 
 def subcommands(help_text):

@@ -1,5 +1,7 @@
 """The layer is well, and each kind of mistake in it is found."""
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import lint_recipes  # noqa: E402
+from stack import binaries_folder  # noqa: E402
 
 LAYER = lint_recipes.ROOT / "images" / "yocto" / "meta-godwit"
 AGENT = "recipes-godwit/godwit-agent/godwit-agent_0.1.0.bb"
@@ -19,6 +22,18 @@ KAS = "../../raspberrypi/godwit-raspberrypi4.yml"
 
 def test_the_layer_and_the_build_files_of_boards_have_nothing_to_mend():
     assert lint_recipes.lint(LAYER, lint_recipes.ROOT / "images" / "raspberrypi") == []
+
+
+@pytest.mark.parametrize("loader", ["uboot", "grub"])
+def test_godwit_slots_takes_the_slots_toml_of_a_board(tmp_path, loader):
+    """Filled in as the recipe does it, with the layer's own defaults; that this machine has no such partitions is all that is wrong with it."""
+    values = dict(re.findall(r'^(GODWIT_\w+) \?\?= "(.*)"', (LAYER / "conf" / "layer.conf").read_text(), re.M)) | {"GODWIT_LOADER": loader}
+    text = (LAYER / FILES / "slots.toml.in").read_text()
+    for word, name in re.findall(r"s,@@(\w+)@@,\$\{(\w+)\},", (LAYER / BOARD).read_text()):
+        text = text.replace(f"@@{word}@@", values[name])
+    (tmp_path / "slots.toml").write_text(text)
+    done = subprocess.run([binaries_folder("debug") / "godwit-slots", "status", "--config", tmp_path / "slots.toml"], capture_output=True, text=True)
+    assert done.stderr == "godwit-slots: there is no partition PARTLABEL=side-a (/dev/disk/by-partlabel/side-a)\n", done.stderr
 
 
 @pytest.mark.parametrize("file, old, new, said", [

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/base/text.hpp"
 #include "core/base/toml.hpp"
 
 namespace godwit::config {
@@ -30,6 +31,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr ByteCount kFileLimit = 1024 * 1024;
+constexpr std::size_t kValueLimit = 16 * 1024;  // of one key that is set by text
 
 struct Unit {
   std::string_view name;
@@ -287,7 +289,49 @@ auto with_table(std::string_view text, std::string_view source_name, const Use& 
   }
 }
 
+/// What `text` means for a key of its kind, assigned.
+Result<void> assign_text(const Key& key, std::string_view text) {
+  const auto wrong = [](std::string why) { return fail(Code::invalid_argument, std::move(why)); };
+  if (text.size() > kValueLimit) return wrong(fmt::format("a value has at most {} bytes", kValueLimit));
+  if (!is_valid_utf8(text)) return wrong("this is not UTF-8");
+  const auto assign = [&key](const toml::node& node) { return std::visit(Assign(key, node), key.target); };
+  const auto number = to_number<std::int64_t>(text);
+  if (std::holds_alternative<std::int64_t*>(key.target)) {
+    if (!number) return wrong("expected a whole number");
+    return assign(toml::value<std::int64_t>(*number));
+  }
+  if (std::holds_alternative<bool*>(key.target)) {
+    if (text != "true" && text != "false") return wrong("expected true or false");
+    return assign(toml::value<bool>(text == "true"));
+  }
+  if (std::holds_alternative<std::vector<std::string>*>(key.target)) {
+    const auto list = [&](const toml::table& table) -> Result<void> {
+      const auto* node = table.get("list");
+      if (table.size() != 1 || node == nullptr) return wrong("expected a list of strings");
+      return assign(*node);
+    };
+    if (auto done = with_table("list = " + std::string(text), "text", list); done) return {};
+    return wrong("expected a list of strings such as [\"/usr/bin/scan\", \"-\"]");
+  }
+  if (std::holds_alternative<ByteSize*>(key.target) && number) return assign(toml::value<std::int64_t>(*number));
+  return assign(toml::value<std::string>(std::string(text)));
+}
+
 }  // namespace
+
+Result<void> Schema::set(std::string_view name, std::string_view text, std::string_view source) {
+  const auto key = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == name; });
+  if (key == keys_.end()) {
+    std::vector<std::string> names;
+    for (const auto& known : keys_) names.push_back(known.name);
+    const auto close = nearest(name, names);
+    return fail(Code::invalid_argument,
+                fmt::format("{}: \"{}\" is not a known key{}", source, name.substr(0, 80),
+                            close.empty() ? "; --print-config lists all" : "; did you mean \"" + close + "\"?"));
+  }
+  if (auto done = assign_text(*key, text); !done) return with_context(source, std::move(done).error());
+  return {};
+}
 
 Result<void> Schema::load_file(const Path& file) {
   auto text = read_file(file, kFileLimit);

@@ -39,6 +39,15 @@ class Schema {
   /// Errors: invalid_argument naming file, line, key, what was expected and, for an unknown key, the nearest known.
   [[nodiscard]] Result<void> load_file(const Path& file);
   [[nodiscard]] Result<void> load_text(std::string_view toml, std::string_view source_name);
+  /// One key from text as it stands in an environment variable or on a command line: what the file has between the
+  /// quotes; a list as in the file, ["a", "b"]. Errors: invalid_argument with `source` in front, as for a file.
+  [[nodiscard]] Result<void> set(std::string_view name, std::string_view text, std::string_view source);
+  /// Every variable whose name begins with `prefix` sets the key that variable_of() makes it from; the names of those
+  /// that did, in order. `environment` holds NAME=VALUE. Errors: invalid_argument naming the variable; one that belongs
+  /// to no key is refused with the nearest.
+  [[nodiscard]] Result<std::vector<std::string>> load_environment(std::string_view prefix,
+                                                                  const std::vector<std::string>& environment);
+  [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
   /// The effective configuration as commented TOML that load_text() reads back to the same values.
   [[nodiscard]] std::string print() const;
 
@@ -46,6 +55,8 @@ class Schema {
   std::vector<Key> keys_;
 };
 
+/// "hub.port" with "GODWITD_CONFIG_" gives "GODWITD_CONFIG_HUB_PORT".
+[[nodiscard]] std::string variable_of(std::string_view prefix, std::string_view key);
 [[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 [[nodiscard]] std::string print_duration(std::chrono::milliseconds value);
 [[nodiscard]] Result<std::uint64_t> parse_byte_size(std::string_view text);

@@ -1,5 +1,6 @@
 #include "core/trust/certificates.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -167,9 +168,38 @@ Result<CertificatePair> issue_server_certificate(const CertificatePair& ca, cons
   return finish(server, key.get(), issuer_key.get());
 }
 
-Result<Bytes> certificate_fingerprint(std::string_view pem) {
+namespace {
+
+ossl::Certificate first_in(std::string_view pem) {
   const std::unique_ptr<BIO, ossl::Deleter<BIO_free>> source(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  const ossl::Certificate certificate(PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr));
+  return ossl::Certificate(PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr));
+}
+
+}  // namespace
+
+Result<std::string> certificate_name(std::string_view pem) {
+  const ossl::Certificate certificate = first_in(pem);
+  if (!certificate) return fail(Code::invalid_argument, "that is no certificate in PEM");
+  const Names names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    int kind = 0;
+    const auto* text =
+        static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names.get(), i), &kind));
+    if (kind != GEN_DNS && kind != GEN_IPADD) continue;
+    const std::string bytes(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                            static_cast<std::size_t>(ASN1_STRING_length(text)));
+    if (kind == GEN_DNS) return bytes;
+    char printed[INET6_ADDRSTRLEN] = "";
+    if (bytes.size() == 4 && ::inet_ntop(AF_INET, bytes.data(), printed, sizeof printed) != nullptr) return printed;
+    if (bytes.size() == 16 && ::inet_ntop(AF_INET6, bytes.data(), printed, sizeof printed) != nullptr)
+      return "[" + std::string(printed) + "]";
+  }
+  return fail(Code::invalid_argument, "the certificate names no host (it has no subjectAltName)");
+}
+
+Result<Bytes> certificate_fingerprint(std::string_view pem) {
+  const ossl::Certificate certificate = first_in(pem);
   Bytes digest(EVP_MAX_MD_SIZE, '\0');
   unsigned size = 0;
   if (!certificate ||

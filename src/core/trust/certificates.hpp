@@ -22,5 +22,8 @@ struct CertificatePair {
 /// SHA-256 of the first certificate in `pem`: 32 bytes, what other tools call its fingerprint. Errors:
 /// invalid_argument.
 [[nodiscard]] Result<Bytes> certificate_fingerprint(std::string_view pem);
+/// A name or an address that the first certificate in `pem` was made for, the first of its subjectAltName; an IPv6
+/// address in brackets, as it stands in a URL. Errors: invalid_argument.
+[[nodiscard]] Result<std::string> certificate_name(std::string_view pem);
 
 }  // namespace godwit::trust

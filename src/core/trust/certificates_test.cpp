@@ -62,6 +62,19 @@ TEST(Certificates, the_private_key_belongs_to_the_certificate) {
   EXPECT_FALSE(issue_server_certificate(mixed, {"hub.example"}, 10));
 }
 
+TEST(Certificates, the_name_that_a_certificate_was_made_for_can_be_read) {
+  const CertificatePair ca = make_ca("Godwit test CA", 30).value();
+  const auto name_of = [&ca](const std::string& name) {
+    return certificate_name(issue_server_certificate(ca, {name, "localhost"}, 10)->certificate_pem +
+                            ca.certificate_pem);
+  };
+  EXPECT_EQ(name_of("hub.example").value(), "hub.example");
+  EXPECT_EQ(name_of("10.1.2.3").value(), "10.1.2.3");
+  EXPECT_EQ(name_of("2001:db8::1").value(), "[2001:db8::1]");
+  EXPECT_FALSE(certificate_name(ca.certificate_pem)) << "an authority is of no host";
+  EXPECT_FALSE(certificate_name("nonsense"));
+}
+
 TEST(Certificates, bad_requests_are_refused) {
   const CertificatePair ca = make_ca("Godwit test CA", 30).value();
   EXPECT_FALSE(make_ca("", 30));

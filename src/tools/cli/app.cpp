@@ -197,6 +197,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_device_commands(*app, context);
   add_hub_commands(*app, context);
   add_dps_commands(*app, context);
+  add_enrolment_commands(*app, context);
   add_token_commands(*app, context);
   add_delta_commands(*app, context);
   add_other_commands(*app, context);

@@ -61,8 +61,9 @@ void add_policy_commands(CLI::App& hub, Context& context);         // hub policy
 void add_certificate_commands(CLI::App& hub, Context& context);    // hub certificate
 void add_dps_commands(CLI::App& root, Context& context);           // dps show|enrollment-group|enrollment|registration
 
-void add_token_commands(CLI::App& root, Context& context);  // token create|list|show|revoke
-void add_delta_commands(CLI::App& root, Context& context);  // delta make|apply|show
+void add_token_commands(CLI::App& root, Context& context);      // token create|list|show|revoke
+void add_delta_commands(CLI::App& root, Context& context);      // delta make|apply|show
+void add_enrolment_commands(CLI::App& root, Context& context);  // enrolment url|renew-key
 
 void add_deploy_command(CLI::App& root, Context& context);  // deploy
 void add_login_command(CLI::App& root, Context& context);   // login

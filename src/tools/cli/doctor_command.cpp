@@ -123,6 +123,7 @@ void check_data_folder(const Path& data, Findings& findings) {
 std::optional<bool> check_device() {
   std::error_code problem;
   if (!std::filesystem::exists(kAgentConfig, problem) || ::access(kAgent, X_OK) != 0) return std::nullopt;
+  std::fputs("\nThis machine is a device; its agent says:\n", stdout);
   std::fflush(stdout);
   const char* words[] = {kAgent, "health", nullptr};
   pid_t child = 0;

@@ -17,9 +17,13 @@ struct LoginFlags {
 /// What a data folder of godwitd on this machine says.
 Result<ConnectionFlags> from_data_folder(const Path& data) {
   auto text = read_file(data / "enrolment.url", kSmallFile);
+  if (!text && text.error().code == Code::not_found)
+    return fail(Code::not_found, "no address was given, and " + data.string() +
+                                     " is no installation: on the machine that serves run godwitd init first, on "
+                                     "another give https://host:port with --token-file and --ca");
   if (!text)
     return with_context(
-        "no address was given, and no service of this machine can be read (as root?): give an address "
+        "no address was given, and the service of this machine can be read by root only: use sudo, or give an address "
         "with --token-file and --ca",
         text.error());
   return ConnectionFlags{.url = text->substr(0, text->find('#')),
@@ -45,16 +49,43 @@ Result<void> keep(const Path& folder, const Connection& connection) {
   return write_file_durably(folder / "config.toml", config, 0600);
 }
 
+struct Answered {
+  Connection connection{};
+  json::Value status{};
+};
+
+/// Errors: those of the connection and of the service.
+Result<Answered> try_service(const ConnectionFlags& wanted, const Environment& environment) {
+  GODWIT_TRY(auto connection, find_connection(wanted, environment));
+  Client client(connection);
+  GODWIT_TRY(auto status, client.get(client.godwit("/status")));
+  return Answered{.connection = std::move(connection), .status = std::move(status)};
+}
+
+/// The machine that serves often cannot look up its own public name. Its certificate covers localhost, too.
+Result<Answered> try_this_machine(ConnectionFlags wanted, const Environment& environment) {
+  auto answered = try_service(wanted, environment);
+  if (answered || answered.error().code != Code::network_failed) return answered;
+  const std::string name = wanted.url;
+  wanted.url = "https://localhost" + name.substr(std::min(name.rfind(':'), name.size()));
+  auto here = try_service(wanted, environment);
+  if (!here) return answered;
+  fmt::print(stderr, "godwit: {}; so {} is kept. Devices must be able to reach the other\n", answered.error().message,
+             wanted.url);
+  return here;
+}
+
 Result<int> login(Context& context, const LoginFlags& flags) {
   ConnectionFlags wanted = context.flags;
   if (!flags.url.empty()) wanted.url = flags.url;
-  if (wanted.url.empty()) {
+  const bool is_here = wanted.url.empty();
+  if (is_here) {
     GODWIT_TRY(wanted, from_data_folder(flags.data));
   }
   GODWIT_TRY(const Path folder, settings_folder(context.environment));
-  GODWIT_TRY(auto connection, find_connection(wanted, context.environment));
-  Client client(connection);
-  GODWIT_TRY(const auto status, client.get(client.godwit("/status")));
+  GODWIT_TRY(const auto answered,
+             is_here ? try_this_machine(wanted, context.environment) : try_service(wanted, context.environment));
+  const auto& [connection, status] = answered;
   GODWIT_TRY_VOID(keep(folder, connection));
   fmt::print("{} answers: godwitd {}, hub {}, {} devices. Kept in {}\n", connection.url, text_at(status, "version"),
              text_at(status, "hubName"), number_at(status, "deviceCount"), folder.string());
