@@ -66,11 +66,11 @@ def listed(api: Api) -> int:
     return json.loads(api.call("GET", f"{DATA}/updateCompliance?{API}"))["totalDeviceCount"]
 
 
-def come(service: Service, folder: Path, keys: Path, first: int, count: int, api: Api) -> Fleet:
+def come(service: Service, folder: Path, keys: Path, first: int, count: int) -> Fleet:
     """Devices log in and report who they are, in waves; the last wave stays connected."""
     name = next(line.split('"')[1] for line in (service.data / "godwit.toml").read_text().splitlines() if line.startswith("name"))
     peer = Peer("Godwit", service.process, service.ports["hub"], service.ca, keys, name)
-    run = None
+    run, api = None, Api(service)  # a connection of its own: an older one was idle for too long
     for at in range(first, first + count, WAVE):
         if run:
             run.stop()
@@ -121,12 +121,12 @@ def bench_console(service: Service, folder: Path, quick: bool) -> None:
     fresh.start()
     fleets = []
     try:
-        api, keys, floor = Api(fresh), folder / "console" / "keys", OneLine(fresh)
+        keys, floor = folder / "console" / "keys", OneLine(fresh)
         register(fresh, many, keys)
-        fleets.append(come(fresh, folder, keys, 0, FEW, api))
+        fleets.append(come(fresh, folder, keys, 0, FEW))
         few = paint(fresh, floor, FEW - 1, runs)
         begun = time.monotonic()
-        fleets.append(come(fresh, folder, keys, FEW, many - FEW, api))
+        fleets.append(come(fresh, folder, keys, FEW, many - FEW))
         print(f"<!-- {many - FEW} devices came in {time.monotonic() - begun:.0f} s -->", flush=True)
         full = paint(fresh, floor, many - 1, runs)
         ms = lambda found, name: f"{found[name]:.0f} ms"
