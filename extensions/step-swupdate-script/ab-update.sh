@@ -90,7 +90,8 @@ apply() {
     [ "$version" = "$criteria" ] && answer 700 0
     no "$NOT_IN_PLACE" "version '$version' runs, not '$criteria'"
   fi
-  no "$NOT_IN_PLACE" "$words"
+  # Before it each no of the health check, which the device log has.
+  no "$NOT_IN_PLACE" "$(printf '%s\n' "$words" | tail -n 1)"
 }
 
 restore() {
