@@ -8,6 +8,7 @@
 #include "device/slots/custom_switch.hpp"
 #include "device/slots/grub_switch.hpp"
 #include "device/slots/host_disk.hpp"
+#include "device/slots/systemd_boot_switch.hpp"
 #include "device/slots/uboot_switch.hpp"
 
 namespace godwit::slots {
@@ -104,6 +105,107 @@ TEST_F(BootSwitchTest, libubootenv_and_we_read_what_the_other_wrote_in_the_redun
     EXPECT_NE(said.find(word), std::string::npos) << said;
   tool({"/usr/bin/fw_setenv", "-c", config.string(), "left", "1"});
   EXPECT_EQ(boot.read()->attempts_left, 1);
+}
+
+// What U-Boot with CONFIG_BOOTCOUNT_ENV would do is done here with libubootenv's fw_setenv, as its boot script would.
+TEST_F(BootSwitchTest, uboots_own_counter_is_set_up_and_read_back) {
+  const Path file = folder_ / "env";
+  tool({"/usr/bin/mkenvimage", "-r", "-s", "4096", "-p", "0", "-o", (folder_ / "copy").string(), "-"},
+       "good=A\nbootlimit=5\nbootcount=0\nupgrade_available=0\naltbootcmd=run give_up\n");
+  const Bytes copy = *read_file(folder_ / "copy", 4096);
+  ASSERT_TRUE(write_file_durably(file, copy + copy));
+  const Path config = folder_ / "fw_env.config";
+  ASSERT_TRUE(write_file_durably(config, fmt::format("{0} 0x0 0x1000\n{0} 0x1000 0x1000\n", file.string())));
+  UBootSwitch boot(disk_, {.copies = {UBootCopy{file, 0}, UBootCopy{file, 4096}},
+                           .size = 4096,
+                           .format = UBootFormat::redundant,
+                           .counter = AttemptCounter::bootcount});
+  const auto says = [&](const std::string& word) {
+    const std::string all = tool({"/usr/bin/fw_printenv", "-c", config.string()});
+    return ("\n" + all).find("\n" + word + "\n") != std::string::npos;
+  };
+  const auto set = [&](const std::string& key, const std::string& value) {
+    tool({"/usr/bin/fw_setenv", "-c", config.string(), key, value});
+  };
+  EXPECT_EQ(*boot.read(), BootState{});
+  ASSERT_TRUE(boot.write(kTrial));
+  for (const char* word :
+       {"good=A", "try=B", "upgrade_available=1", "bootlimit=3", "bootcount=0", "altbootcmd=run give_up"})
+    EXPECT_TRUE(says(word)) << word;
+  EXPECT_FALSE(says("left=3"));
+  EXPECT_EQ(*boot.read(), kTrial) << "never tried: all attempts are left";
+  set("bootcount", "2");
+  EXPECT_EQ(boot.read()->attempts_left, 1) << "two attempts were made";
+  // The health check gives the side back: what was not used is kept.
+  ASSERT_TRUE(boot.write({.good = Side::a, .trial = {}, .attempts_left = 1, .failed = Side::b}));
+  EXPECT_TRUE(says("upgrade_available=0") && says("bootlimit=3") && says("bootcount=2") && says("failed=B"));
+  EXPECT_EQ(boot.read()->attempts_left, 1);
+  // The next trial; this time U-Boot exceeds the limit and altbootcmd gives up.
+  ASSERT_TRUE(boot.write(kTrial));
+  set("bootcount", "4");
+  EXPECT_EQ(boot.read()->attempts_left, 0);
+  set("failed", "B");
+  set("try", "");
+  set("upgrade_available", "0");
+  EXPECT_EQ(*boot.read(), kFailed);
+  ASSERT_TRUE(boot.write({.good = Side::b, .trial = {}, .attempts_left = 0, .failed = {}}));
+  EXPECT_TRUE(says("good=B") && says("bootcount=0") && says("upgrade_available=0"));
+  set("upgrade_available", "1");
+  EXPECT_EQ(boot.read()->trial, std::nullopt) << "somebody else's upgrade names no side";
+  set("bootcount", "many");
+  EXPECT_EQ(boot.read().error().code, Code::refused);
+}
+
+class SystemdBootTest : public BootSwitchTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_folders(entries_));
+    for (const char* name : {"side-a", "side-b"}) {
+      put(fmt::format("{}.entry", name), fmt::format("title {0}\nversion maker's\nlinux /{0}/vmlinuz\n", name));
+    }
+    put("side-a.conf", "sort-key 00-godwit\nversion 7\nlinux /side-a/vmlinuz\n");
+    put("rescue.conf", "title somebody else's\n");
+    put("side-b-debug.conf", "title somebody else's\n");
+  }
+  void put(const std::string& file, const std::string& text) { ASSERT_TRUE(write_file_durably(entries_ / file, text)); }
+  const Path entries_ = folder_ / "loader" / "entries";
+  SystemdBootSwitch boot_{disk_, {.entries = entries_, .names = {"side-a", "side-b"}, .variables = folder_ / "efi"}};
+};
+
+TEST_F(SystemdBootTest, what_the_loader_would_not_do_as_meant_is_refused) {
+  const auto refused = [&](std::string_view words) {
+    const auto state = boot_.read();
+    return !state && state.error().message.find(words) != std::string::npos;
+  };
+  put("../loader.conf", "timeout 0\n#default x\ndefault side-a*\n");
+  EXPECT_TRUE(refused("overrides the counting"));
+  put("../loader.conf", "timeout 0\n");
+  EXPECT_TRUE(boot_.read());
+  ASSERT_TRUE(make_folders(folder_ / "efi"));
+  const Path variable = folder_ / "efi" / "LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+  ASSERT_TRUE(write_file_durably(variable, std::string("\7\0\0\0a\0\0\0", 8)));
+  EXPECT_TRUE(refused("bootctl set-default"));
+  std::filesystem::remove(variable);
+  put("side-b.conf", "sort-key 00-godwit\nversion 7\n");
+  EXPECT_TRUE(refused("same version"));
+  put("side-b.conf", "version 8\nlinux x\n");
+  EXPECT_TRUE(refused("lacks 'sort-key"));
+  std::filesystem::remove(entries_ / "side-b.conf");
+  std::filesystem::remove(entries_ / "side-b.entry");
+  EXPECT_EQ(boot_.write(kTrial).error().code, Code::not_found);
+  EXPECT_EQ(*boot_.read(), BootState{}) << "nothing has changed";
+  std::filesystem::remove(entries_ / "side-a.conf");
+  EXPECT_TRUE(refused("none is good"));
+}
+
+TEST(SystemdBootNames, only_a_whole_counter_is_one) {
+  const auto counter = [](std::string_view file) { return parse_entry_name(file, "b"); };
+  EXPECT_EQ(counter("b.conf"), EntryName{});
+  EXPECT_EQ(counter("b+3.conf"), (EntryName{.left = 3, .done = 0}));
+  EXPECT_EQ(counter("b+002-01.conf"), (EntryName{.left = 2, .done = 1}));
+  for (const char* other : {"b", "bb.conf", "b+.conf", "b+3-.conf", "b+-1.conf", "b+3-1-1.conf", "b+3.conf.new",
+                            "b+9999999999.conf", ".conf", "b+3", "B.conf"})
+    EXPECT_EQ(counter(other), std::nullopt) << other;
 }
 
 TEST_F(BootSwitchTest, a_custom_command_is_believed_only_where_it_says_what_it_was_told) {

@@ -29,6 +29,20 @@ void put(BootWords& words, std::string_view key, std::string value) {
 
 constexpr std::array<std::string_view, 2> kVerityKeys{"verity_A", "verity_B"};
 
+/// Absent counts as 0.
+Result<int> number_of(const BootWords& words, std::string_view key, int most) {
+  const std::string value = value_of(words, key);
+  if (value.empty()) return 0;
+  const auto number = to_number<int>(value);
+  if (!number || *number < 0 || *number > most)
+    return fail(Code::refused,
+                fmt::format("the boot loader's word {}={:.32} is no number from 0 to {}", key, value, most));
+  return *number;
+}
+
+/// U-Boot compares after it has counted: `bootlimit` attempts are made.
+constexpr int kMostCounted = 1'000'000;
+
 std::string word_of(std::optional<Side> side) { return side ? std::string(side_name(*side)) : ""; }
 
 }  // namespace
@@ -47,20 +61,13 @@ void add_word(BootWords& words, std::string_view text) {
   words.emplace_back(std::string(text.substr(0, equals)), std::string(text.substr(equals + 1)));
 }
 
-Result<BootState> state_in(const BootWords& words) {
+Result<BootState> state_in(const BootWords& words, AttemptCounter counter) {
   BootState state;
   GODWIT_TRY(const auto good, side_of(words, "good"));
   if (!good) return fail(Code::refused, "the boot loader's state names no good side (good=A or good=B)");
   state.good = *good;
   GODWIT_TRY(state.trial, side_of(words, "try"));
   GODWIT_TRY(state.failed, side_of(words, "failed"));
-  if (const std::string left = value_of(words, "left"); !left.empty()) {
-    const auto number = to_number<int>(left);
-    if (!number || *number < 0 || *number > kMostAttempts)
-      return fail(Code::refused,
-                  fmt::format("the boot loader's word left={:.32} is no number from 0 to {}", left, kMostAttempts));
-    state.attempts_left = *number;
-  }
   for (std::size_t i = 0; i < kVerityKeys.size(); ++i) {
     const std::string value = value_of(words, kVerityKeys[i]);
     if (value.empty()) continue;
@@ -69,16 +76,35 @@ Result<BootState> state_in(const BootWords& words) {
       return fail(Code::refused,
                   fmt::format("the boot loader's word {}={:.100} is no HASH_OFFSET:ROOT_HASH", kVerityKeys[i], value));
   }
+  if (counter == AttemptCounter::script) {
+    GODWIT_TRY(state.attempts_left, number_of(words, "left", kMostAttempts));
+    return state;
+  }
+  GODWIT_TRY(const int limit, number_of(words, "bootlimit", kMostCounted));
+  GODWIT_TRY(const int counted, number_of(words, "bootcount", kMostCounted));
+  if (value_of(words, "upgrade_available") != "1") state.trial.reset();
+  if (state.trial || state.failed) state.attempts_left = std::clamp(limit - counted, 0, kMostAttempts);
   return state;
 }
 
-BootWords with_state(BootWords words, const BootState& state) {
+BootWords with_state(BootWords words, const BootState& state, AttemptCounter counter) {
   put(words, "good", std::string(side_name(state.good)));
   put(words, "try", word_of(state.trial));
-  put(words, "left", state.trial || state.failed ? std::to_string(state.attempts_left) : "");
   put(words, "failed", word_of(state.failed));
   for (std::size_t i = 0; i < kVerityKeys.size(); ++i)
     put(words, kVerityKeys[i], state.verity[i] ? verity_word(*state.verity[i]) : "");
+  const bool has_attempts = state.trial || state.failed;
+  if (counter == AttemptCounter::script) {
+    put(words, "left", has_attempts ? std::to_string(state.attempts_left) : "");
+    return words;
+  }
+  // A new trial gets its attempts as the limit; what is left of one that ends is told by the count.
+  const int limit = number_of(words, "bootlimit", kMostCounted).value_or(0);
+  const bool goes_on = value_of(words, "upgrade_available") == "1" && limit >= state.attempts_left;
+  const int given = goes_on ? limit : state.attempts_left;
+  put(words, "upgrade_available", state.trial ? "1" : "0");
+  if (has_attempts) put(words, "bootlimit", std::to_string(given));
+  put(words, "bootcount", std::to_string(has_attempts ? given - state.attempts_left : 0));
   return words;
 }
 

@@ -11,24 +11,31 @@
 
 #include "device/slots/grub_switch.hpp"
 #include "device/slots/slots.hpp"
+#include "device/slots/systemd_boot_switch.hpp"
 #include "device/slots/testing/fake_boot_loader.hpp"
+#include "device/slots/testing/fake_bootcount.hpp"
 #include "device/slots/testing/fake_disk.hpp"
+#include "device/slots/testing/fake_systemd_boot.hpp"
 #include "device/slots/uboot_switch.hpp"
 
 namespace godwit::slots {
 namespace {
 
+using testing::FakeBootCount;
 using testing::FakeBootLoader;
 using testing::FakeDisk;
+using testing::FakeSystemdBoot;
 using testing::Loss;
 using testing::PowerCut;
 
-enum class Loader : std::uint8_t { grub, uboot_plain, uboot_redundant };
-constexpr auto kLoaders = std::to_array<Loader>({Loader::grub, Loader::uboot_plain, Loader::uboot_redundant});
+enum class Loader : std::uint8_t { grub, uboot_plain, uboot_redundant, uboot_bootcount, systemd_boot };
+constexpr auto kLoaders = std::to_array<Loader>(
+    {Loader::grub, Loader::uboot_plain, Loader::uboot_redundant, Loader::uboot_bootcount, Loader::systemd_boot});
 
 const Path kSideA = "/dev/a";
 const Path kSideB = "/dev/b";
 const Path kBoot = "/boot/state";
+const Path kEntries = "/efi/loader/entries";
 const Path kContents = "/data/contents.json";
 constexpr ByteCount kPartition = 8 * 1024;
 constexpr WriterOptions kWriter{.chunk = 2048, .grain = 512, .window = 2048};
@@ -68,17 +75,62 @@ class BytesSource final : public ImageSource {
   std::size_t at_ = 0;
 };
 
+UBootFormat format_of(Loader loader) {
+  return loader == Loader::uboot_plain ? UBootFormat::plain : UBootFormat::redundant;
+}
+AttemptCounter counter_of(Loader loader) {
+  return loader == Loader::uboot_bootcount ? AttemptCounter::bootcount : AttemptCounter::script;
+}
+
 std::unique_ptr<BootSwitch> switch_of(Loader loader, FakeDisk& disk) {
   if (loader == Loader::grub) return std::make_unique<GrubSwitch>(disk, kBoot);
-  const auto format = loader == Loader::uboot_plain ? UBootFormat::plain : UBootFormat::redundant;
-  return std::make_unique<UBootSwitch>(
-      disk, UBootPlace{.copies = {UBootCopy{kBoot, 0}, UBootCopy{kBoot, 512}}, .size = 512, .format = format});
+  if (loader == Loader::systemd_boot)
+    return std::make_unique<SystemdBootSwitch>(
+        disk, SystemdBootPlace{.entries = kEntries, .names = {"side-a", "side-b"}, .variables = "/efivars"});
+  return std::make_unique<UBootSwitch>(disk, UBootPlace{.copies = {UBootCopy{kBoot, 0}, UBootCopy{kBoot, 512}},
+                                                        .size = 512,
+                                                        .format = format_of(loader),
+                                                        .counter = counter_of(loader)});
+}
+
+void put_boot_state(Loader loader, FakeDisk& disk) {
+  if (loader == Loader::systemd_boot) {
+    disk.unjournaled.insert(kEntries.string());
+    for (const Side side : {Side::a, Side::b}) {
+      const std::string name = side == Side::a ? "side-a" : "side-b";
+      const std::string text =
+          fmt::format("linux /{0}/vmlinuz\noptions quiet godwit.side={1}\n", name, side_name(side));
+      disk.put(kEntries / (name + ".entry"), text);
+      if (side == Side::a) disk.put(kEntries / "side-a.conf", "sort-key 00-godwit\nversion 1\n" + text);
+    }
+    return;
+  }
+  const BootWords words = with_state({{"serial", "7"}}, BootState{}, counter_of(loader));
+  if (loader == Loader::grub) {
+    disk.put(kBoot, *print_grub_block(words));
+    disk.untearable.insert(kBoot.string());
+  } else {
+    const Bytes copy = *print_uboot({.words = words, .flag = 254}, 512, format_of(loader));
+    disk.put(kBoot, copy + copy);
+  }
+}
+
+Result<Side> pick_side(Loader loader, FakeDisk& disk, BootSwitch& boot_switch) {
+  if (loader == Loader::systemd_boot) return FakeSystemdBoot(disk, kEntries).pick();
+  if (loader == Loader::uboot_bootcount) return FakeBootCount(disk, kBoot).pick();
+  return FakeBootLoader(boot_switch).pick();
 }
 
 struct Goal {
   std::size_t image = 0;
   bool is_abandoned = false;  // taken back once it is installed, before the restart
+  bool is_unhealthy = false;  // it comes up, and its health check says no
+  [[nodiscard]] bool is_wanted() const { return !is_abandoned && !is_unhealthy; }
 };
+
+Goal wanted(std::size_t image) { return {.image = image, .is_abandoned = false, .is_unhealthy = false}; }
+Goal abandoned(std::size_t image) { return {.image = image, .is_abandoned = true, .is_unhealthy = false}; }
+Goal unhealthy(std::size_t image) { return {.image = image, .is_abandoned = false, .is_unhealthy = true}; }
 
 /// One device, its operator's goals, and what must hold. A broken promise is a sentence in `broken`.
 class Device {
@@ -88,15 +140,7 @@ class Device {
     a.resize(kPartition, '\0');
     disk.put(kSideA, std::move(a));
     disk.put(kSideB, Bytes(kPartition, 'x'));
-    const BootWords words = with_state({{"serial", "7"}}, BootState{});
-    if (loader == Loader::grub) {
-      disk.put(kBoot, *print_grub_block(words));
-      disk.untearable.insert(kBoot.string());
-    } else {
-      const auto format = loader == Loader::uboot_plain ? UBootFormat::plain : UBootFormat::redundant;
-      const Bytes copy = *print_uboot({.words = words, .flag = 254}, 512, format);
-      disk.put(kBoot, copy + copy);
-    }
+    put_boot_state(loader, disk);
   }
 
   /// Until all goals have ended. `loss` is what each cut does.
@@ -139,7 +183,7 @@ class Device {
   bool boot() {
     const auto boot_switch = switch_of(loader_, disk);
     disk.is_loader = true;
-    const auto side = FakeBootLoader(*boot_switch).pick();
+    const auto side = pick_side(loader_, disk, *boot_switch);
     disk.is_loader = false;
     if (!side) {
       expect(false, "the device does not start: " + side.error().message);
@@ -182,17 +226,23 @@ class Device {
     }
     if (ask_ == Ask::restore) {
       auto answer = slots.restore(wanted.image);
-      if (goals_[goal_].is_abandoned) spare_syncs(before, 1);
+      if (!goals_[goal_].is_wanted()) spare_syncs(before, 1);
       return answer;
     }
-    return slots.apply(wanted.image, []() -> Result<void> { return {}; });
+    return slots.apply(wanted.image, [this]() -> Result<void> {
+      if (goals_[goal_].is_unhealthy) return fail(Code::process_failed, "it stays cold");
+      return {};
+    });
   }
 
+  static bool is_of_boot(const std::string& place) {
+    return place == kBoot.string() || place.starts_with(kEntries.string());
+  }
   /// The syncs of the boot state since `begin`, the last `but` of them left out, need not be missed.
   void spare_syncs(std::size_t begin, std::size_t but) {
     std::vector<int> found;
     for (std::size_t i = begin; i < static_cast<std::size_t>(disk.syncs()); ++i)
-      if (disk.sync_places()[i] == kBoot.string()) found.push_back(static_cast<int>(i));
+      if (is_of_boot(disk.sync_places()[i])) found.push_back(static_cast<int>(i));
     found.resize(found.size() - std::min(found.size(), but));
     spared_syncs.insert(found.begin(), found.end());
   }
@@ -218,20 +268,24 @@ class Device {
       return false;
     }
     if (ask_ == Ask::apply) {
-      expect(answer.kind == Kind::fell_back && marked_, "apply: " + answer.details);
+      const bool is_unhealthy = answer.kind == Kind::unhealthy && goals_[goal_].is_unhealthy;
+      expect((answer.kind == Kind::fell_back && marked_) || is_unhealthy, "apply: " + answer.details);
       ask_ = Ask::restore;
       return false;
     }
-    if (answer.kind == Kind::restart) return true;
+    if (answer.kind == Kind::restart) {
+      taken_back_ = goals_[goal_].image;
+      return true;
+    }
     expect(answer.kind == Kind::done, "restore: " + answer.details);
     end_goal(false);
     return false;
   }
 
   void end_goal(bool has_succeeded) {
-    expect(has_succeeded == (images()[goals_[goal_].image].is_good && !goals_[goal_].is_abandoned),
+    expect(has_succeeded == (images()[goals_[goal_].image].is_good && goals_[goal_].is_wanted()),
            "the update did not end as its image deserves");
-    taken_back_ = goals_[goal_].is_abandoned ? std::optional(goals_[goal_].image) : std::nullopt;
+    taken_back_ = goals_[goal_].is_wanted() ? std::nullopt : std::optional(goals_[goal_].image);
     ask_ = Ask::install;
     marked_.reset();
     ++goal_;
@@ -262,11 +316,12 @@ class Device {
   void check_end() {
     std::size_t last_good = 0;
     for (const Goal& goal : goals_)
-      if (images()[goal.image].is_good && !goal.is_abandoned) last_good = goal.image;
+      if (images()[goal.image].is_good && goal.is_wanted()) last_good = goal.image;
     const auto boot_switch = switch_of(loader_, disk);
     const auto state = boot_switch->read();
     expect(state && image_on(state->good) == last_good, "the last good image is not what the device ends with");
-    expect(loader_ == Loader::grub || disk.durable(kBoot).find(std::string_view("serial=7\0", 9)) != Bytes::npos,
+    expect(loader_ == Loader::grub || loader_ == Loader::systemd_boot ||
+               disk.durable(kBoot).find(std::string_view("serial=7\0", 9)) != Bytes::npos,
            "a word of somebody else is lost");
   }
 
@@ -280,9 +335,11 @@ class Device {
   std::optional<std::size_t> taken_back_{};  // the image of the last goal, which somebody did not want any more
 };
 
-/// v2 is taken back and comes again to B, one that dies to A, v3 to A, v4 to B, and back to v3, which A still holds.
-const std::vector<Goal> kLife{{1, true}, {4}, {2}, {3}, {4, true}, {1}, {3}};
-const std::vector<Goal> kShortLife{{1, true}, {4}, {2}};
+/// v2 is taken back, another one comes to B, one that dies and one that is not healthy to A, then v3; and so on, until
+/// v3 comes, which A still holds.
+const std::vector<Goal> kLife{abandoned(1), wanted(4),    wanted(2), unhealthy(1),
+                              wanted(3),    abandoned(4), wanted(1), wanted(3)};
+const std::vector<Goal> kShortLife{abandoned(1), wanted(4), wanted(2), unhealthy(3)};
 
 struct Variant {
   Loss loss;

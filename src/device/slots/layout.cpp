@@ -8,6 +8,7 @@
 #include "core/base/text.hpp"
 #include "device/slots/custom_switch.hpp"
 #include "device/slots/grub_switch.hpp"
+#include "device/slots/systemd_boot_switch.hpp"
 
 namespace godwit::slots {
 namespace {
@@ -93,7 +94,7 @@ config::Schema SlotsConfig::schema() {
   keys.add({.name = "boot.loader",
             .target = &loader,
             .help = "Who chooses the side at boot.",
-            .choices = {"uboot", "grub", "custom"}});
+            .choices = {"uboot", "grub", "systemd-boot", "custom"}});
   keys.add({.name = "boot.grubenv", .target = &grubenv, .help = "grub: the environment block."});
   keys.add({.name = "boot.environment",
             .target = &environment,
@@ -116,6 +117,18 @@ config::Schema SlotsConfig::schema() {
             .target = &format,
             .help = "uboot: plain (env export -c) or redundant (with a flag byte).",
             .choices = {"plain", "redundant"}});
+  keys.add({.name = "boot.counter",
+            .target = &counter,
+            .help = "uboot: who counts attempts: script (the boot script, in left) or bootcount (U-Boot with "
+                    "CONFIG_BOOTCOUNT_ENV; needs the format redundant).",
+            .choices = {"script", "bootcount"}});
+  keys.add({.name = "boot.entries",
+            .target = &entries,
+            .help = "systemd-boot: folder of the entries, on the partition that the boot loader reads."});
+  keys.add({.name = "boot.entry_a",
+            .target = &entry_a,
+            .help = "systemd-boot: side A starts from NAME.conf or NAME+LEFT-DONE.conf, made from NAME.entry."});
+  keys.add({.name = "boot.entry_b", .target = &entry_b, .help = "systemd-boot: the same of side B."});
   keys.add({.name = "boot.command", .target = &command, .help = "custom: program and arguments, an absolute path."});
   keys.add({.name = "health.command",
             .target = &health_command,
@@ -162,6 +175,18 @@ Result<SlotsConfig> load_slots_config(const Path& file) {
       return wrong(fmt::format("slots.other_disk: '{}' is none of b, boot, data", word));
   if (config.loader == "uboot" && config.environment.empty())
     return wrong("boot.environment is missing: where U-Boot's script keeps its state");
+  if (config.counter == "bootcount" && config.format != "redundant")
+    return wrong("boot.counter = \"bootcount\" needs boot.format = \"redundant\": U-Boot saves one copy at a time");
+  if (config.loader == "systemd-boot") {
+    if (!config.entries.is_absolute()) return wrong("boot.entries must be an absolute path");
+    for (const std::string& name : {config.entry_a, config.entry_b})
+      if (!is_plain_file_name(name) || name.find('+') != std::string::npos)
+        return wrong(
+            fmt::format("'{}' is no name of an entry: boot.entry_a and boot.entry_b are plain names without "
+                        "'+' and '.conf'",
+                        name));
+    if (config.entry_a == config.entry_b) return wrong("boot.entry_a and boot.entry_b are the same");
+  }
   if (config.loader == "custom" && config.command.empty()) return wrong("boot.command is missing");
   const auto size = static_cast<std::int64_t>(config.environment_size.value);
   if (config.environment_second.empty() && std::abs(config.first_offset - config.second_offset) < size)
@@ -228,6 +253,10 @@ Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, 
   std::unique_ptr<BootSwitch> made;
   if (config.loader == "grub") {
     made = std::make_unique<GrubSwitch>(disk, config.grubenv);
+  } else if (config.loader == "systemd-boot") {
+    made = std::make_unique<SystemdBootSwitch>(disk, SystemdBootPlace{.entries = config.entries,
+                                                                      .names = {config.entry_a, config.entry_b},
+                                                                      .variables = host.efi_variables});
   } else if (config.loader == "custom") {
     made = std::make_unique<CustomSwitch>(config.command);
   } else {
@@ -239,7 +268,8 @@ Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, 
         disk, UBootPlace{.copies = {UBootCopy{first, static_cast<ByteCount>(config.first_offset)},
                                     UBootCopy{second, static_cast<ByteCount>(config.second_offset)}},
                          .size = static_cast<std::size_t>(config.environment_size.value),
-                         .format = config.format == "plain" ? UBootFormat::plain : UBootFormat::redundant});
+                         .format = config.format == "plain" ? UBootFormat::plain : UBootFormat::redundant,
+                         .counter = config.counter == "script" ? AttemptCounter::script : AttemptCounter::bootcount});
   }
   return made;
 }

@@ -26,7 +26,7 @@ struct SlotsConfig {
   Path command_line = "/proc/cmdline";
 
   // boot
-  std::string loader = "uboot";  // uboot, grub, custom
+  std::string loader = "uboot";  // uboot, grub, systemd-boot, custom
   Path grubenv = "/boot/grub/grubenv";
   std::string environment;         // uboot: partition or file with both copies
   std::string environment_second;  // uboot: where the second copy lies elsewhere
@@ -34,6 +34,10 @@ struct SlotsConfig {
   std::int64_t second_offset = 512;
   config::ByteSize environment_size{512};
   std::string format = "plain";
+  std::string counter = "script";
+  Path entries = "/efi/loader/entries";  // systemd-boot
+  std::string entry_a = "side-a";
+  std::string entry_b = "side-b";
   std::vector<std::string> command{};  // custom
 
   // health
@@ -57,6 +61,7 @@ struct Host {
   Path disk_names = "/dev/disk";  // by-partlabel/, by-partuuid/, by-label/, by-uuid/
   Path root = "/";
   DiskWorld disks{};
+  Path efi_variables = "/sys/firmware/efi/efivars";
 };
 
 /// The path behind a word such as "PARTLABEL=side-a", links resolved. Errors: not_found, invalid_argument.

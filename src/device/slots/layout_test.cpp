@@ -74,6 +74,11 @@ TEST_F(LayoutTest, what_is_missing_or_cannot_be_is_said_with_its_key) {
   EXPECT_TRUE(says(load(labels_, "loader = \"lilo\"\n"), "boot.loader"));
   EXPECT_TRUE(says(load(labels_ + "attempts = 10\n"), "slots.attempts"));
   EXPECT_TRUE(says(load(labels_, "environment = \"/dev/x\"\nsecond_offset = 100\n"), "overlap"));
+  EXPECT_TRUE(says(load(labels_, "environment = \"/dev/x\"\ncounter = \"bootcount\"\n"), "boot.format"));
+  EXPECT_TRUE(says(load(labels_, "loader = \"systemd-boot\"\nentries = \"efi\"\n"), "boot.entries"));
+  EXPECT_TRUE(says(load(labels_, "loader = \"systemd-boot\"\nentry_a = \"a+3\"\n"), "boot.entry_a"));
+  EXPECT_TRUE(says(load(labels_, "loader = \"systemd-boot\"\nentry_a = \"side-b\"\n"), "the same"));
+  EXPECT_TRUE(load(labels_, "loader = \"systemd-boot\"\n"));
   std::filesystem::permissions(folder_ / "slots.toml", std::filesystem::perms(0622));
   EXPECT_EQ(load_slots_config(folder_ / "slots.toml").error().code, Code::refused);
 }

@@ -16,6 +16,8 @@ Stage stage_of(const Facts& facts, const Image& image) {
   const bool is_whole = holds_image(there);
   if (facts.boot.trial == there) {
     if (!is_whole) return Stage::open;
+    // A loader that only counts leaves it at that: it will not start the side again.
+    if (facts.boot.attempts_left == 0) return Stage::fell_back;
     return facts.boot.attempts_left >= facts.contents.of(there)->attempts ? Stage::due : Stage::retrying;
   }
   if (facts.boot.trial) return Stage::open;  // a trial of the running, good side: left over, and cleared by closing

@@ -84,7 +84,7 @@ Result<UBootSwitch::Found> UBootSwitch::find() {
 
 Result<BootState> UBootSwitch::read() {
   GODWIT_TRY(const Found found, find());
-  return state_in(found.copies[found.current]->words);
+  return state_in(found.copies[found.current]->words, place_.counter);
 }
 
 Result<void> UBootSwitch::put(std::size_t copy, const UBootEnvironment& environment, const Found& found) {
@@ -99,7 +99,7 @@ Result<void> UBootSwitch::write(const BootState& state) {
   GODWIT_TRY(const Found found, find());
   UBootEnvironment next = *found.copies[found.current];
   const BootWords before = next.words;
-  next.words = with_state(std::move(next.words), state);
+  next.words = with_state(std::move(next.words), state, place_.counter);
   if (place_.format == UBootFormat::plain) {
     // The copy that was not read may be torn already: it goes first, so that one whole copy is there at any moment.
     GODWIT_TRY_VOID(put(1 - found.current, next, found));

@@ -6,6 +6,8 @@
 //              `mkenvimage -r` write it. The copy with the newer flag counts; the other one is overwritten.
 // The state lives in copies of one sector where the loader has no safe environment of its own (Debian's build for
 // QEMU).
+// Either the boot script counts the attempts, or U-Boot itself does (CONFIG_BOOTCOUNT_ENV, redundant format): then
+// `bootcmd` starts `try` while `upgrade_available` is 1 and `good` otherwise, and `altbootcmd` gives up.
 #pragma once
 
 #include <array>
@@ -27,6 +29,7 @@ struct UBootPlace {
   std::array<UBootCopy, 2> copies;
   std::size_t size = 512;  // bytes of each copy: 64 .. 1 MiB
   UBootFormat format = UBootFormat::plain;
+  AttemptCounter counter = AttemptCounter::script;
 };
 
 /// crc32 of IEEE 802.3, as U-Boot and zlib have it.

@@ -61,15 +61,16 @@ bool FakeDisk::step_sync(const std::string& place) {
   return syncs_++ != missing_sync;
 }
 
-void FakeDisk::apply(NameChange& change, std::map<Path, InodePtr>& names) {
+void FakeDisk::apply(const NameChange& change, std::map<Path, InodePtr>& names) {
+  names.erase(change.gone);
   if (change.inode == nullptr)
     names.erase(change.path);
   else
     names[change.path] = change.inode;
 }
 
-void FakeDisk::change_name(const Path& path, InodePtr inode) {
-  pending_.push_back({path, std::move(inode)});
+void FakeDisk::change_name(const Path& path, InodePtr inode, const Path& gone) {
+  pending_.push_back({path, std::move(inode), gone});
   apply(pending_.back(), now_);
 }
 
@@ -86,9 +87,16 @@ Result<std::unique_ptr<DiskFile>> FakeDisk::open(const Path& path, OpenMode mode
 Result<void> FakeDisk::rename(const Path& from, const Path& to) {
   const auto found = now_.find(from);
   if (found == now_.end()) return fail(Code::not_found, from.string() + " does not exist");
-  // One change of the journal: both names or neither. The old name may linger; nobody reads it.
-  change_name(to, found->second);
-  now_.erase(from);
+  if (!unjournaled.contains(to.parent_path().string())) {
+    // One change of the journal: both names or neither. The old name may linger; nobody reads it.
+    change_name(to, found->second);
+    now_.erase(from);
+  } else if (is_loader) {
+    change_name(to, found->second, from);
+  } else {
+    change_name(to, found->second);
+    change_name(from, nullptr);
+  }
   step();
   return {};
 }
@@ -172,7 +180,10 @@ void FakeDisk::lose_power(Loss loss, std::uint64_t seed) {
   const std::size_t arrived = loss == Loss::nothing ? pending_.size()
                               : loss == Loss::all   ? 0
                                                     : thrown(pending_.size() + 1);
-  for (std::size_t i = 0; i < arrived; ++i) apply(pending_[i], medium_);
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    const bool is_ordered = !unjournaled.contains(pending_[i].path.parent_path().string());
+    if (is_ordered || loss != Loss::random ? i < arrived : thrown(2) == 0) apply(pending_[i], medium_);
+  }
   pending_.clear();
   for (const auto& inode : inodes) inode->now = inode->medium;
   now_ = medium_;

@@ -43,6 +43,9 @@ class FakeDisk final : public Disk {
   bool is_loader = false;
   /// Sectors of these are written whole or not at all; elsewhere they may tear in the middle.
   std::set<std::string> untearable{};
+  /// Folders without a journal: of the changes of their names that were not synced any may arrive, and of a rename one
+  /// half without the other. The boot loader's renames arrive whole.
+  std::set<std::string> unjournaled{};
 
   [[nodiscard]] int operations() const { return operations_; }
   [[nodiscard]] int syncs() const { return syncs_; }
@@ -69,6 +72,7 @@ class FakeDisk final : public Disk {
   struct NameChange {
     Path path;
     InodePtr inode;  // null: the name goes
+    Path gone{};     // goes with it
   };
   struct Counters {
     ByteCount written = 0;
@@ -77,8 +81,8 @@ class FakeDisk final : public Disk {
 
   void step();
   [[nodiscard]] bool step_sync(const std::string& place);
-  void change_name(const Path& path, InodePtr inode);
-  static void apply(NameChange& change, std::map<Path, InodePtr>& names);
+  void change_name(const Path& path, InodePtr inode, const Path& gone = {});
+  static void apply(const NameChange& change, std::map<Path, InodePtr>& names);
   static void arrive(Inode& inode, const Write& write, std::size_t begin, std::size_t size);
 
   std::map<Path, InodePtr> now_{};
