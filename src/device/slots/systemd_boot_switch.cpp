@@ -206,9 +206,10 @@ Result<void> SystemdBootSwitch::write(const BootState& state) {
     if (state.trial == state.good || state.failed == state.good)
       return fail(Code::refused, "systemd-boot cannot try the good side");
     if (state.verity[0] || state.verity[1])
-      return fail(Code::unsupported,
-                  "an image with dm-verity needs GRUB, U-Boot or a command of yours: entries of systemd-boot do not carry "
-                  "the root hash");
+      return fail(
+          Code::unsupported,
+          "an image with dm-verity needs GRUB, U-Boot or a command of yours: entries of systemd-boot do not carry "
+          "the root hash");
     GODWIT_TRY(Found found, find());
     // The good side first: from then on the other one may lose its entry.
     GODWIT_TRY_VOID(make_good(state.good, found));
