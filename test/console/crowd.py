@@ -30,7 +30,7 @@ class Crowd:
             self.end()
             wave = min(WAVE, len(self.ids) - first)
             self._start(first, wave)
-            wait_until(f"{self.name}: devices {first} to {first + wave - 1} are listed", lambda known=first + wave: self._is_known(before + known), 240, 0.5)
+            wait_until(f"{self.name}: devices {first} to {first + wave - 1} are listed", lambda known=first + wave: self._is_known(before + known), 600, 0.5)
 
     def _start(self, first: int, count: int) -> None:
         scenario = Path(self.scene.folder) / f"{self.name}.toml"
