@@ -234,6 +234,7 @@ Result<Places> find_places(const SlotsConfig& config, const Host& host) {
 Result<void> check_disks(const SlotsConfig& config, const Places& places, Disk& disk, const Host& host) {
   std::vector<DiskUser> others{{"slots.b", "b", places.sides[1]}, {"slots.data", "data", config.data}};
   if (config.loader == "grub") others.push_back({"boot.grubenv", "boot", config.grubenv});
+  if (config.loader == "systemd-boot") others.push_back({"boot.entries", "boot", config.entries});
   if (config.loader == "uboot")
     for (const std::string& copy : {config.environment, config.environment_second}) {
       if (copy.empty()) continue;
