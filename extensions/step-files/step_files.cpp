@@ -125,7 +125,9 @@ std::string run(const std::vector<std::string>& words, std::chrono::milliseconds
 Outcome is_installed(const Host&, const godwit_step&, const Order& order) {
   const auto mark = TreePlace(order.target).mark();
   if (!mark) return {result::not_installed, 0, "what is there cannot be told: " + mark.error().message};
-  if (*mark && (*mark)->criteria == order.criteria) return {result::is_installed, 0, ""};
+  const bool is_wanted = *mark && (*mark)->criteria == order.criteria;
+  if (is_wanted && !(*mark)->is_on_trial) return {result::is_installed, 0, ""};
+  if (is_wanted) return {result::not_installed, 0, order.target + " holds the wanted tree, not found healthy yet"};
   return {result::not_installed, 0,
           *mark ? fmt::format("{} holds '{}'", order.target, (*mark)->criteria.substr(0, 200))
                 : order.target + " was not installed by this handler"};
@@ -144,8 +146,9 @@ Outcome backup(const Host&, const godwit_step&, const Order&) { return {result::
 Outcome install(const Host& host, const godwit_step& step, const Order& order) {
   const TreePlace place(order.target);
   const auto unpacked = place.unpack(
-      author::str(step.files[0]->path), order.limits, {.criteria = order.criteria, .token = order.token},
-      [&] { return host.is_cancelled(); }, [&](godwit::ByteCount done) { host.progress(done, 0); });
+      author::str(step.files[0]->path), order.limits,
+      {.criteria = order.criteria, .token = order.token, .is_on_trial = true}, [&] { return host.is_cancelled(); },
+      [&](godwit::ByteCount done) { host.progress(done, 0); });
   if (!unpacked) return of_unpacking(unpacked.error());
   return {result::install_ok, 0, ""};
 }
@@ -163,7 +166,11 @@ Outcome apply(const Host& host, const godwit_step& step, const Order& order) {
   for (;;) {
     const auto left = end - clock.monotonic();
     const std::string trouble = run(order.health, std::max<godwit::Duration>(left, std::chrono::seconds(1)));
-    if (trouble.empty()) return {result::apply_ok, 0, ""};
+    if (trouble.empty()) {
+      if (auto settled = place.settle(order.token); !settled)
+        return failed(code::cannot_write, settled.error().message);
+      return {result::apply_ok, 0, ""};
+    }
     if (host.is_cancelled()) return {result::cancelled, 0, "cancelled while the health command failed: " + trouble};
     if (clock.monotonic() >= end)
       return failed(code::unhealthy, fmt::format("not healthy within {} s: {}", order.health_time.count(), trouble));

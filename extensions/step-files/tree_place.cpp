@@ -113,11 +113,15 @@ Result<TreeMark> parse_mark(std::string_view text) {
   TreeMark mark;
   GODWIT_TRY(mark.criteria, json::text(object, "installedCriteria", "mark"));
   GODWIT_TRY(mark.token, json::text(object, "token", "mark"));
+  const json::Value* trial = json::find(object, "onTrial");
+  mark.is_on_trial = trial != nullptr && trial->is_bool() && trial->get_bool();
   return mark;
 }
 
 std::string print_mark(const TreeMark& mark) {
-  return json::print(json::Object{{"installedCriteria", mark.criteria}, {"token", mark.token}});
+  json::Object object{{"installedCriteria", mark.criteria}, {"token", mark.token}};
+  if (mark.is_on_trial) object["onTrial"] = true;
+  return json::print(object);
 }
 
 Result<std::optional<TreeMark>> TreePlace::mark() const {
@@ -177,6 +181,15 @@ Result<void> TreePlace::switch_to(const std::string& token) const {
   if (!is_there(next_)) return {};  // the earlier tree has its name already
   GODWIT_TRY_VOID(remove_tree(earlier_));
   return rename_by(next_, earlier_, RENAME_NOREPLACE);
+}
+
+Result<void> TreePlace::settle(const std::string& token) const {
+  GODWIT_TRY(auto found, mark());
+  if (!found || found->token != token)
+    return fail(Code::conflict, fmt::format("{} is not the tree of this step any more", target_.string()));
+  if (!found->is_on_trial) return {};
+  found->is_on_trial = false;
+  return write_file_durably(target_ / kMarkName, print_mark(*found), 0644);
 }
 
 Result<void> TreePlace::switch_back(const std::string& token) const {

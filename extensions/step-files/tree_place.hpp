@@ -13,7 +13,8 @@ namespace godwit::step_files {
 /// Who installed a tree: in its root, so that it moves with it.
 struct TreeMark {
   std::string criteria{};
-  std::string token{};  // of the step that installed it
+  std::string token{};       // of the step that installed it
+  bool is_on_trial = false;  // its step has not found it healthy yet
 };
 [[nodiscard]] Result<TreeMark> parse_mark(std::string_view text);
 [[nodiscard]] std::string print_mark(const TreeMark& mark);
@@ -33,6 +34,9 @@ class TreePlace {
 
   /// Makes the tree of `token` the target's, in one rename; what was there is kept beside it. Done already is success.
   [[nodiscard]] Result<void> switch_to(const std::string& token) const;
+
+  /// The tree of `token`, which is the target's, is not on trial any more. Done already is success.
+  [[nodiscard]] Result<void> settle(const std::string& token) const;
 
   /// The other way round, and the tree of `token` is removed; if nothing was there before, nothing is there then.
   [[nodiscard]] Result<void> switch_back(const std::string& token) const;

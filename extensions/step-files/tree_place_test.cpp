@@ -84,6 +84,21 @@ TEST_F(TreePlaceTest, a_tree_is_unpacked_beside_and_switched_by_a_rename) {
   EXPECT_EQ((*place_.mark())->criteria, "c-2");
 }
 
+TEST_F(TreePlaceTest, a_tree_is_on_trial_until_its_own_step_settles_it) {
+  const auto trial = parse_mark(print_mark({.criteria = "c", .token = "1", .is_on_trial = true}));
+  ASSERT_TRUE(trial);
+  EXPECT_TRUE(trial->is_on_trial);
+  ASSERT_TRUE(unpack({{"v", "one"}}, "1"));
+  ASSERT_TRUE(place_.switch_to("1"));
+  ASSERT_TRUE(write_file_durably(target_ / kMarkName, print_mark(*trial), 0644));
+  EXPECT_FALSE(place_.settle("2"));
+  EXPECT_TRUE((*place_.mark())->is_on_trial);
+  ASSERT_TRUE(place_.settle("1"));
+  ASSERT_TRUE(place_.settle("1")) << "a repeated act changes nothing";
+  EXPECT_FALSE((*place_.mark())->is_on_trial);
+  EXPECT_EQ((*place_.mark())->criteria, "c");
+}
+
 TEST_F(TreePlaceTest, switching_back_brings_what_was_there) {
   ASSERT_TRUE(unpack({{"v", "one"}}, "1"));
   ASSERT_TRUE(place_.switch_to("1"));

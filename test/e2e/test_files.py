@@ -95,19 +95,21 @@ def test_a_hostile_archive_is_refused_before_anything_changes(scene, device, tmp
     assert not (device.root.parent / "escaped").exists()
 
 
-def test_the_installer_is_killed_while_the_health_command_waits(scene, device, tmp_path):
+@pytest.mark.parametrize("end", ["Succeeded", "Failed"])
+def test_the_installer_is_killed_while_the_health_command_waits(scene, device, tmp_path, end):
     update(scene, device, "1.0.0", tree(tmp_path, "one"))
     health = ["/bin/sh", "-c", f"touch {device.root}/asked; test -e {device.root}/go"]
     scene.import_update(make_update(scene, device, "1.1.0", HANDLER, {"tree.tar.zst": tree(tmp_path, "two")},
-                                    {"target": str(device.app), "installedCriteria": "1.1.0", "healthCommand": health}))
+                                    {"target": str(device.app), "installedCriteria": "1.1.0", "healthCommand": health, "healthTimeoutSeconds": 60 if end == "Succeeded" else 3}))
     deployment = scene.deploy(device, "1.1.0")
     wait_until("health is asked", (device.root / "asked").exists, 60)
     device.installer.kill()
-    (device.root / "go").touch()
+    if end == "Succeeded":
+        (device.root / "go").touch()
     (device.folder / "run" / "installer.sock").unlink(missing_ok=True)
     device.start_installer()
-    scene.wait_state(device, deployment, "Succeeded")
-    assert answer(device) == "two"
+    state = scene.wait_state(device, deployment, end)
+    assert answer(device) == ("two" if end == "Succeeded" else "one"), state
 
 
 def test_a_cancel_while_the_health_command_fails_brings_the_old_tree_back(scene, device, tmp_path):

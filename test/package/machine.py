@@ -1,6 +1,7 @@
 """A Debian of its own, made by mmdebstrap and booted by systemd-nspawn, in which the packages are tried. Needs root."""
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -43,20 +44,22 @@ def repacked(package: Path, version: str, folder: Path, change=None) -> Path:
 class Machine:
     """One Debian: its own processes, loopback network, systemd as process 1."""
 
-    def __init__(self, folder: Path, packages: list[Path]):
+    def __init__(self, folder: Path, packages: list[Path], *, more: tuple = (), options: tuple = (), env: dict | None = None):
+        """`packages`: what they depend on is in it, beside `more`. `options` and `env` are for systemd-nspawn."""
         self.folder, self.root = folder, folder / "root"
+        self.options, self.env = options, env or {}
         self.log = folder / "boot.log"
         self.nspawn: subprocess.Popen | None = None
         self.leader = 0
-        run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join([*NEEDED, *libraries_of(packages)])}",
+        run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join([*NEEDED, *more, *libraries_of(packages)])}",
             "bookworm", self.root)
         (self.root / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
 
     def start(self) -> None:
         with open(self.log, "ab") as out:
             self.nspawn = subprocess.Popen(["systemd-nspawn", "--directory", self.root, "--boot", "--quiet", "--register=no", "--keep-unit",
-                                            "--private-network", "--machine", f"godwit{self.folder.stat().st_ino}"],
-                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+                                            "--private-network", "--machine", f"godwit{self.folder.stat().st_ino}", *self.options],
+                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env={**os.environ, **self.env})
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self.nspawn.poll() is None, f"systemd-nspawn ended:\n{self.log.read_text(errors='replace')[-2000:]}"

@@ -13,7 +13,8 @@ HERE = Path(__file__).resolve().parent
 PACKAGES = HERE.parents[1] / "build" / "packages"
 NAMES = ("godwitd", "godwit-agent", "godwit", "godwit-fleet", "godwit-extension-dev")
 HANDLERS = ("microsoft/update-manifest:4", "microsoft/update-manifest:5", "microsoft/steps:1", "microsoft/script:1", "microsoft/apt:1", "godwit/deb:1",
-            "microsoft/swupdate:1", "microsoft/swupdate:2", "microsoft/simulator:1", "godwit/files:1", "godwit/image:1")
+            "microsoft/swupdate:1", "microsoft/swupdate:2", "microsoft/simulator:1", "godwit/files:1", "godwit/container:1",
+            "godwit/image:1")
 INSTALLER_LIST = "godwit-installer extension list --config /usr/share/godwit/registration/installer.toml"
 AGENT_LIST = "runuser -u godwit-agent -- godwit-agent extension list --config /usr/share/godwit/registration/agent.toml"
 

@@ -163,7 +163,7 @@ LIBRARY_HOMES = {
     "boost/beast": ("src/server/net/", "src/server/api/"),
     "sqlite3.h": ("src/server/store/", "bench/"),
     "curl/": ("src/server/service/import/", "src/tools/cli/", "extensions/downloader-curl/", "apps/", "bench/", "test/"),
-    "archive": ("extensions/step-files/",),
+    "archive": ("extensions/step-files/", "extensions/step-container/"),
     "zlib.h": ("src/device/slots/",),
     "zstd.h": ("src/core/delta/", "src/device/slots/"),
     "CLI/": ("apps/", "src/tools/", "bench/"),

@@ -1,0 +1,201 @@
+#include "podman.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "core/base/json.hpp"
+#include "core/base/text.hpp"
+#include "service_description.hpp"
+#include "support/child_process.hpp"
+
+namespace godwit::step_container {
+namespace {
+
+constexpr std::chrono::seconds kAskTime{60};
+constexpr std::chrono::minutes kActTime{15};  // a container may take ten minutes to stop
+constexpr std::size_t kInspectionLimit = 1024 * 1024;
+constexpr std::size_t kSentenceLimit = 400;
+constexpr const char* kKeptNames = "localhost/godwit/";
+
+/// The last line that says something, without podman's own prefix.
+std::string words_of(std::string_view output) {
+  std::string_view text = trimmed(output);
+  if (text.size() > kSentenceLimit) text = text.substr(text.size() - kSentenceLimit);
+  std::string said(text);
+  for (char& c : said)
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  return is_valid_utf8(said) ? said : "";
+}
+
+Error trouble(std::string_view verb, std::string_view end, std::string_view output) {
+  const Code code = output.find("no space left on device") == output.npos ? Code::process_failed : Code::disk_full;
+  const std::string said = words_of(output);
+  return {code, fmt::format("podman {} {}{}{}", verb, end, said.empty() ? "" : ": ", said)};
+}
+
+bool is_missing(std::string_view output) {
+  return output.find("no such container") != output.npos || output.find("no container with name or ID") != output.npos;
+}
+
+}  // namespace
+
+Result<Container> parse_inspection(std::string_view text) {
+  constexpr std::string_view kWhere = "podman's inspection";
+  GODWIT_TRY(const json::Value list, json::parse(text, {.bytes = kInspectionLimit}));
+  if (!list.is_array() || list.get_array().size() != 1 || !list.get_array()[0].is_object())
+    return fail(Code::bad_packet, fmt::format("{} does not show one container", kWhere));
+  const json::Object& one = list.get_array()[0].get_object();
+  Container container;
+  GODWIT_TRY(container.id, json::text(one, "Id", kWhere));
+  GODWIT_TRY(container.name, json::text(one, "Name", kWhere));
+  GODWIT_TRY(container.image_id, json::text(one, "Image", kWhere));
+  GODWIT_TRY(const json::Object* state, json::object(one, "State", kWhere));
+  const json::Value* running = json::find(*state, "Running");
+  if (running == nullptr || !running->is_bool())
+    return fail(Code::bad_packet, fmt::format("{} does not say whether the container runs", kWhere));
+  container.is_running = running->get_bool();
+  container.has_ended = json::text_or_nothing(*state, "Status").value_or("") == "exited";
+  container.exit_code = json::integer_or_nothing(*state, "ExitCode").value_or(0);
+  container.restart_count = json::integer_or_nothing(one, "RestartCount").value_or(0);
+  const json::Object* config = json::object_or_null(one, "Config");
+  const json::Object* labels = config == nullptr ? nullptr : json::object_or_null(*config, "Labels");
+  if (labels == nullptr) return container;
+  container.token = json::text_or_nothing(*labels, kTokenLabel).value_or("");
+  container.words = json::text_or_nothing(*labels, kWordsLabel).value_or("");
+  if (!container.token.empty()) container.criteria = json::text_or_nothing(*labels, kCriteriaLabel);
+  return container;
+}
+
+std::vector<std::string> Podman::command(const std::vector<std::string>& words) const {
+  std::vector<std::string> all{program_.string(), "--log-level=error"};
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
+bool Podman::is_there() const { return ::access(program_.c_str(), X_OK) == 0; }
+
+Result<CommandEnd> Podman::ask(const std::vector<std::string>& words, std::chrono::milliseconds time) const {
+  return run_command(command(words), "", {.time = time, .output = kInspectionLimit});
+}
+
+Result<void> Podman::act(const std::vector<std::string>& words, std::chrono::milliseconds time) const {
+  GODWIT_TRY(const CommandEnd end, ask(words, time));
+  if (!end.ok()) return tl::unexpected<Error>{trouble(words.front(), end.in_words(), end.output)};
+  return {};
+}
+
+Result<void> Podman::act_with_cancel(const std::vector<std::string>& words) const {
+  std::string output;
+  const author::ChildWatch watch{.on_line =
+                                     [&](std::string_view line) {
+                                       output = std::string(line);
+                                       host_.debug(fmt::format("podman: {}", line));
+                                     },
+                                 .is_cancelled = [&] { return host_.is_cancelled(); }};
+  const std::vector<std::string> all = command(words);
+  GODWIT_TRY(const author::ChildEnd end, author::run_child(all.front(), {all.begin() + 1, all.end()}, {}, "/", watch));
+  if (end.was_cancelled) return fail(Code::cancelled, fmt::format("podman {} was ended by a cancel", words.front()));
+  if (!end.is_success())
+    return tl::unexpected<Error>{trouble(words.front(), author::how_it_ended(end), end.last_output)};
+  return {};
+}
+
+Result<std::optional<Container>> Podman::container(const std::string& name) const {
+  GODWIT_TRY(const CommandEnd end, ask({"container", "inspect", name}, kAskTime));
+  if (!end.ok() && is_missing(end.output)) return std::nullopt;
+  if (!end.ok()) return tl::unexpected<Error>{trouble("container inspect", end.in_words(), end.output)};
+  GODWIT_TRY(Container found, parse_inspection(end.output));
+  return std::optional<Container>(std::move(found));
+}
+
+Result<void> Podman::load(const Path& archive) const {
+  return act_with_cancel({"load", "--quiet", "--input", archive.string()});
+}
+
+Result<bool> Podman::has_image(const std::string& id) const {
+  GODWIT_TRY(const CommandEnd end, ask({"image", "exists", id}, kAskTime));
+  if (end.how == CommandEnd::How::exited && (end.code == 0 || end.code == 1)) return end.code == 0;
+  return tl::unexpected<Error>{trouble("image exists", end.in_words(), end.output)};
+}
+
+Result<void> Podman::create(const std::vector<std::string>& words, const std::string& name) const {
+  std::vector<std::string> all{"create", "--name=" + name,
+                               fmt::format("--label={}={}", kWordsLabel, print_words(words))};
+  all.insert(all.end(), words.begin() + 1, words.end());
+  return act_with_cancel(all);
+}
+
+Result<void> Podman::rename(const std::string& id, const std::string& name) const {
+  return act({"rename", id, name}, kAskTime);
+}
+
+Result<void> Podman::stop(const std::string& id) const { return act({"stop", id}, kActTime); }
+
+Result<void> Podman::start_once(const std::string& id) const {
+  std::vector<std::string> words = command({"start", id});
+  // The installer's unit forbids what a container needs (to name its host, to speak the words of another architecture),
+  // and such a ban goes to all descendants: under systemd the container is its child, not ours. The unit ends with
+  // podman; what watches the container lives on.
+  if (std::filesystem::exists("/run/systemd/system"))
+    words.insert(words.begin(), {"/usr/bin/systemd-run", "--quiet", "--collect", "--wait", "--pipe",
+                                 "--property=KillMode=process", "--description=Start a container for an update"});
+  GODWIT_TRY(const CommandEnd end, run_command(words, "", {.time = kActTime, .output = kInspectionLimit}));
+  if (!end.ok()) return tl::unexpected<Error>{trouble("start", end.in_words(), end.output)};
+  return {};
+}
+
+Result<void> Podman::start(const std::string& id) const {
+  auto started = start_once(id);
+  if (started) return started;
+  // A start that was killed leaves a half container behind, which only the runtime knows ("already exists"), until
+  // somebody tidies up (seen with podman 4.3.1 and crun 1.8.1 at 1 of 5 random kills).
+  host_.info("tidying up and trying again: " + started.error().message);
+  (void)stop(id);
+  (void)act({"container", "cleanup", id}, kAskTime);
+  return start_once(id);
+}
+
+Result<void> Podman::remove(const std::string& id) const { return act({"rm", "--force", "--volumes", id}, kActTime); }
+
+Result<void> Podman::tag(const std::string& image_id, const std::string& name) const {
+  return act({"tag", image_id, name}, kAskTime);
+}
+
+std::optional<std::string> Podman::image_named(const std::string& name) const {
+  const auto end = ask({"image", "inspect", "--format", "{{.Id}}", name}, kAskTime);
+  if (!end || !end->ok()) return std::nullopt;
+  return std::string(trimmed(end->output));
+}
+
+void Podman::forget_image(const std::string& image_id, const std::string& name) const {
+  if (!name.empty() && image_named(name) == image_id) {
+    if (const auto done = act({"untag", name, name}, kAskTime); !done) host_.debug(done.error().message);
+  }
+  const auto names = ask({"image", "inspect", "--format", "{{range .RepoTags}}{{.}} {{end}}", image_id}, kAskTime);
+  if (!names || !names->ok() || names->output.find(kKeptNames) != std::string::npos) return;
+  const auto users = ask({"ps", "--all", "--quiet", "--filter", "ancestor=" + image_id}, kAskTime);
+  if (!users || !users->ok() || !trimmed(users->output).empty()) return;
+  if (!trimmed(names->output).empty())  // an image of several names is not removed by its id
+    if (const auto done = act({"untag", image_id}, kAskTime); !done) host_.debug(done.error().message);
+  if (const auto done = act({"rmi", image_id}, kActTime); !done) host_.debug(done.error().message);
+}
+
+std::string Podman::exec_trouble(const std::string& id, const std::vector<std::string>& words,
+                                 std::chrono::milliseconds time) const {
+  std::vector<std::string> all{"exec", id};
+  all.insert(all.end(), words.begin(), words.end());
+  const auto end = ask(all, time);
+  if (!end) return end.error().message;
+  if (end->ok()) return {};
+  const std::string said = words_of(end->output);
+  return fmt::format("{} {}{}{}", words.front(), end->in_words(), said.empty() ? "" : ": ", said);
+}
+
+std::string Podman::last_output(const std::string& id) const {
+  const auto end = ask({"logs", "--tail=5", id}, kAskTime);
+  return end && end->ok() ? words_of(end->output) : "";
+}
+
+}  // namespace godwit::step_container

@@ -1,0 +1,241 @@
+"""godwit/container:1 with the real podman, in a device whose podman is its own (support/container_world.py), with images made on the spot.
+What podman and the service on its port say is the judge, not what the handler reports."""
+import gzip
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from container_world import ContainerWorld, Image, build_program, oci
+from handlers import code, make_update, register_handler, run_update
+from stack import wait_until
+
+HANDLER = "godwit/container:1"
+CHECK = {"healthCommand": ["/app", "check"], "steadySeconds": 0}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    return build_program(tmp_path_factory.mktemp("program"))
+
+
+@pytest.fixture
+def world(scene):
+    device = scene.device(start=False)
+    register_handler(device, HANDLER, "step-container", network=True)
+    made = ContainerWorld(device)
+    device.start()
+    scene.wait_listed(device)
+    yield made
+    made.stop()
+
+
+def properties(version, **more):
+    return {"name": "web", "installedCriteria": version, "ports": [{"host": 8099, "container": 8080, "address": "127.0.0.1"}], **CHECK, **more}
+
+
+def update(scene, world, version, archive, end="Succeeded", **more):
+    return run_update(scene, world.device, version, HANDLER, {"image.tar": archive}, properties(version, **more), end=end)
+
+
+def container_id(world, name="web"):
+    return world.podman("container", "inspect", "--format", "{{.Id}}", name)
+
+
+def test_a_service_is_installed_upgraded_and_skipped_once_in_place(scene, world, program):
+    one, two = Image(program, "one"), Image(program, "two")
+    (world.device.root / "data").mkdir()
+    described = {"arguments": ["serve", "a b;c", "$HOME"], "environment": {"MODE": "loud & clear"},
+                 "volumes": [{"source": str(world.device.root / "data"), "target": "/data", "readOnly": True}]}
+    assert code(update(scene, world, "1.0.0", oci(one), **described))[0] == 700
+    assert world.ask(8099) == "one|a b;c|$HOME|loud & clear"
+    assert world.podman("container", "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}} {{range .Mounts}}{{.Destination}} {{.RW}}{{end}}", "web") == "always /data false"
+
+    update(scene, world, "1.1.0", gzip.compress(oci(two)))
+    assert world.ask(8099) == "two|"
+    assert world.containers() == ["web"], "nothing of the former container is left"
+    assert world.images() == {one.id, two.id}, "its image is kept until the next update"
+
+    before = container_id(world)
+    update(scene, world, "1.2.0", oci(Image(program, "three")), installedCriteria="1.1.0")
+    assert container_id(world) == before, "what is in place is not installed again"
+
+    three = Image(program, "four")
+    update(scene, world, "1.3.0", three.docker("example.org/web:4"))
+    assert world.ask(8099) == "four|"
+    assert world.images() == {two.id, three.id}, "the image before the former one is gone"
+
+
+def test_an_unhealthy_service_is_taken_back_and_the_former_container_runs_again(scene, world, program):
+    one, two = Image(program, "one"), Image(program, "two")
+    update(scene, world, "1.0.0", oci(one))
+    former = container_id(world)
+    state = update(scene, world, "1.1.0", oci(two), end="Failed", healthCommand=["/app", "check", "/ready"], healthTimeoutSeconds=2)
+    assert code(state) == (0, "35000008"), state
+    assert "/ready is missing" in state["godwit"]["resultDetails"]
+    assert (container_id(world), world.ask(8099)) == (former, "one|")
+    assert (world.containers(running=True), world.images()) == (["web"], {one.id}), "the refused image takes no room"
+    update(scene, world, "1.2.0", oci(two), installedCriteria="1.0.0")
+    assert container_id(world) == former, "what was taken back counts as in place, as before"
+
+
+def test_a_container_that_ends_again_and_again_is_never_healthy_and_its_last_words_are_told(scene, world, program):
+    update(scene, world, "1.0.0", oci(Image(program, "one")))
+    state = update(scene, world, "1.1.0", oci(Image(program, "two")), end="Failed", arguments=["crash"], healthCommand=[], healthTimeoutSeconds=3, steadySeconds=2)
+    assert code(state) == (0, "35000008"), state
+    assert "cannot open the database" in state["godwit"]["resultDetails"]
+    assert world.ask(8099) == "one|"
+
+
+def test_the_first_version_that_fails_leaves_nothing(scene, world, program):
+    state = update(scene, world, "1.0.0", oci(Image(program, "one")), end="Failed", deviceHealthCommand=["/bin/sh", "-c", "echo no route; exit 7"], healthTimeoutSeconds=1)
+    assert code(state) == (0, "35000008") and "no route" in state["godwit"]["resultDetails"], state
+    assert (world.containers(), world.images()) == ([], set())
+
+
+@pytest.mark.parametrize("what, expected", [("text", "35000003"), ("cut", "35000003"), ("two", "35000003"), ("damaged", "35000003"), ("platform", "35000004"),
+                                            ("layer", "35000005"), ("port", "35000002")])
+def test_what_is_no_image_for_this_device_is_refused_and_the_service_runs_on(scene, world, program, what, expected):
+    one, two = Image(program, "one"), Image(program, "two")
+    update(scene, world, "1.0.0", oci(one))
+    former, good = container_id(world), oci(two)
+    archive = {
+        "text": lambda: b"no archive" * 100,
+        "cut": lambda: good[:len(good) // 2],
+        "two": lambda: oci(one, two),
+        "damaged": lambda: good.replace(two.config, two.config.replace(b"linux", b"Linux")),
+        "platform": lambda: oci(Image(program, "two", architecture="s390x")),
+        "layer": lambda: good.replace(b"nobody answers on port 8080", b"NOBODY ANSWERS ON PORT 8080"),  # of another hash than its name
+        "port": lambda: good,
+    }[what]()
+    state = update(scene, world, "1.1.0", archive, end="Failed", **({"ports": [{"host": 0}]} if what == "port" else {}))
+    assert code(state) == (0, expected), state
+    assert (container_id(world), world.ask(8099), world.images()) == (former, "one|", {one.id})
+
+
+def test_a_container_that_nobody_brought_by_an_update_is_left_alone(scene, world, program):
+    image = Image(program, "own")
+    (world.device.root / "own.tar").write_bytes(oci(image))
+    world.podman("load", "--quiet", "--input", world.device.root / "own.tar")
+    world.podman("run", "--detach", "--name", "web", "--network", "none", image.id)
+    state = update(scene, world, "1.0.0", oci(Image(program, "one")), end="Failed")
+    assert code(state) == (0, "35000006"), state
+    assert world.containers(running=True) == ["web"]
+
+
+def test_a_job_is_judged_by_its_exit_code(scene, world, program):
+    archive = oci(Image(program, "one"))
+    job = {"restart": "no", "ports": [], "network": "none", "healthCommand": []}
+    update(scene, world, "1.0.0", archive, arguments=["job", "0"], **job)
+    state = update(scene, world, "1.1.0", archive, end="Failed", arguments=["job", "9"], **job)
+    assert code(state) == (0, "35000008") and "exit code 9" in state["godwit"]["resultDetails"], state
+
+
+def test_a_port_that_is_taken_brings_the_former_container_back(scene, world, program):
+    update(scene, world, "1.0.0", oci(Image(program, "one")))
+    holder = subprocess.Popen(["nsenter", "-t", str(world.holder.pid), "-n", "--", "python3", "-c",
+                               "import socket,time; s=socket.socket(); s.bind(('127.0.0.1', 8100)); s.listen(); time.sleep(1000)"])
+    try:
+        wait_until("the port is taken", lambda: ":8100" in world.run("ss", "-ltn"), 20)
+        state = update(scene, world, "1.1.0", oci(Image(program, "two")), end="Failed", ports=[{"host": 8100, "container": 8080, "address": "127.0.0.1"}])
+    finally:
+        holder.kill()
+        holder.wait()
+    assert code(state) == (0, "35000007"), state
+    assert world.ask(8099) == "one|"
+
+
+def test_a_device_without_podman_says_so(scene, program):
+    device = scene.device(start=False)
+    binaries = device.service.binaries
+    subprocess.run([binaries / "godwit-installer", "extension", "register", "--config", device.folder / "installer.toml", "--type", "step-handler", "--id", HANDLER,
+                    "--option", "podman=/opt/none/podman", binaries.parent / "lib" / "godwit-step-container.so"], check=True, env={**os.environ, **(device.env or {})})
+    device.start()
+    scene.wait_listed(device)
+    state = run_update(scene, device, "1.0.0", HANDLER, {"image.tar": oci(Image(program, "one"))}, properties("1.0.0"), end="Failed")
+    assert code(state) == (0, "35000001"), state
+    assert "/opt/none/podman" in state["godwit"]["resultDetails"]
+
+
+def kill_installer(world):
+    """As the power does, but for the containers: the installer, its worker and podman end at once."""
+    world.device.installer.kill()
+    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    world.device.start_installer()
+
+
+def test_the_installer_is_killed_while_podman_takes_the_image(scene, world, program):
+    update(scene, world, "1.0.0", oci(Image(program, "one")))
+    two = Image(program, "two", extra={"large": os.urandom(96 << 20)})
+    scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(two)}, properties("1.1.0")))
+    deployment = scene.deploy(world.device, "1.1.0")
+    wait_until("podman takes the image", lambda: world.runs("/usr/bin/podman", "--log-level=error", "load"), 60, 0.01)
+    kill_installer(world)
+    scene.wait_state(world.device, deployment, "Succeeded", timeout=180)
+    assert (world.ask(8099), world.containers()) == ("two|", ["web"])
+    assert two.id in world.images()
+
+
+def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, world, program):
+    """What podman and the runtime know of a container differs then: "already exists"."""
+    for number in range(4):
+        version = f"1.{number}.0"
+        scene.import_update(make_update(scene, world.device, version, HANDLER, {"image.tar": oci(Image(program, version))}, properties(version)))
+        deployment = scene.deploy(world.device, version)
+        starting = wait_until("podman starts the container", lambda: world.runs("/usr/bin/podman", "--log-level=error", "start"), 60, 0.01)
+        time.sleep(0.05 * number)
+        if world.runs("/usr/bin/podman", "--log-level=error", "start") == starting:
+            os.kill(starting, signal.SIGKILL)
+        scene.wait_state(world.device, deployment, "Succeeded")
+        assert (world.ask(8099), world.containers()) == (f"{version}|", ["web"])
+
+
+@pytest.mark.parametrize("end", ["Succeeded", "Failed"])
+def test_the_installer_is_killed_while_the_health_is_watched(scene, world, program, end):
+    update(scene, world, "1.0.0", oci(Image(program, "one")))
+    ready = world.device.root / "ready"
+    health = ["/bin/sh", "-c", f"touch {world.device.root}/asked; test -e {ready}"]
+    more = {"deviceHealthCommand": health, "healthTimeoutSeconds": 60 if end == "Succeeded" else 3}
+    scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(Image(program, "two"))}, properties("1.1.0", **more)))
+    deployment = scene.deploy(world.device, "1.1.0")
+    wait_until("the health is asked", (world.device.root / "asked").exists, 60)
+    kill_installer(world)
+    if end == "Succeeded":
+        ready.touch()
+    scene.wait_state(world.device, deployment, end)
+    assert (world.ask(8099), world.containers()) == ("two|" if end == "Succeeded" else "one|", ["web"])
+
+
+def test_a_cancel_while_the_health_is_watched_brings_the_former_container_back(scene, world, program):
+    update(scene, world, "1.0.0", oci(Image(program, "one")))
+    former = container_id(world)
+    health = ["/bin/sh", "-c", f"touch {world.device.root}/asked; false"]
+    scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(Image(program, "two"))},
+                                    properties("1.1.0", deviceHealthCommand=health, healthTimeoutSeconds=600)))
+    deployment = scene.deploy(world.device, "1.1.0")
+    wait_until("the health is asked", (world.device.root / "asked").exists, 60)
+    scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
+    scene.wait_state(world.device, deployment, "Canceled")
+    wait_until("the former container is back", lambda: world.containers(running=True) == ["web"] and container_id(world) == former, 60)
+    wait_until("it answers", lambda: world.ask(8099) == "one|", 20)
+
+
+def test_a_later_step_that_fails_brings_back_a_former_container_that_was_removed_already(scene, world, program):
+    one, two = Image(program, "one"), Image(program, "two")
+    update(scene, world, "1.0.0", oci(one), environment={"MODE": "kept"})
+    folder, device = scene.folder / "updates" / "two-steps", world.device
+    folder.mkdir(parents=True)
+    (folder / "image.tar").write_bytes(oci(two))
+    (folder / "fail.sh").write_text("#!/bin/sh\nexit 3\n")
+    scene.service.cli("update", "init", "v5", "--update-provider", "Tests", "--update-name", device.model, "--update-version", "1.1.0", "--folder", folder,
+                      "--compat", "manufacturer=Contoso", f"model={device.model}",
+                      "--step", f"handler={HANDLER}", "properties=" + json.dumps(properties("1.1.0", restoreScope="update")), "--file", f"path={folder / 'image.tar'}",
+                      "--step", "handler=microsoft/script:1", "properties=" + json.dumps({"scriptFileName": "fail.sh", "apiVersion": "1.1", "installedCriteria": "x", "restoreScope": "update"}),
+                      "--file", f"path={folder / 'fail.sh'}")
+    scene.import_update(next(folder.glob("*.importmanifest.json")))
+    scene.wait_state(device, scene.deploy(device, "1.1.0"), "Failed")
+    assert world.ask(8099) == "one|kept"
+    assert (world.containers(running=True), world.images()) == (["web"], {one.id})

@@ -1,0 +1,184 @@
+"""A device with a podman of its own: its installer runs in a mount and network namespace where podman's folders are empty, so that what
+it keeps and the ports it publishes stay there. And images made on the spot, as OCI and docker archives, without a network or a tool."""
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+import subprocess
+import tarfile
+from pathlib import Path
+
+from stack import wait_until
+
+# $1: file that says it is ready. Where a machine does not let crun count processes and bytes (no cgroups v2 alone, no CAP_SYS_RESOURCE) the
+# containers run without cgroups: the rest of podman is as on any device.
+SETUP = r"""
+set -eu
+ip link set lo up
+umount -l /sys/fs/cgroup; mount -t tmpfs world /sys/fs/cgroup
+for folder in /var/lib/containers /run/containers /run/libpod /run/netns /run/crun /var/lib/cni /var/lib/godwit-container /dev/shm /etc/containers; do
+  mkdir -p "$folder"; mount -t tmpfs world "$folder"
+done
+cat > /etc/containers/containers.conf <<'CONF'
+[containers]
+cgroups = "disabled"
+default_ulimits = ["nofile=1024:4096", "nproc=1000:1000"]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "crun"
+[network]
+network_backend = "netavark"
+CONF
+echo '{"default":[{"type":"insecureAcceptAnything"}]}' > /etc/containers/policy.json
+touch "$1"
+exec sleep 100000
+"""
+
+# The program in the images. "serve": answers on port 8080 with the text of /version, its other arguments and $MODE; "check": asks it; "crash",
+# "job CODE": end at once.
+PROGRAM = r"""
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static void end(int s) { (void)s; _exit(0); }
+int main(int count, char** words) {
+  struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(8080)};
+  char text[4096] = "", version[200] = "?";
+  const char* what = count > 1 ? words[1] : "serve";
+  const char* mode = getenv("MODE");
+  setvbuf(stdout, 0, _IONBF, 0);
+  signal(SIGTERM, end);
+  if (strcmp(what, "crash") == 0) { puts("cannot open the database"); return 3; }
+  if (strcmp(what, "job") == 0) return atoi(words[2]);
+  int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  if (strcmp(what, "check") == 0) {
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(s, (struct sockaddr*)&where, sizeof where) != 0) { puts("nobody answers on port 8080"); return 1; }
+    if (count > 2 && access(words[2], F_OK) != 0) { printf("%s is missing\n", words[2]); return 4; }
+    return 0;
+  }
+  FILE* f = fopen("/version", "r");
+  if (f && !fgets(version, sizeof version, f)) return 5;
+  setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (bind(s, (struct sockaddr*)&where, sizeof where) != 0 || listen(s, 8) != 0) return 6;
+  for (;;) {
+    int c = accept(s, 0, 0);
+    int size = snprintf(text, sizeof text, "%s|", version);
+    for (int i = 2; i < count; ++i) size += snprintf(text + size, sizeof text - (size_t)size, "%s|", words[i]);
+    size += snprintf(text + size, sizeof text - (size_t)size, "%s", mode ? mode : "");
+    if (write(c, text, (size_t)size) < 0) perror("write");
+    close(c);
+  }
+}
+"""
+ASK = "import socket,sys; s=socket.create_connection((sys.argv[1], int(sys.argv[2])), 5); print(s.makefile().read())"
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+class ContainerWorld:
+    """Wraps a device of a scene that was not started yet; end it with stop()."""
+
+    def __init__(self, device):
+        self.device = device
+        ready = device.folder / "world-ready"
+        self.holder = subprocess.Popen(["unshare", "-m", "-n", "--propagation", "private", "sh", "-c", SETUP, "sh", ready])
+        wait_until("the world is made", lambda: ready.exists() or self._ended(), 60)
+        self._inside = ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "--"]
+        device.installer.command = self._inside + device.installer.command
+
+    def _ended(self) -> bool:
+        assert self.holder.poll() is None, "the world could not be made"
+        return False
+
+    def run(self, *words, check: bool = True) -> str:
+        done = subprocess.run([*self._inside, *map(str, words)], capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def podman(self, *words, check: bool = True) -> str:
+        return self.run("podman", "--log-level=error", *words, check=check)
+
+    def ask(self, port: int, host: str = "127.0.0.1") -> str:
+        """What the service on the device answers; "" when nobody does."""
+        return self.run("python3", "-c", ASK, host, port, check=False)
+
+    def runs(self, *words) -> int:
+        """The process in this world that runs exactly these words, or begins with them; 0: there is none."""
+        wanted, here = "\0".join(map(str, words)), os.readlink(f"/proc/{self.holder.pid}/ns/mnt")
+        for one in Path("/proc").iterdir():
+            try:
+                if one.name.isdigit() and (one / "cmdline").read_text(errors="replace").startswith(wanted) and os.readlink(one / "ns/mnt") == here:
+                    return int(one.name)
+            except OSError:
+                continue  # it has ended
+        return 0
+
+    def containers(self, *, running: bool = False) -> list[str]:
+        return sorted(self.podman("ps", *([] if running else ["--all"]), "--format", "{{.Names}}").split())
+
+    def images(self) -> set[str]:
+        return {one.removeprefix("sha256:") for one in self.podman("images", "--all", "--quiet", "--no-trunc").split()}
+
+    def stop(self) -> None:
+        self.device.stop()
+        self.podman("rm", "--all", "--force", "--time", "0", check=False)
+        self.holder.kill()
+        self.holder.wait()
+
+
+def build_program(folder: Path) -> bytes:
+    (folder / "program.c").write_text(PROGRAM)
+    subprocess.run(["gcc", "-static", "-O1", "-o", folder / "program", folder / "program.c"], check=True)
+    return (folder / "program").read_bytes()
+
+
+def pack(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+class Image:
+    """One image of one layer: /app is `program`, /version is `version`."""
+
+    def __init__(self, program: bytes, version: str, *, architecture: str = ARCHITECTURE, extra: dict[str, bytes] | None = None):
+        self.layer = pack({"app": program, "version": version.encode(), **(extra or {})})
+        self.config = json.dumps({"architecture": architecture, "os": "linux", "config": {"Entrypoint": ["/app"], "Cmd": ["serve"]},
+                                  "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(self.layer).hexdigest()]},
+                                  "history": [{"created_by": "a test"}]}).encode()
+        self.id = hashlib.sha256(self.config).hexdigest()
+
+    def blobs(self) -> tuple[dict[str, bytes], dict]:
+        """The blobs by their place in an OCI archive, and the descriptor of the manifest."""
+        def describe(content: bytes, kind: str) -> dict:
+            return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": "sha256:" + hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                               "config": describe(self.config, "config.v1+json"), "layers": [describe(self.layer, "layer.v1.tar")]}).encode()
+        blobs = {"blobs/sha256/" + hashlib.sha256(content).hexdigest(): content for content in (self.layer, self.config, manifest)}
+        return blobs, describe(manifest, "manifest.v1+json")
+
+    def docker(self, name: str) -> bytes:
+        manifest = [{"Config": f"{self.id}.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+        return pack({f"{self.id}.json": self.config, "layer.tar": self.layer, "manifest.json": json.dumps(manifest).encode()})
+
+
+def oci(*images: Image) -> bytes:
+    files, listed = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}, []
+    for image in images:
+        blobs, manifest = image.blobs()
+        files |= blobs
+        listed.append(manifest)
+    return pack({**files, "index.json": json.dumps({"schemaVersion": 2, "manifests": listed}).encode()})
