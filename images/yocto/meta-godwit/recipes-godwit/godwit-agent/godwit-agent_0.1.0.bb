@@ -32,7 +32,7 @@ SYSTEMD_PACKAGES = "${PN}"
 SYSTEMD_SERVICE:${PN} = "godwit-agent.service godwit-installer.socket godwit-slots-guard.service"
 
 # A package for each extension, so that an image has what it needs and no more. register-extensions takes what is there.
-GODWIT_EXTENSIONS = "manifest-steps step-apt step-files step-image step-script step-simulator step-swupdate step-swupdate-script \
+GODWIT_EXTENSIONS = "manifest-steps step-apt step-container step-files step-image step-script step-simulator step-swupdate step-swupdate-script \
                      downloader-curl downloader-local download-delta components-example"
 PACKAGES =+ "${@' '.join('godwit-' + name for name in d.getVar('GODWIT_EXTENSIONS').split())}"
 python __anonymous() {
