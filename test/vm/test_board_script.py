@@ -90,7 +90,7 @@ class Board:
         with open(self.disk, "rb") as file:
             file.seek(STARTS["state"] * MIB)
             copies = [file.read(512), file.read(512)]
-        return [dict(re.findall(r"(\w+)=(\w*)", copy[4:].split(b"\0\0")[0].replace(b"\0", b"\n").decode()))
+        return [dict(re.findall(r"(\w+)=([\w:]*)", copy[4:].split(b"\0\0")[0].replace(b"\0", b"\n").decode()))
                 if zlib.crc32(copy[4:]) == int.from_bytes(copy[:4], "little") else {} for copy in copies]
 
 
@@ -110,11 +110,12 @@ def test_the_good_side_starts_and_nothing_is_written(tmp_path, copy):
 
 
 def test_a_trial_has_its_attempts_and_then_the_good_side_comes_back(tmp_path, copy):
-    board = Board(tmp_path, [copy(good="A", **{"try": "B"}, left="2")] * 2)
+    hashes = {"verity_A": "65536:" + "5a" * 32, "verity_B": "131072:" + "a5" * 32}  # two of them have to fit as well
+    board = Board(tmp_path, [copy(good="A", **{"try": "B"}, left="2", **hashes)] * 2)
     assert board.boots(1) == ["B"]
-    assert board.state() == [{"good": "A", "try": "B", "left": "1"}] * 2, "counted down before it starts"
+    assert board.state() == [{"good": "A", "try": "B", "left": "1", **hashes}] * 2, "counted down before it starts"
     assert board.boots(2) == ["B", "A"]
-    assert board.state() == [{"good": "A", "failed": "B"}] * 2
+    assert board.state() == [{"good": "A", "failed": "B", **hashes}] * 2
     assert board.boots(1) == ["A"]
 
 
