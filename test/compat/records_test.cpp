@@ -36,11 +36,12 @@ std::vector<Path> files_in(const Path& folder) {
   return found;
 }
 
-/// As a newer build might have written it: two more members in every object, but not in one whose keys are data.
+/// As a newer build might have written it: two more members in every object, but not in one whose keys are data, nor in
+/// an update id, which has three members by its contract.
 void add_members(json::Value& value) {
   if (value.is_array())
     for (auto& element : value.get_array()) add_members(element);
-  if (!value.is_object()) return;
+  if (!value.is_object() || value.get_object().contains("provider")) return;
   for (auto& member : value.get_object())
     if (member.key() != "file_urls") add_members(member.value());
   value.get_object()["newer_word"] = "x";

@@ -1,7 +1,9 @@
 // The boot loaders' formats, judged by the boot loaders' own tools: grub-editenv, mkenvimage and fw_printenv.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+
 #include <sys/stat.h>
+#include <set>
 
 #include "core/base/command.hpp"
 #include "core/base/testing/temp_folder.hpp"
@@ -147,7 +149,9 @@ TEST_F(BootSwitchTest, uboots_own_counter_is_set_up_and_read_back) {
   set("failed", "B");
   set("try", "");
   set("upgrade_available", "0");
-  EXPECT_EQ(*boot.read(), kFailed);
+  BootState given_up = kFailed;
+  given_up.verity = kTrial.verity;  // the loader's script leaves it alone
+  EXPECT_EQ(*boot.read(), given_up);
   ASSERT_TRUE(boot.write({.good = Side::b, .trial = {}, .attempts_left = 0, .failed = {}}));
   EXPECT_TRUE(says("good=B") && says("bootcount=0") && says("upgrade_available=0"));
   set("upgrade_available", "1");
@@ -168,9 +172,62 @@ class SystemdBootTest : public BootSwitchTest {
     put("side-b-debug.conf", "title somebody else's\n");
   }
   void put(const std::string& file, const std::string& text) { ASSERT_TRUE(write_file_durably(entries_ / file, text)); }
+  std::string text(const std::string& file) { return read_file(entries_ / file, 1024).value_or("absent"); }
+  void rename(const std::string& from, const std::string& to) {
+    std::filesystem::rename(entries_ / from, entries_ / to);
+  }
+  std::set<std::string> files() {
+    std::set<std::string> found;
+    const auto names = *disk_.list(entries_);
+    for (const std::string& name : names)
+      if (name.starts_with("side-") && name.ends_with(".conf") && name != "side-b-debug.conf") found.insert(name);
+    return found;
+  }
+  using Files = std::set<std::string>;
+  /// Its entries carry no root hash.
+  const BootState plain_trial_{.good = Side::a, .trial = Side::b, .attempts_left = 3, .failed = {}, .verity = {}};
   const Path entries_ = folder_ / "loader" / "entries";
   SystemdBootSwitch boot_{disk_, {.entries = entries_, .names = {"side-a", "side-b"}, .variables = folder_ / "efi"}};
 };
+
+TEST_F(SystemdBootTest, the_names_of_its_entries_are_the_state) {
+  EXPECT_EQ(*boot_.read(), BootState{});
+  ASSERT_TRUE(boot_.write(plain_trial_));
+  EXPECT_EQ(files(), (Files{"side-a.conf", "side-b+3.conf"}));
+  EXPECT_EQ(text("side-b+3.conf"), "sort-key 00-godwit\nversion 8\ntitle side-b\nlinux /side-b/vmlinuz\n");
+  EXPECT_EQ(*boot_.read(), plain_trial_) << "never tried";
+  rename("side-b+3.conf", "side-b+2-1.conf");
+  EXPECT_EQ(boot_.read()->attempts_left, 2);
+  rename("side-b+2-1.conf", "side-b+0-3.conf");
+  EXPECT_EQ(*boot_.read(),
+            (BootState{.good = Side::a, .trial = Side::b, .attempts_left = 0, .failed = {}, .verity = {}}))
+      << "the last attempt may still be running";
+  ASSERT_TRUE(boot_.write({.good = Side::b, .trial = {}, .attempts_left = 0, .failed = {}, .verity = {}}));
+  EXPECT_EQ(files(), Files{"side-b.conf"});
+  EXPECT_EQ(*boot_.read(), (BootState{.good = Side::b, .trial = {}, .attempts_left = 0, .failed = {}, .verity = {}}));
+  EXPECT_EQ(text("side-b.conf").substr(0, 29), "sort-key 00-godwit\nversion 9\n");
+  EXPECT_EQ(text("rescue.conf"), "title somebody else's\n");
+}
+
+TEST_F(SystemdBootTest, a_side_that_is_given_back_is_never_chosen_and_keeps_what_it_did_not_use) {
+  ASSERT_TRUE(boot_.write(plain_trial_));
+  rename("side-b+3.conf", "side-b+2-1.conf");
+  const BootState given_back{.good = Side::a, .trial = {}, .attempts_left = 2, .failed = Side::b, .verity = {}};
+  ASSERT_TRUE(boot_.write(given_back));
+  EXPECT_EQ(files(), (Files{"side-a.conf", "side-b+0-1.conf"}));
+  EXPECT_EQ(*boot_.read(), given_back);
+  ASSERT_TRUE(boot_.write({}));
+  EXPECT_EQ(files(), Files{"side-a.conf"});
+  EXPECT_EQ(*boot_.read(), BootState{});
+}
+
+TEST_F(SystemdBootTest, an_image_with_dm_verity_is_refused_in_words) {
+  const auto written = boot_.write(kTrial);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, Code::unsupported);
+  EXPECT_NE(written.error().message.find("do not carry the root hash"), std::string::npos);
+  EXPECT_EQ(*boot_.read(), BootState{}) << "nothing has changed";
+}
 
 TEST_F(SystemdBootTest, what_the_loader_would_not_do_as_meant_is_refused) {
   const auto refused = [&](std::string_view words) {
@@ -192,7 +249,7 @@ TEST_F(SystemdBootTest, what_the_loader_would_not_do_as_meant_is_refused) {
   EXPECT_TRUE(refused("lacks 'sort-key"));
   std::filesystem::remove(entries_ / "side-b.conf");
   std::filesystem::remove(entries_ / "side-b.entry");
-  EXPECT_EQ(boot_.write(kTrial).error().code, Code::not_found);
+  EXPECT_EQ(boot_.write(plain_trial_).error().code, Code::not_found);
   EXPECT_EQ(*boot_.read(), BootState{}) << "nothing has changed";
   std::filesystem::remove(entries_ / "side-a.conf");
   EXPECT_TRUE(refused("none is good"));
