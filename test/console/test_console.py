@@ -111,6 +111,11 @@ def write(path: Path, body: dict) -> Path:
     return path
 
 
+def test_an_update_is_made_with_the_form(stage, browser):
+    """Before the next one cancels the deployment that stands against a delete."""
+    browser.run("compose")
+
+
 def test_failed_devices_are_retried_and_a_deployment_is_cancelled(stage, browser):
     for device in ("sensor-003", "sensor-009", "sensor-012"):
         stage.devices[device].outcome = "succeed"
@@ -120,10 +125,6 @@ def test_failed_devices_are_retried_and_a_deployment_is_cancelled(stage, browser
 
 def test_tokens_are_made_and_revoked_and_a_reader_is_told_what_it_may_not(stage, browser):
     browser.run("access")
-
-
-def test_an_update_is_made_with_the_form(stage, browser):
-    browser.run("compose")
 
 
 def test_logs_are_collected_and_read(stage, browser):
