@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t i = 1; i < image; ++i) {
     GODWIT_CHECK(words[i].starts_with("--") && words[i].find('\0') == std::string::npos);
     for (const std::string_view never : {"--privileged", "--security-opt", "--cap-add", "--pid", "--userns", "--name"})
-      GODWIT_CHECK(!words[i].starts_with(never));
+      GODWIT_CHECK(words[i].substr(0, words[i].find('=')) != never);
   }
   const auto again = parse_words(print_words(words));
   GODWIT_CHECK(again && *again == words);
