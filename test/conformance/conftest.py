@@ -1,4 +1,5 @@
 """What the tests by service-api checks share: one service that may fetch from loopback, the genuine Python client, devices, the npm clients."""
+import fcntl
 import itertools
 import shutil
 import subprocess
@@ -49,8 +50,10 @@ class Bench:
 def npm_clients():
     """The clients of the lock file; put in place again when it has changed since."""
     installed, wanted = NODE / "node_modules" / ".package-lock.json", NODE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
+    with open(wanted) as lock:  # several workers of pytest come here at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=NODE, check=True, timeout=600)
 
 
 @pytest.fixture(scope="session")

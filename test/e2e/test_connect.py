@@ -92,7 +92,7 @@ def test_a_device_of_the_original_agent_takes_its_configuration_along(scene):
     assert (device.folder / "device.key").stat().st_mode & 0o777 == 0o600
     text = (device.folder / "agent.toml").read_text()
     (device.folder / "agent.toml").write_text(text.replace("[hub]\n", f"[hub]\nport = {scene.service.ports['hub']}\n") +
-                                              '\n[agent]\ndata = "agent"\ntrust_anchors = "trust-anchors.json"\n\n[installer]\nsocket = "run/installer.sock"\n')
+                                              '\n[agent]\ndata = "agent"\nsocket = "run/agent.sock"\ntrust_anchors = "trust-anchors.json"\n\n[installer]\nsocket = "run/installer.sock"\n')
     device.start()
     scene.wait_listed(device)
     scene.import_update(scene.make_update(device, "1.0.0"))

@@ -14,12 +14,9 @@ from stack import wait_until
 
 @pytest.fixture
 def local(scene):
-    """A device with a local socket; local.agent(words) runs godwit-agent on it."""
-    device = scene.device(start=False)
+    """A device; local.agent(words) runs godwit-agent on it."""
+    device = scene.device()
     config = device.folder / "agent.toml"
-    config.write_text(config.read_text().replace("[agent]\n", '[agent]\nsocket = "run/agent.sock"\n'))
-    device.start()
-    scene.wait_listed(device)
 
     def agent(*words, check=True):
         done = subprocess.run([device.service.binaries / "godwit-agent", *words, "--config", config], capture_output=True, text=True,

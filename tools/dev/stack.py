@@ -204,6 +204,7 @@ model = "{self.model}"
 
 [agent]
 data = "agent"
+socket = "run/agent.sock"
 trust_anchors = "trust-anchors.json"
 
 [installer]

@@ -92,7 +92,7 @@ def code_only(text):
 
 # --- who may include whom -------------------------------------------------------------------------------------
 
-CORE = {"core/base", "core/model", "core/manifest", "core/trust", "core/twin", "core/mqtt", "core/websocket", "core/delta"}
+CORE = {"core/base", "core/model", "core/manifest", "core/trust", "core/twin", "core/mqtt", "core/websocket", "core/delta", "core/chunks"}
 # room -> rooms whose headers it may include, besides its own.
 MAY_INCLUDE = {
     "core/base": set(),
@@ -101,6 +101,7 @@ MAY_INCLUDE = {
     "core/mqtt": {"core/base"},
     "core/websocket": {"core/base"},
     "core/delta": {"core/base"},
+    "core/chunks": {"core/base"},
     "core/manifest": {"core/base", "core/model"},
     "core/twin": {"core/base", "core/model"},
     "server/net": CORE,
@@ -165,7 +166,7 @@ LIBRARY_HOMES = {
     "curl/": ("src/server/service/import/", "src/tools/cli/", "extensions/downloader-curl/", "apps/", "bench/", "test/"),
     "archive": ("extensions/step-files/", "extensions/step-container/"),
     "zlib.h": ("src/device/slots/",),
-    "zstd.h": ("src/core/delta/", "src/device/slots/"),
+    "zstd.h": ("src/core/delta/", "src/core/chunks/", "src/device/slots/"),
     "CLI/": ("apps/", "src/tools/", "bench/"),
 }
 
@@ -399,6 +400,21 @@ def promises_have_tests(tree):
                 yield Finding(path, number, f"promised test {name} does not exist")
 
 
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+
+def test_modules_have_names_of_their_own(tree):
+    """pytest takes the second module of a name for the first one and collects nothing."""
+    seen = {}
+    for path in tree.files:
+        name = pathlib.PurePath(path).name
+        if not (name.startswith("test_") or name.endswith("_test.py")) or not name.endswith(".py"):
+            continue
+        if name in seen:
+            yield Finding(path, 0, f"{seen[name]} has the same name: give this one another")
+        seen.setdefault(name, path)
+
+
 # --- formats ----------------------------------------------------------------------------------------------------
 
 
@@ -433,7 +449,7 @@ def clang_format(tree):
 RULES = [
     include_directions, library_homes, file_lengths, function_lengths, banned_names, unfinished, headers_introduce_themselves,
     whitespace, private_places, rooms_have_readmes, commands_exist, links_lead_somewhere, documents_named_in_code_exist,
-    promises_have_tests, formats_parse, clang_format,
+    promises_have_tests, test_modules_have_names_of_their_own, formats_parse, clang_format,
 ]
 
 

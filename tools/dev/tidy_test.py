@@ -53,6 +53,7 @@ BROKEN = [
     (tidy.documents_named_in_code_exist, {"src/core/base/a.hpp": "// see docs/reference/limits.md\n"}, "docs/reference/limits.md does not exist"),
     (tidy.promises_have_tests, {"docs/reference/behaviour.md": "| it holds | `Twin.holds` |\n"}, "promised test Twin.holds does not exist"),
     (tidy.promises_have_tests, {"docs/reference/behaviour.md": "| it holds | by faith |\n"}, "a promise without a test"),
+    (tidy.test_modules_have_names_of_their_own, {"test/a/test_x.py": "", "test/b/test_x.py": ""}, "test/a/test_x.py has the same name"),
     (tidy.formats_parse, {"a.json": "{,}\n"}, "is not JSON"),
     (tidy.formats_parse, {"a.sh": "if then\n"}, "bash cannot read it"),
     (tidy.clang_format, {".clang-format": "BasedOnStyle: Google\n", "a.cpp": "int   x ;\n"}, "run ./dev fmt"),
