@@ -1,19 +1,14 @@
 #include "apps/godwitd/curl_post.hpp"
 
-#include <curl/curl.h>
-
 #include <mutex>
+
+#include "apps/godwitd/curl_handle.hpp"
 
 namespace godwit::daemon {
 namespace {
 
 constexpr long kConnectSeconds = 10;
 constexpr long kWholeSeconds = 30;
-
-struct SlistFree {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, SlistFree>;
 
 void add_header(HeaderList& list, const std::string& line) {
   if (curl_slist* longer = curl_slist_append(list.get(), line.c_str())) {
@@ -70,16 +65,13 @@ class CurlPost final : public api::HttpPost {
   void cancel() override { is_cancelled_ = true; }
 
  private:
-  struct EasyCleanup {
-    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-  };
   static int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
     return static_cast<CurlPost*>(user)->is_cancelled_ ? 1 : 0;
   }
 
   const PostTarget target_;
   std::atomic<bool> is_cancelled_ = false;
-  std::unique_ptr<CURL, EasyCleanup> handle_{};
+  EasyHandle handle_{};
 };
 
 }  // namespace

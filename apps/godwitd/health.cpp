@@ -1,9 +1,6 @@
 #include "apps/godwitd/health.hpp"
 
-#include <curl/curl.h>
-
-#include <memory>
-
+#include "apps/godwitd/curl_handle.hpp"
 #include "core/base/json.hpp"
 #include "core/trust/certificates.hpp"
 
@@ -13,13 +10,6 @@ namespace {
 constexpr long kWholeSeconds = 5;  // less than the pause between two checks of a container
 constexpr ByteCount kSmallFile = 64 * 1024;
 constexpr std::size_t kAnswerLimit = 64 * 1024;
-
-struct EasyCleanup {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct SlistFree {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 
 std::size_t keep_body(char* data, std::size_t size, std::size_t count, void* user) {
   auto& body = *static_cast<std::string*>(user);
@@ -42,12 +32,11 @@ struct Place {
 
 /// The certificate's own name and no other authority: right with any certificate that the service can have.
 [[nodiscard]] Result<Answer> get(const Place& place, const std::string& path) {
-  const std::unique_ptr<CURL, EasyCleanup> handle(curl_easy_init());
+  const EasyHandle handle(curl_easy_init());
   GODWIT_CHECK(handle != nullptr);
   const std::string port = std::to_string(place.port);
   const std::string url = "https://" + place.host + ":" + port + path;
-  const std::unique_ptr<curl_slist, SlistFree> there(
-      curl_slist_append(nullptr, ("::" + place.address + ":" + port).c_str()));
+  const HeaderList there(curl_slist_append(nullptr, ("::" + place.address + ":" + port).c_str()));
   Answer answer;
   char reason[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());

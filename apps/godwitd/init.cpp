@@ -149,25 +149,24 @@ class PrivateFiles {
   return write_file_durably(layout.config(), print_config(config), 0644);
 }
 
-/// Gives all of `folder` to the owner of `target`, the empty folder that a package made for the service's user: whoever
-/// runs this as root could otherwise not let the service read what was made.
-[[nodiscard]] Result<void> give_to_owner_of(const Path& target, const Path& folder) {
+}  // namespace
+
+Result<void> give_to_owner_of(const Path& place, const Path& what) {
   struct stat info {};
-  if (::geteuid() != 0 || ::stat(target.c_str(), &info) != 0 || info.st_uid == 0) return {};
+  if (::geteuid() != 0 || ::stat(place.c_str(), &info) != 0 || info.st_uid == 0) return {};
   const auto give = [&info](const Path& path) -> Result<void> {
     if (::lchown(path.c_str(), info.st_uid, info.st_gid) == 0) return {};
     return tl::unexpected<Error>{error_from_errno("give " + path.string() + " to the service's user", errno)};
   };
-  GODWIT_TRY_VOID(give(folder));
+  GODWIT_TRY_VOID(give(what));
   std::error_code problem;
-  for (auto entry = std::filesystem::recursive_directory_iterator(folder, problem);
+  if (!std::filesystem::is_directory(what, problem)) return {};
+  for (auto entry = std::filesystem::recursive_directory_iterator(what, problem);
        !problem && entry != std::filesystem::recursive_directory_iterator(); entry.increment(problem))
     GODWIT_TRY_VOID(give(entry->path()));
-  if (problem) return tl::unexpected<Error>{error_from_errno("list " + folder.string(), problem.value())};
+  if (problem) return tl::unexpected<Error>{error_from_errno("list " + what.string(), problem.value())};
   return {};
 }
-
-}  // namespace
 
 Result<trust::Sealer> load_or_make_sealer(const Layout& layout) {
   constexpr ByteCount kLimit = 4096;

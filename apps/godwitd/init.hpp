@@ -21,6 +21,10 @@ struct InitOptions {
 /// already, invalid_argument, io_failed, crypto_failed.
 [[nodiscard]] Result<void> init(const Path& data, const InitOptions& options);
 
+/// Gives `what`, a file or a folder with all in it, to the owner of `place`, when this is root and the owner is not:
+/// else the service could not read what root made for it. Errors: io_failed.
+[[nodiscard]] Result<void> give_to_owner_of(const Path& place, const Path& what);
+
 /// The sealer of the database's secrets. A folder without its key file gets a new one: then the store refuses a
 /// database that was sealed with another. Errors: invalid_argument, io_failed.
 [[nodiscard]] Result<trust::Sealer> load_or_make_sealer(const Layout& layout);

@@ -100,6 +100,7 @@ struct RootKeysFlags {
   std::string data = kPackagedData;
   std::vector<std::string> keys{};
   std::optional<int> days{};
+  std::optional<std::int64_t> version{};
 };
 
 void add_root_keys_verbs(CLI::App& app, RootKeysFlags& flags) {
@@ -111,6 +112,9 @@ void add_root_keys_verbs(CLI::App& app, RootKeysFlags& flags) {
   renew->add_option("--days", flags.days, "Devices refuse updates after so many days unless it is renewed; 0: no end")
       ->check(CLI::Range(0, kLongest))
       ->default_str("as long as the one before");
+  renew->add_option("--package-version", flags.version, "Its number; devices refuse one below what they have seen")
+      ->check(CLI::PositiveNumber)
+      ->default_str("the next");
   for (CLI::App* verb : {show, renew}) add_data_option(*verb, flags.data, "Data folder of the installation");
 }
 
@@ -118,7 +122,8 @@ Result<void> run_root_keys_verb(const CLI::App& app, const RootKeysFlags& flags)
   const daemon::Layout layout{std::filesystem::absolute(flags.data)};
   const bool renews = app.got_subcommand("renew");
   if (renews) {
-    const daemon::RenewOptions options{.keys = {flags.keys.begin(), flags.keys.end()}, .days = flags.days};
+    const daemon::RenewOptions options{
+        .keys = {flags.keys.begin(), flags.keys.end()}, .days = flags.days, .version = flags.version};
     GODWIT_TRY_VOID(daemon::renew_root_keys(layout, options));
   }
   GODWIT_TRY(const auto now, daemon::read_root_keys(layout));

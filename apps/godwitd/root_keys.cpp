@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+
+#include "apps/godwitd/init.hpp"
 
 namespace godwit::daemon {
 namespace {
 
 constexpr ByteCount kSmallFile = 256 * 1024;
 constexpr std::int64_t kSecondsPerDay = 24 * 3600;
-constexpr std::int64_t kLastVersion = std::int64_t{1} << 53U;  // what every JSON reader keeps exactly
+constexpr std::int64_t kLastVersion = std::numeric_limits<std::int64_t>::max();
 
 Result<std::vector<trust::PrivateKey>> read_keys(const std::vector<Path>& files) {
   std::vector<trust::PrivateKey> keys;
@@ -42,6 +45,19 @@ Result<std::vector<const trust::PrivateKey*>> in_order(const trust::RootKeyPacka
   return ordered;
 }
 
+Result<std::int64_t> version_after(std::int64_t former, std::optional<std::int64_t> wanted) {
+  if (wanted && *wanted < former)
+    return fail(
+        Code::invalid_argument,
+        fmt::format("version {} is below {}, which devices may have seen: they would refuse it", *wanted, former));
+  if (wanted) return *wanted;
+  if (former < kLastVersion) return former + 1;
+  return fail(Code::invalid_argument,
+              fmt::format("version {} is the last there is: sign under it again with --package-version {}, and bring "
+                          "new trust anchors to the devices",
+                          former, former));
+}
+
 std::int64_t lifetime_of(const trust::RootKeyPackage& package, const RenewOptions& options) {
   if (options.days) return *options.days * kSecondsPerDay;
   return package.expires == 0 ? 0 : package.expires - package.published;
@@ -49,14 +65,19 @@ std::int64_t lifetime_of(const trust::RootKeyPackage& package, const RenewOption
 
 std::string day_of(std::int64_t seconds) { return format_time(from_unix_ms(seconds * 1000)); }
 
+Result<trust::TrustAnchors> read_anchors(const Layout& layout) {
+  GODWIT_TRY(const std::string text, read_file(layout.trust_anchors(), kSmallFile));
+  auto anchors = trust::TrustAnchors::parse(text);
+  if (!anchors) return with_context(layout.trust_anchors().string(), anchors.error());
+  return anchors;
+}
+
 }  // namespace
 
 Result<RootKeys> read_root_keys(const Layout& layout) {
-  GODWIT_TRY(const std::string anchors_text, read_file(layout.trust_anchors(), kSmallFile));
-  const auto anchors = trust::TrustAnchors::parse(anchors_text);
-  if (!anchors) return with_context(layout.trust_anchors().string(), anchors.error());
+  GODWIT_TRY(const auto anchors, read_anchors(layout));
   GODWIT_TRY(std::string text, read_file(layout.root_key_package(), kSmallFile));
-  auto package = trust::verify_root_key_package(text, *anchors, 0);
+  auto package = trust::verify_root_key_package(text, anchors, 0);
   if (!package) return with_context(layout.root_key_package().string(), package.error());
   return RootKeys{.package = *std::move(package), .text = std::move(text)};
 }
@@ -66,18 +87,16 @@ Result<trust::RootKeyPackage> renew_root_keys(const Layout& layout, const RenewO
   GODWIT_TRY(const auto keys, read_keys(options.keys));
   trust::RootKeyPackage next = former.package;
   GODWIT_TRY(const auto ordered, in_order(next, keys));
-  if (next.version >= kLastVersion)
-    return fail(Code::conflict, fmt::format("version {} leaves no room for another; change the trust anchors of the "
-                                            "devices (docs/explain/trust.md), then count from 1 again",
-                                            next.version));
+  GODWIT_TRY(next.version, version_after(next.version, options.version));
   const std::int64_t lifetime = lifetime_of(former.package, options);
-  ++next.version;
   next.published = to_unix_ms(options.now.value_or(SystemClock{}.now())) / 1000;
   next.expires = lifetime == 0 ? 0 : next.published + lifetime;
   GODWIT_TRY(const std::string text, next.sign(ordered));
+  GODWIT_TRY(const auto anchors, read_anchors(layout));
+  GODWIT_TRY_VOID(trust::verify_root_key_package(text, anchors, former.package.version));
   GODWIT_TRY_VOID(write_file_durably(layout.root_key_package(), text, 0644));
-  GODWIT_TRY(RootKeys read_back, read_root_keys(layout));
-  return std::move(read_back.package);
+  GODWIT_TRY_VOID(give_to_owner_of(layout.data, layout.root_key_package()));
+  return next;
 }
 
 std::string describe_root_keys(const trust::RootKeyPackage& package, WallTime now) {

@@ -21,13 +21,15 @@ struct RootKeys {
 [[nodiscard]] Result<RootKeys> read_root_keys(const Layout& layout);
 
 struct RenewOptions {
-  std::vector<Path> keys{};       // PEM of the private root keys, in any order; each that the package lists is needed
-  std::optional<int> days{};      // 0: without an end; nothing: as long as the package before was made for
-  std::optional<WallTime> now{};  // for tests
+  std::vector<Path> keys{};   // PEM of the private root keys, in any order; each that the package lists is needed
+  std::optional<int> days{};  // 0: without an end; nothing: as long as the package before was made for
+  std::optional<std::int64_t> version{};  // nothing: the next; devices take none below what they have seen
+  std::optional<WallTime> now{};          // for tests
 };
 
-/// Puts the next version in place of the package, with the same keys. The running service shows it after a restart.
-/// Errors: read_root_keys()'s, invalid_argument (a key is missing, or none of the package's), crypto_failed.
+/// Puts the next version in place of the package, with the same keys, as a file of the folder's owner. The running
+/// service shows it after a restart. Errors: read_root_keys()'s, invalid_argument (a key is missing, or none of the
+/// package's; a version that is too low), crypto_failed.
 [[nodiscard]] Result<trust::RootKeyPackage> renew_root_keys(const Layout& layout, const RenewOptions& options);
 
 /// "version 3, published ..., ends ...; 2 root keys: ...", for the terminal.

@@ -2,6 +2,10 @@
 #include "apps/godwitd/root_keys.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <limits>
 
 #include "apps/godwitd/init.hpp"
 #include "core/base/testing/temp_folder.hpp"
@@ -45,6 +49,31 @@ TEST_F(RootKeysTest, a_renewal_counts_on_and_keeps_the_lifetime_unless_told) {
   EXPECT_EQ(endless->expires, 0);
   EXPECT_NE(describe_root_keys(*endless, kNow).find("Ends:       never"), std::string::npos);
   EXPECT_NE(describe_root_keys(*second, kNow + std::chrono::days(91)).find("it has ended"), std::string::npos);
+}
+
+// faults: 4
+TEST_F(RootKeysTest, the_owner_signs_under_the_number_to_which_a_thief_counted) {
+  constexpr std::int64_t kLast = std::numeric_limits<std::int64_t>::max();
+  auto wanted = options(90);
+  wanted.version = kLast;
+  ASSERT_TRUE(renew_root_keys(layout_, wanted)) << refusal(wanted);
+  EXPECT_NE(refusal(options()).find("sign under it again with --package-version"), std::string::npos);
+  const auto again = renew_root_keys(layout_, wanted);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->version, kLast);
+  EXPECT_EQ(read_root_keys(layout_)->package.version, kLast);
+  wanted.version = kLast - 1;
+  EXPECT_NE(refusal(wanted).find("devices may have seen"), std::string::npos) << refusal(wanted);
+}
+
+TEST_F(RootKeysTest, what_root_renews_belongs_to_the_services_user) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  constexpr uid_t kNobody = 65534;
+  ASSERT_EQ(::chown(layout_.data.c_str(), kNobody, kNobody), 0);
+  ASSERT_TRUE(renew_root_keys(layout_, options()));
+  struct stat info {};
+  ASSERT_EQ(::stat(layout_.root_key_package().c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, kNobody);
 }
 
 TEST_F(RootKeysTest, every_root_key_is_needed_and_no_other) {

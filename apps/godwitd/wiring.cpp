@@ -92,8 +92,6 @@ void prepare_process() {
   return "https://" + config.api_host + ":" + std::to_string(api_port);
 }
 
-/// The package is checked against the anchors that devices got: a wrong one would make every device refuse every
-/// update.
 [[nodiscard]] Result<api::PublishedRootKeys> load_root_keys(const Layout& layout) {
   GODWIT_TRY(RootKeys kept, read_root_keys(layout));
   const trust::RootKeyPackage& package = kept.package;
@@ -104,10 +102,8 @@ void prepare_process() {
       .expires = package.expires == 0 ? std::nullopt : std::optional(from_unix_ms(package.expires * 1000))};
 }
 
-constexpr Duration kRootKeysNotice = std::chrono::days(30);
-
 void warn_of_root_keys(const api::PublishedRootKeys& root_keys, WallTime now, Log& log) {
-  if (!root_keys.expires || *root_keys.expires - now > kRootKeysNotice) return;
+  if (!root_keys.expires || *root_keys.expires - now > trust::kRootKeysNotice) return;
   log.warning(*root_keys.expires <= now ? "root_keys.ended" : "root_keys.end_soon",
               {{"version", root_keys.version},
                {"expires", format_time(*root_keys.expires)},

@@ -26,6 +26,9 @@ struct TrustAnchors {
   [[nodiscard]] std::string print() const;
 };
 
+/// So long before the end of a package service and doctor warn.
+inline constexpr Duration kRootKeysNotice = std::chrono::days(30);
+
 struct RootKeyPackage {
   bool is_test = false;
   std::int64_t version = 1;

@@ -3,6 +3,7 @@
 #include "server/api/connection.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/text.hpp"
+#include "server/service/download_urls.hpp"
 
 namespace godwit::api {
 namespace {
@@ -182,21 +183,10 @@ void HttpConnection::on_file(Result<FileReply> reply) {
   send(std::move(file_.head), length);
 }
 
-/// The version in "rootkeypackage-VERSION.json"; nullopt for another name.
-std::optional<std::int64_t> root_keys_version(std::string_view file) {
-  constexpr std::string_view kBefore = "rootkeypackage-";
-  constexpr std::string_view kAfter = ".json";
-  if (!file.starts_with(kBefore) || !file.ends_with(kAfter) || file.size() < kBefore.size() + kAfter.size())
-    return std::nullopt;
-  const auto digits = file.substr(kBefore.size(), file.size() - kBefore.size() - kAfter.size());
-  const auto version = to_number<std::int64_t>(digits);
-  return version && *version > 0 ? version : std::nullopt;
-}
-
 void HttpConnection::serve_root_keys() {
   const std::string& file = request_.parameter("file");
   const PublishedRootKeys* published = rim_.services.root_keys;
-  const auto version = root_keys_version(file);
+  const auto version = service::DownloadUrls::root_key_package_version(file);
   if (published == nullptr || !version || *version > published->version)
     return refuse(Error{Code::not_found, "there is no root key package '" + file.substr(0, 80) + "' here"});
   send(Reply{.body = published->document, .headers = {{"Cache-Control", "max-age=300"}}});

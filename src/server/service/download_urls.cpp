@@ -9,6 +9,8 @@ namespace godwit::service {
 namespace {
 
 constexpr std::size_t kDigestHexSize = 64;
+constexpr std::string_view kPackageBegin = "rootkeypackage-";
+constexpr std::string_view kPackageEnd = ".json";
 
 Bytes sign(const Secret& key, std::string_view sha256_hex, std::int64_t expiry) {
   return trust::hmac_sha256(key.reveal(), fmt::format("{}\n{}", sha256_hex, expiry));
@@ -34,7 +36,16 @@ std::string DownloadUrls::payload(const Bytes& sha256, std::string_view file_nam
 }
 
 std::string DownloadUrls::root_key_package(std::int64_t version) const {
-  return fmt::format("{}/rootkeys/rootkeypackage-{}.json", base_url_, version);
+  return fmt::format("{}/rootkeys/{}{}{}", base_url_, kPackageBegin, version, kPackageEnd);
+}
+
+std::optional<std::int64_t> DownloadUrls::root_key_package_version(std::string_view file) {
+  if (!file.starts_with(kPackageBegin) || !file.ends_with(kPackageEnd)) return std::nullopt;
+  file.remove_prefix(kPackageBegin.size());
+  if (file.size() < kPackageEnd.size()) return std::nullopt;
+  file.remove_suffix(kPackageEnd.size());
+  const auto version = to_number<std::int64_t>(file);
+  return version && *version > 0 ? version : std::nullopt;
 }
 
 Result<Bytes> DownloadUrls::check(std::string_view sha256_hex, std::string_view expiry, std::string_view signature,

@@ -3,6 +3,7 @@
 // not; the signature only keeps strangers from fetching. Immutable; safe from any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,8 @@ class DownloadUrls {
   [[nodiscard]] std::string payload(const Bytes& sha256, std::string_view file_name, WallTime now) const;
   [[nodiscard]] std::string root_key_package(
       std::int64_t version) const;  // BASE/rootkeys/rootkeypackage-VERSION.json, unsigned: the content is
+  /// The version in the name "rootkeypackage-VERSION.json"; nullopt for any other.
+  [[nodiscard]] static std::optional<std::int64_t> root_key_package_version(std::string_view file);
   /// Checks hex digest, expiry and signature. Errors: forbidden ("the link expired at ..."), invalid_argument.
   [[nodiscard]] Result<Bytes> check(std::string_view sha256_hex, std::string_view expiry, std::string_view signature,
                                     WallTime now) const;

@@ -64,6 +64,10 @@ TEST_F(Urls, broken_parts_are_named) {
 
 TEST_F(Urls, the_root_key_package_has_a_plain_address) {
   EXPECT_EQ(urls.root_key_package(3), "https://host:8443/rootkeys/rootkeypackage-3.json");
+  EXPECT_EQ(DownloadUrls::root_key_package_version("rootkeypackage-3.json"), 3);
+  for (const char* other : {"rootkeypackage-0.json", "rootkeypackage--1.json", "rootkeypackage-.json",
+                            "rootkeypackage-1", "rootkeypackage.json", "-1.json", "rootkeypackage-1x.json", ""})
+    EXPECT_EQ(DownloadUrls::root_key_package_version(other), std::nullopt) << other;
 }
 
 }  // namespace godwit::service

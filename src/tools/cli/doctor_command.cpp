@@ -9,12 +9,12 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/text.hpp"
+#include "core/trust/root_keys.hpp"
 #include "tools/cli/app.hpp"
 
 namespace godwit::cli {
 namespace {
 
-constexpr auto kRootKeysNotice = std::chrono::days(30);
 constexpr auto kClockTolerance = std::chrono::minutes(5);
 constexpr std::uintmax_t kLittleSpace = std::uintmax_t{1} << 30U;
 constexpr const char* kAgent = "/usr/bin/godwit-agent";
@@ -46,7 +46,7 @@ void check_clock(const json::Value& status, Findings& findings) {
 /// Devices refuse updates once the root key package has ended.
 void check_root_keys(const json::Value& status, WallTime now, Findings& findings) {
   const auto end = parse_time(text_at(status, "rootKeys.expiryDateTime"));
-  if (!end || *end - now > kRootKeysNotice) return;
+  if (!end || *end - now > trust::kRootKeysNotice) return;
   const bool has_ended = *end <= now;
   findings.push_back({has_ended ? Verdict::bad : Verdict::warning, "root keys",
                       fmt::format("the root key package {} on {}; devices refuse updates after that: run godwitd "
