@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "core/base/json.hpp"
+#include "core/base/service_manager.hpp"
 #include "core/base/text.hpp"
 #include "service_description.hpp"
 #include "support/child_process.hpp"
@@ -138,7 +137,7 @@ Result<void> Podman::start_once(const std::string& id) const {
   // The installer's unit forbids what a container needs (to name its host, to speak the words of another architecture),
   // and such a ban goes to all descendants: under systemd the container is its child, not ours. The unit ends with
   // podman; what watches the container lives on.
-  if (std::filesystem::exists("/run/systemd/system"))
+  if (is_systemd_here())
     words.insert(words.begin(), {"/usr/bin/systemd-run", "--quiet", "--collect", "--wait", "--pipe",
                                  "--property=KillMode=process", "--description=Start a container for an update"});
   GODWIT_TRY(const CommandEnd end, run_command(words, "", {.time = kActTime, .output = kInspectionLimit}));

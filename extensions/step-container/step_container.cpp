@@ -14,6 +14,7 @@
 #include "health.hpp"
 #include "image_archive.hpp"
 #include "service_description.hpp"
+#include "support/command_trouble.hpp"
 #include "support/options.hpp"
 
 namespace {
@@ -144,11 +145,7 @@ std::string ask_health(const Podman& podman, const std::string& id, const Health
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(time);
   if (!health.in_container.empty())
     if (std::string trouble = podman.exec_trouble(id, health.in_container, limit); !trouble.empty()) return trouble;
-  if (health.on_device.empty()) return {};
-  const auto end = godwit::run_command(health.on_device, "", {.time = limit});
-  if (!end) return end.error().message;
-  if (end->ok()) return {};
-  return fmt::format("{} {}: {}", health.on_device.front(), end->in_words(), end->output.substr(0, 300));
+  return author::command_trouble(health.on_device, limit);
 }
 
 Outcome judge(const Host& host, const Order& order, const Podman& podman, const ContainerPlace& place) {

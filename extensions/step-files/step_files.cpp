@@ -14,6 +14,7 @@
 #include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "godwit/author.hpp"
+#include "support/command_trouble.hpp"
 #include "tree_place.hpp"
 
 namespace {
@@ -112,16 +113,6 @@ Outcome of_unpacking(const godwit::Error& error) {
   }
 }
 
-/// Nothing: it is empty, or it succeeded.
-std::string run(const std::vector<std::string>& words, std::chrono::milliseconds time) {
-  if (words.empty()) return {};
-  const auto end = godwit::run_command(words, "", {.time = time});
-  if (!end) return end.error().message;
-  if (end->ok()) return {};
-  const auto output = godwit::trimmed(std::string_view(end->output).substr(0, 400));
-  return fmt::format("{} {}{}{}", words.front(), end->in_words(), output.empty() ? "" : ": ", output);
-}
-
 Outcome is_installed(const Host&, const godwit_step&, const Order& order) {
   const auto mark = TreePlace(order.target).mark();
   if (!mark) return {result::not_installed, 0, "what is there cannot be told: " + mark.error().message};
@@ -159,13 +150,14 @@ Outcome apply(const Host& host, const godwit_step& step, const Order& order) {
     return failed(code::cannot_write, marked.error().message);
   if (auto switched = place.switch_to(order.token); !switched)
     return failed(code::cannot_write, switched.error().message);
-  if (const std::string trouble = run(order.restart, kRestartTime); !trouble.empty())
+  if (const std::string trouble = author::command_trouble(order.restart, kRestartTime); !trouble.empty())
     return failed(code::restart_failed, trouble);
   const godwit::SystemClock clock;
   const auto end = clock.monotonic() + order.health_time;
   for (;;) {
     const auto left = end - clock.monotonic();
-    const std::string trouble = run(order.health, std::max<godwit::Duration>(left, std::chrono::seconds(1)));
+    const std::string trouble =
+        author::command_trouble(order.health, std::max<godwit::Duration>(left, std::chrono::seconds(1)));
     if (trouble.empty()) {
       if (auto settled = place.settle(order.token); !settled)
         return failed(code::cannot_write, settled.error().message);
@@ -184,7 +176,7 @@ Outcome restore(const Host&, const godwit_step& step, const Order& order) {
     return failed(code::restore_failed, back.error().message);
   // Services ran on the new tree, or may have: they start again on the earlier one.
   if (std::filesystem::exists(Path(author::str(step.work_dir)) / kSwitchedMark))
-    if (const std::string trouble = run(order.restart, kRestartTime); !trouble.empty())
+    if (const std::string trouble = author::command_trouble(order.restart, kRestartTime); !trouble.empty())
       return failed(code::restore_failed, "the earlier tree is back, but " + trouble);
   return {result::restore_ok, 0, ""};
 }

@@ -192,10 +192,9 @@ Result<void> TlsConnection::set_up_trust(const TlsTarget& target) {
   if (has_own_authorities_ && SSL_CTX_load_verify_file(context_, target.ca_file.c_str()) != 1)
     return fail(Code::tls_failed, "read the authorities in " + target.ca_file.string() + ": " + openssl_reason() +
                                       " (a PEM file with certificates is needed)");
-  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &take_what_lists_say);
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, target.judge_at ? &take_later_beginning : &take_what_lists_say);
   if (has_own_authorities_) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context_), X509_V_FLAG_CRL_CHECK);
   if (!target.judge_at) return {};
-  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, &take_later_beginning);
   X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(context_),
                              std::chrono::floor<std::chrono::seconds>(*target.judge_at).time_since_epoch().count());
   return {};

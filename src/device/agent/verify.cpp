@@ -5,6 +5,7 @@
 #include "core/base/text.hpp"
 #include "core/trust/manifest_signature.hpp"
 #include "core/trust/root_keys.hpp"
+#include "device/agent/agent_config.hpp"
 #include "device/agent/trusted_time.hpp"
 
 namespace godwit::agent {

@@ -11,12 +11,13 @@
 #include "core/manifest/update_manifest.hpp"
 #include "core/model/compatibility.hpp"
 #include "core/twin/dialect.hpp"
-#include "device/agent/agent_config.hpp"
 #include "device/agent/components.hpp"
 #include "device/agent/payloads.hpp"
 #include "device/agent/trouble.hpp"
 
 namespace godwit::agent {
+
+struct AgentConfig;
 
 struct VerifySettings {
   Path trust_anchors;
