@@ -68,13 +68,13 @@ def packages(board: Board) -> Path:
 
 # ---- a side -----------------------------------------------------------------------------------------------------------
 
-def needed_libraries(board: Board, programs: list[Path]) -> dict[str, Path]:
-    """Names and files of the shared libraries behind these programs, theirs included."""
+def needed_libraries(board: Board, programs: list[Path], leave_out: tuple = ()) -> dict[str, Path]:
+    """Names and files of the shared libraries behind these programs, theirs included, but for those that are left out."""
     found, waiting = {}, list(programs)
     while waiting:
         words = run(f"{board.triple}-readelf", "-d", waiting.pop()).stdout
         for name in re.findall(r"\(NEEDED\).*\[(.+)\]", words):
-            if name in found:
+            if name in found or name in leave_out:
                 continue
             place = next((f / name for f in board.libraries if (f / name).exists()), None)
             if place is None:
@@ -84,25 +84,39 @@ def needed_libraries(board: Board, programs: list[Path]) -> dict[str, Path]:
     return found
 
 
+def put_library(board: Board, root: Path, name: str, place: Path) -> None:
+    """Where the linker of the board looks for it; one that is there stays."""
+    target = root / (board.linker if name.startswith("ld-linux") else f"usr/lib/{board.triple}") / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        shutil.copy(place.resolve(), target)
+
+
+def put_modules(debian: Path, names, folder: Path, first: int = 0, leave_out: str = "") -> None:
+    """These modules of Debian's cloud kernel and those that they need, numbered from `first` in the order in which they are loaded; but for one
+    that is loaded already."""
+    version, files = (debian / ".whole").read_text().strip(), []
+    for name in names:
+        shown = run("modprobe", "-d", debian, "-S", version, "--show-depends", name).stdout
+        files += [line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
+    wanted = [file for file in dict.fromkeys(files) if not leave_out or leave_out not in file]
+    for number, file in enumerate(wanted, first):
+        shutil.copy(file, folder / f"{number:02}-{Path(file).name}")
+
+
 def make_initrd(board: Board, debian: Path) -> Path:
     """busybox and the few modules that Debian's cloud kernel needs to see its disk; made once."""
     made = WORK / f"{board.architecture}-initrd.gz"
     sources = [HERE / "common" / "initrd_init.sh", HERE / "boards.py", Path(__file__)]
     if made.exists() and made.stat().st_mtime > max(s.stat().st_mtime for s in sources):
         return made
-    version = (debian / ".whole").read_text().strip()
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         root = Path(name)
         for folder in ("bin", "modules", "proc", "sys", "dev", "root"):
             (root / folder).mkdir()
         shutil.copy(debian / "bin" / "busybox", root / "bin" / "busybox")
         shutil.copy(HERE / "common" / "initrd_init.sh", root / "init")
-        modules: list[str] = []
-        for module in board.modules:
-            shown = run("modprobe", "-d", debian, "-S", version, "--show-depends", module).stdout
-            modules += [line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
-        for number, module in enumerate(dict.fromkeys(modules)):
-            shutil.copy(module, root / "modules" / f"{number:02}-{Path(module).name}")
+        put_modules(debian, board.modules, root / "modules")
         run(*as_root("sh", "-c", f"find . | cpio --quiet -o -H newc -R 0:0 | gzip -1 > {made}.new && mv {made}.new {made}"), cwd=root)
     return made
 
@@ -143,7 +157,7 @@ def fill_side(board: Board, root: Path, version: str, fault: str | None) -> None
         for source in sources:
             run(f"{board.triple}-strip", "-o", folder / source.name, source)
     for name, place in needed_libraries(board, [*programs, *libraries]).items():
-        shutil.copy(place.resolve(), root / (board.linker if name.startswith("ld-linux") else f"usr/lib/{board.triple}") / name)
+        put_library(board, root, name, place)
 
     (root / "etc" / "os-release").write_text(f'NAME="Godwit reference device"\nID=godwit-reference\nVERSION_ID={version}\n')
     for name in ("agent.toml", "installer.toml", "trust-anchors.json", "ca.pem", "device.key"):

@@ -7,47 +7,33 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build  # noqa: E402
+from boards import ARM64  # noqa: E402
 
-ARCHITECTURE, TRIPLE = "arm64", "aarch64-linux-gnu"
-LIBRARIES = build.ROOT / "build" / ARCHITECTURE / "lib"
 VERITY_MODULES = ("dm-verity",)
 
 
 def programs() -> Path:
     """Debian's swupdate and veritysetup for the device, extracted, with all that they depend on."""
-    folder = build.WORK / f"{ARCHITECTURE}-programs"
-    build.run(build.HERE / "common" / "get_programs.sh", ARCHITECTURE, folder, "swupdate", "cryptsetup-bin")
+    folder = build.WORK / f"{ARM64.architecture}-programs"
+    build.run(build.HERE / "common" / "get_programs.sh", ARM64.architecture, folder, "swupdate", "cryptsetup-bin")
     return folder
-
-
-def find(debian: Path, name: str) -> Path:
-    places = [debian / folder / name for folder in ("usr/bin", "usr/sbin", "bin", "sbin", f"usr/lib/{TRIPLE}", f"lib/{TRIPLE}", "usr/lib", "lib")]
-    found = next((p for p in places if p.exists()), None)
-    if found is None:
-        raise SystemExit(f"images: there is no {name} in {debian}")
-    return found
 
 
 def put_program(root: Path, debian: Path, name: str, leave_out: tuple = ()) -> None:
     """The program to /usr/bin of `root`, and each of its libraries that is not there yet."""
+    place = next((p for folder in ("usr/bin", "usr/sbin", "bin", "sbin") if (p := debian / folder / name).exists()), None)
+    if place is None:
+        raise SystemExit(f"images: there is no {name} in {debian}")
     (root / "usr" / "bin").mkdir(parents=True, exist_ok=True)
-    shutil.copy(find(debian, name), root / "usr" / "bin" / name)
-    waiting, seen = [find(debian, name)], set(leave_out)
-    while waiting:
-        for needed in re.findall(r"\(NEEDED\).*\[(.+)\]", build.run(f"{TRIPLE}-readelf", "-d", waiting.pop()).stdout):
-            if needed in seen:
-                continue
-            seen.add(needed)
-            source = find(debian, needed)
-            waiting.append(source)
-            target = root / ("lib" if needed.startswith("ld-linux") else f"usr/lib/{TRIPLE}") / needed
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.exists():
-                shutil.copy(source.resolve(), target)
+    shutil.copy(place, root / "usr" / "bin" / name)
+    of_debian = replace(ARM64, libraries=tuple(debian / f for f in (f"usr/lib/{ARM64.triple}", f"lib/{ARM64.triple}", "usr/lib", "lib")))
+    for library, source in build.needed_libraries(of_debian, [place], leave_out).items():
+        build.put_library(ARM64, root, library, source)
 
 
 # ---- SWUpdate ----------------------------------------------------------------------------------------------------------
@@ -57,7 +43,7 @@ def without_icu_data(root: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "data.c"
         source.write_text("const char icudt72_dat[64] = {0};\n")
-        build.run(f"{TRIPLE}-gcc", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libicudata.so.72", "-o", root / "usr" / "lib" / TRIPLE / "libicudata.so.72", source)
+        build.run(f"{ARM64.triple}-gcc", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libicudata.so.72", "-o", root / "usr" / "lib" / ARM64.triple / "libicudata.so.72", source)
 
 
 def with_swupdate(operator: Path):
@@ -74,7 +60,7 @@ def with_swupdate(operator: Path):
         (root / "etc" / "godwit" / "swupdate-handler-config.json").write_text('{"--public-key-file": "/etc/godwit/operator.pem"}\n')
         with open(root / "usr" / "lib" / "godwit" / "extensions.list", "a") as lines:
             for number, library in ((1, "step-swupdate"), (2, "step-swupdate-script")):
-                build.run(f"{TRIPLE}-strip", "-o", root / "usr" / "lib" / "godwit" / f"godwit-{library}.so", LIBRARIES / f"godwit-{library}.so")
+                build.run(f"{ARM64.triple}-strip", "-o", root / "usr" / "lib" / "godwit" / f"godwit-{library}.so", ARM64.programs / "lib" / f"godwit-{library}.so")
                 lines.write(f"installer step-handler microsoft/swupdate:{number} godwit-{library}.so --network\n")
     return add
 
@@ -83,20 +69,14 @@ def with_swupdate(operator: Path):
 
 def add_verity(root: Path) -> None:
     """A second archive behind the ramdisk of the side, which the kernel unpacks after the first: veritysetup and the modules for it."""
-    debian = build.WORK / f"{ARCHITECTURE}-packages"
-    kernel = (debian / ".whole").read_text().strip()
+    debian = build.WORK / f"{ARM64.architecture}-packages"
     with tempfile.TemporaryDirectory(dir=build.WORK) as name:
         work, archive = Path(name) / "root", Path(name) / "more.gz"
         (work / "modules").mkdir(parents=True)
         (work / "run").mkdir()
         put_program(work, programs(), "veritysetup")
-        modules = []
-        for module in VERITY_MODULES:
-            shown = build.run("modprobe", "-d", debian, "-S", kernel, "--show-depends", module).stdout
-            # The ramdisk has reed_solomon already: ramoops needs it, too.
-            modules += [line.split()[1] for line in shown.splitlines() if line.startswith("insmod ") and "reed_solomon" not in line]
-        for number, module in enumerate(dict.fromkeys(modules)):
-            shutil.copy(module, work / "modules" / f"{number + 50}-{Path(module).name}")
+        # The ramdisk has reed_solomon already: ramoops needs it, too.
+        build.put_modules(debian, VERITY_MODULES, work / "modules", 50, leave_out="reed_solomon")
         build.run(*build.as_root("sh", "-c", f"find . | cpio --quiet -o -H newc -R 0:0 | gzip -1 > {archive}"), cwd=work)
         with open(root / "boot" / "initrd", "ab") as initrd:
             initrd.write(b"\0" * (-os.path.getsize(root / "boot" / "initrd") % 4))

@@ -1,5 +1,6 @@
 """Two builds of the device's programs on the same data, as on a device with two sides: one is killed in the middle of an update, the other ends
-it. Needs another build: GODWIT_OTHER_BUILD names its folder, with bin/ and lib/; test/compat reads recorded data in every run.
+it. GODWIT_OTHER_BUILD names the folder of the other one, with bin/ and lib/; without it the release build beside this one is taken, which the
+packages are made of. test/compat reads what earlier versions recorded.
 """
 import json
 import os
@@ -10,8 +11,8 @@ import pytest
 from scene import SANITIZER_ENV
 from stack import Device, wait_until
 
-OTHER = os.environ.get("GODWIT_OTHER_BUILD")
-pytestmark = pytest.mark.skipif(not OTHER, reason="GODWIT_OTHER_BUILD names no other build")
+OTHER = Path(os.environ.get("GODWIT_OTHER_BUILD", Path(__file__).resolve().parents[2] / "build" / "release"))
+pytestmark = pytest.mark.skipif(not (OTHER / "bin" / "godwit-agent").exists(), reason="there is no other build; make one with ./dev build release")
 
 
 def of_build(scene, like: Device, binaries: Path) -> Device:
@@ -32,7 +33,7 @@ def kill(device: Device) -> None:
 
 @pytest.mark.parametrize("direction", ["the other, then this one", "this one, then the other"])
 def test_a_build_ends_what_another_began(scene, direction):
-    here, other = scene.service.binaries, Path(OTHER) / "bin"
+    here, other = scene.service.binaries, OTHER / "bin"
     first, second = (other, here) if direction.startswith("the other") else (here, other)
     device = scene.device(binaries=first)
     scene.import_update(scene.make_update(device, "1.0.0"))

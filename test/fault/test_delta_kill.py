@@ -11,33 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from delta_device import make_device, write_update
 from imports import start_import
-from scene import SCRIPT, sha256_base64
+from scene import sha256_base64
 from stack import wait_until
 
 SEED = int(os.environ.get("GODWIT_SEED", "20261126"))
 MIB = 1024 * 1024
-HANDLER = "microsoft/delta:1"
 
 
 @pytest.fixture
 def device(scene):
-    made = scene.device(start=False)
-    made.register_extension("agent", "download-handler", HANDLER, made.binaries.parent / "lib" / "godwit-download-delta.so")
-    made.start()
-    scene.wait_listed(made)
-    return made
+    return make_device(scene)
 
 
 def manifest(scene, device, version: str, image: bytes) -> Path:
     folder = scene.folder / "updates" / version
-    folder.mkdir(parents=True)
-    (folder / "run.sh").write_text(SCRIPT)
-    (folder / "image.bin").write_bytes(image)
-    properties = {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version, "arguments": f"--root {device.root}"}
-    scene.service.cli("update", "init", "v5", "--update-provider", "Tests", "--update-name", device.model, "--update-version", version, "--folder", folder,
-                      "--compat", "manufacturer=Contoso", f"model={device.model}", "--step", "handler=microsoft/script:1", "properties=" + json.dumps(properties),
-                      "--file", f"path={folder / 'run.sh'}", "--file", f"path={folder / 'image.bin'}", f"downloadHandler={HANDLER}")
+    scene.service.cli(*write_update(device, version, image, folder))
     return next(folder.glob("*.importmanifest.json"))
 
 

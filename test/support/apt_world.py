@@ -9,7 +9,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from stack import wait_until
+from namespace_world import NamespaceWorld
 
 # $1: folder for the world, $2: the device's folder, $3: the build. Everything is gone with the namespace.
 SETUP = r"""
@@ -28,34 +28,18 @@ exec sleep 100000
 """
 
 
-class AptWorld:
-    """Wraps a device of a scene that was not started yet; end it with stop()."""
-
+class AptWorld(NamespaceWorld):
     def __init__(self, device):
-        self.device = device
-        self.folder = device.folder.parent / f"{device.id}-world"
+        self.folder = folder = device.folder.parent / f"{device.id}-world"
         self.repository = device.folder.parent / f"{device.id}-repository"
         self.repository.mkdir()
-        build = device.service.binaries.parent
-        self.holder = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", SETUP, "sh", self.folder, device.folder, build])
-        self._inside = ["nsenter", "-t", str(self.holder.pid), "-m", "--", "chroot", str(self.folder / "system")]
-        wait_until("the world is made", lambda: subprocess.run([*self._inside[:-2], "test", "-e", self.folder / "ready"]).returncode == 0 or self._ended(), 60)
-        device.installer.command = self._inside + device.installer.command
+        super().__init__(device, "-m", SETUP, folder, device.folder, device.service.binaries.parent, ready=folder / "ready", inside=("chroot", folder / "system"))
         handler = functools.partial(QuietHandler, directory=str(self.repository))
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{self.server.server_port}/"
         self.write("/etc/apt/sources.list", f"deb [trusted=yes] {url} ./\n")
         self.write("/etc/apt/apt.conf.d/99world", 'Acquire::http::Proxy::127.0.0.1 "DIRECT";\nAcquire::Retries "0";\n')
-
-    def _ended(self) -> bool:
-        assert self.holder.poll() is None, "the world could not be made"
-        return False
-
-    def run(self, *words, check: bool = True) -> str:
-        done = subprocess.run([*self._inside, *map(str, words)], capture_output=True, text=True)
-        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def start(self, *words) -> subprocess.Popen:
         return subprocess.Popen([*self._inside, *map(str, words)], stdout=subprocess.PIPE, text=True)
@@ -84,9 +68,7 @@ class AptWorld:
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
-        self.device.stop()
-        self.holder.kill()
-        self.holder.wait()
+        super().stop()
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from stack import wait_until
+from namespace_world import NamespaceWorld
 
 # $1: file that says it is ready. Where a machine does not let crun count processes and bytes (no cgroups v2 alone, no CAP_SYS_RESOURCE) the
 # containers run without cgroups: the rest of podman is as on any device.
@@ -83,25 +83,13 @@ ASK = "import socket,sys; s=socket.create_connection((sys.argv[1], int(sys.argv[
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-class ContainerWorld:
-    """Wraps a device of a scene that was not started yet; end it with stop()."""
-
+class ContainerWorld(NamespaceWorld):
     def __init__(self, device):
-        self.device = device
         ready = device.folder / "world-ready"
-        self.holder = subprocess.Popen(["unshare", "-m", "-n", "--propagation", "private", "sh", "-c", SETUP, "sh", ready])
-        wait_until("the world is made", lambda: ready.exists() or self._ended(), 60)
-        self._inside = ["nsenter", "-t", str(self.holder.pid), "-m", "-n", "--"]
-        device.installer.command = self._inside + device.installer.command
-
-    def _ended(self) -> bool:
-        assert self.holder.poll() is None, "the world could not be made"
-        return False
+        super().__init__(device, "-m -n", SETUP, ready, ready=ready)
 
     def run(self, *words, check: bool = True) -> str:
-        done = subprocess.run([*self._inside, *map(str, words)], capture_output=True, text=True)
-        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
+        return super().run(*words, check=check).strip()
 
     def podman(self, *words, check: bool = True) -> str:
         return self.run("podman", "--log-level=error", *words, check=check)
@@ -130,8 +118,7 @@ class ContainerWorld:
     def stop(self) -> None:
         self.device.stop()
         self.podman("rm", "--all", "--force", "--time", "0", check=False)
-        self.holder.kill()
-        self.holder.wait()
+        super().stop()
 
 
 def build_program(folder: Path) -> bytes:

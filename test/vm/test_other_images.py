@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "images"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build  # noqa: E402
 import variants  # noqa: E402
-from reference import END_STATES, HOSTS, ReferenceDevice  # noqa: E402
+from reference import HOSTS, ReferenceDevice  # noqa: E402
 from scene import SANITIZER_ENV  # noqa: E402
 from stack import Service, wait_until  # noqa: E402
 from swu import SwuMaker  # noqa: E402
@@ -56,17 +56,6 @@ class Lab:
         self.service.cli("update", "import", "--manifest", next(folder.glob("*.importmanifest.json")))
         return device.deploy(version)
 
-    def ended(self, device: ReferenceDevice, deployment: str, timeout: float = 420) -> dict:
-        def state():
-            now = device.state(deployment)
-            return now if now.get("deviceState") in END_STATES else None
-
-        try:
-            return wait_until(f"{deployment} ends", state, timeout)
-        except Exception:
-            print("\n".join(device.machine.lines[-60:]))
-            raise
-
 
 @pytest.fixture(scope="module")
 def lab(binaries, tmp_path_factory):
@@ -77,10 +66,6 @@ def lab(binaries, tmp_path_factory):
     made.service.stop()
 
 
-def installed(device: ReferenceDevice) -> str:
-    return device.known().get("installedUpdate", {}).get("updateId", {}).get("version", "")
-
-
 def runs(device: ReferenceDevice) -> str:
     return [line for line in device.machine.lines if "device: side" in line][-1].split("device: ")[1].split(",")[0]
 
@@ -89,7 +74,7 @@ def is_in_place(device: ReferenceDevice, state: dict, side: str, version: str) -
     """The device, its boot loader and the service say the same."""
     assert state["deviceState"] == "Succeeded", json.dumps(state)
     assert runs(device) == f"side {side} runs version {version}"
-    wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
+    wait_until(f"{version} is what the service lists", lambda: device.installed() == version, 30)
 
 
 def is_refused(device: ReferenceDevice, state: dict, words: str, before: str, starts: int) -> None:
@@ -119,13 +104,13 @@ def by_script(swu: Path, version: str) -> tuple[dict, list[Path]]:
 
 def test_swupdate_writes_the_idle_side_and_the_slots_switch_to_it(lab, sides):
     device, swu = sides
-    state = lab.ended(device, lab.deploy(device, "2.0", SWU, {"installedCriteria": "2.0"}, [swu("2.0")]))
+    state = device.wait_ended(lab.deploy(device, "2.0", SWU, {"installedCriteria": "2.0"}, [swu("2.0")]))
     is_in_place(device, state, "B", "2.0")
 
 
 def test_the_script_that_we_ship_brings_the_next_version_to_the_other_side(lab, sides):
     device, swu = sides
-    state = lab.ended(device, lab.deploy(device, "3.0", SCRIPT, *by_script(swu("3.0"), "3.0")))
+    state = device.wait_ended(lab.deploy(device, "3.0", SCRIPT, *by_script(swu("3.0"), "3.0")))
     is_in_place(device, state, "A", "3.0")
 
 
@@ -133,18 +118,18 @@ def test_an_image_of_another_key_is_refused_and_the_same_side_keeps_running(lab,
     device, swu = sides
     before, starts = runs(device), device.machine.count("boot: side=")
     forged = swu("4.0", key="stranger")
-    is_refused(device, lab.ended(device, lab.deploy(device, "4.0", SWU, {"installedCriteria": "4.0"}, [forged])), "30100004", before, starts)
-    is_refused(device, lab.ended(device, lab.deploy(device, "4.1", SCRIPT, *by_script(forged, "4.1"))), "30100004", before, starts)
-    assert installed(device) == "3.0"
+    is_refused(device, device.wait_ended(lab.deploy(device, "4.0", SWU, {"installedCriteria": "4.0"}, [forged])), "30100004", before, starts)
+    is_refused(device, device.wait_ended(lab.deploy(device, "4.1", SCRIPT, *by_script(forged, "4.1"))), "30100004", before, starts)
+    assert device.installed() == "3.0"
 
 
 def test_a_side_by_swupdate_that_is_not_healthy_falls_back(lab, sides):
     device, swu = sides
-    before, version = runs(device), installed(device)
-    state = lab.ended(device, lab.deploy(device, "5.0", SCRIPT, *by_script(swu("5.0", fault="unhealthy"), "5.0")), timeout=700)
+    before, version = runs(device), device.installed()
+    state = device.wait_ended(lab.deploy(device, "5.0", SCRIPT, *by_script(swu("5.0", fault="unhealthy"), "5.0")), timeout=700)
     assert state["deviceState"] == "Failed" and "the oven stays cold" in json.dumps(state), json.dumps(state)
     wait_until("the earlier side is back", lambda: runs(device) == before, 60)
-    assert installed(device) == version
+    assert device.installed() == version
 
 
 # ---- dm-verity -----------------------------------------------------------------------------------------------------------
@@ -169,8 +154,8 @@ def test_the_kernel_checks_each_block_of_a_verity_side(lab, verity, plain):
     properties, packed, _ = verity
     device = lab.device(plain)
     wrong = {**properties, "verityRootHash": properties["verityRootHash"].translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))}
-    is_refused(device, lab.ended(device, lab.deploy(device, "5.9", IMAGE, wrong, [packed])), "the manifest names", "side A runs version 1.0", 1)
-    state = lab.ended(device, lab.deploy(device, "6.0", IMAGE, properties, [packed]))
+    is_refused(device, device.wait_ended(lab.deploy(device, "5.9", IMAGE, wrong, [packed])), "the manifest names", "side A runs version 1.0", 1)
+    state = device.wait_ended(lab.deploy(device, "6.0", IMAGE, properties, [packed]))
     is_in_place(device, state, "B", "6.0")
     assert device.machine.count(f"has to match its root hash {properties['verityRootHash']}") == 1
     device.machine.kill()
@@ -193,7 +178,7 @@ def test_a_verity_side_that_was_altered_after_its_install_falls_back_and_says_so
         disk.seek(-1, 1)
         disk.write(bytes([before[0] ^ 1]))
     device.machine.start()
-    state = lab.ended(device, deployment, timeout=700)
+    state = device.wait_ended(deployment, timeout=700)
     assert state["deviceState"] == "Failed", json.dumps(state)
     assert "fell back to side A" in json.dumps(state) and "dm-verity device corrupted" in json.dumps(state), json.dumps(state)
     assert runs(device) == "side A runs version 1.0" and device.machine.count("side B runs") == 0
