@@ -49,6 +49,10 @@ class ReferenceDevice:
         done = self.service.cli("device", "show", "-d", self.id, "-o", "json", check=False)
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
+    def installed(self) -> str:
+        """The version that the service lists; "" without one."""
+        return self.known().get("installedUpdate", {}).get("updateId", {}).get("version", "")
+
     def wait_known(self, timeout: float = 90) -> None:
         """Until the service knows the device with its group and class: before that no update fits."""
         wait_until(f"{self.id} reports itself", lambda: self.known().get("groupId") == self.group and self.known().get("deviceClassId"), timeout)
@@ -63,21 +67,41 @@ class ReferenceDevice:
         states = self.service.json("device", "deployment", "list-devices", "--group-id", self.group, "--deployment-id", deployment)
         return next((s for s in states if s["deviceId"] == self.id), {})
 
+    def wait_ended(self, deployment: str, timeout: float = 420) -> dict:
+        """What the service says of it in the end; the console's last lines are printed where no end comes."""
+        def ended():
+            now = self.state(deployment)
+            return now if now.get("deviceState") in END_STATES else None
 
-def import_image(service: Service, folder: Path, version: str, fault: str | None = None, board: Board = ARM64) -> Path:
-    """Builds a side, packs it, imports it as an update of this board; gives the unpacked side."""
-    folder = Path(folder) / board.name / version
-    folder.mkdir(parents=True)
-    side = build.make_side(folder / "side.ext4", version, fault, board)
-    packed = folder / "side.ext4.zst"
+        try:
+            return wait_until(f"{deployment} ends", ended, timeout)
+        except StackError:
+            print("\n".join(self.machine.lines[-60:]))
+            raise
+
+
+def pack(service: Service, side: Path, streamed: bool) -> tuple[dict, list[Path]]:
+    """The handlerProperties of a side, and the files of its step."""
+    if streamed:
+        packed = json.loads(service.cli("image", "pack", side, "--level", "3", "-o", "json").stdout)
+        return packed["handlerProperties"], [Path(packed["imageFile"]), Path(packed["indexFile"])]
+    packed = side.with_name(side.name + ".zst")
     done = subprocess.run(["zstd", "-q", "-3", "-T0", side, "-o", packed], capture_output=True, text=True)
     if done.returncode != 0:
         raise StackError(f"zstd: {done.stderr}")
     with open(side, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    properties = {"imageFile": packed.name, "compression": "zstd", "imageSize": str(side.stat().st_size), "imageSha256": digest}
+    return {"imageFile": packed.name, "compression": "zstd", "imageSize": str(side.stat().st_size), "imageSha256": digest}, [packed]
+
+
+def import_image(service: Service, folder: Path, version: str, fault: str | None = None, board: Board = ARM64, streamed: bool = False) -> Path:
+    """Builds a side, packs it, imports it as an update of this board; gives the unpacked side."""
+    folder = Path(folder) / board.name / version
+    folder.mkdir(parents=True)
+    side = build.make_side(folder / "side.ext4", version, fault, board)
+    properties, files = pack(service, side, streamed)
     service.cli("update", "init", "v5", "--update-provider", PROVIDER, "--update-name", board.model, "--update-version", version, "--folder", folder,
                 "--compat", f"manufacturer={PROVIDER}", f"model={board.model}", "--step", "handler=godwit/image:1", "properties=" + json.dumps(properties),
-                "--file", f"path={packed}")
+                *(word for file in files for word in ("--file", f"path={file}")))
     service.cli("update", "import", "--manifest", next(folder.glob("*.importmanifest.json")))
     return side

@@ -45,6 +45,17 @@ Result<ImageProperties> parse_properties(std::string_view handler_properties_jso
     if (!is_plain_file_name(*file)) return wrong("blockHashesFile", "the name of one of the step's files");
     properties.block_hashes_file = *file;
   }
+  if (object->contains("streamedFile") || object->contains("indexFile")) {
+    properties.index_file = json::text_or_nothing(*object, "indexFile").value_or("");
+    if (!is_plain_file_name(properties.index_file) || properties.index_file == properties.image_file)
+      return wrong("indexFile", "the name of another of the step's files, as godwit image pack made it");
+    if (json::text_or_nothing(*object, "streamedFile") != properties.image_file)
+      return wrong("streamedFile", "the imageFile where there is an indexFile");
+    if (properties.compression != slots::Compression::zstd)
+      return wrong("compression", "zstd where there is an indexFile");
+    if (!properties.block_hashes_file.empty())
+      return wrong("blockHashesFile", "left out where there is an indexFile, which has the hashes");
+  }
   if (object->contains("verityRootHash") || object->contains("verityHashOffset")) {
     const auto offset = number(*object, "verityHashOffset");
     auto root = hex_decode(json::text_or_nothing(*object, "verityRootHash").value_or(""));

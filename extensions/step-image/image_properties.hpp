@@ -18,6 +18,7 @@ struct ImageProperties {
   slots::Image image;               // size and hash of the unpacked image, and its dm-verity root
   std::string block_hashes_file{};  // empty: none
   std::size_t block_size = 1024 * 1024;
+  std::string index_file{};                // not empty: the image file is streamed in pieces, which this file describes
   std::optional<Version> version_floor{};  // once the image is confirmed, older updates are refused
 };
 

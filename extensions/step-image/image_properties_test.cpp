@@ -45,6 +45,13 @@ TEST(ImageProperties, each_that_breaks_its_rule_is_named) {
       {with(R"("verityHashOffset":4096)"), "verityRootHash"},
       {with(fmt::format(R"("verityRootHash":"{}")", kDigest)), "verityHashOffset"},
       {with(R"("blockSize":5000)"), "blockSize"},
+      {with(R"("streamedFile":"r.img")"), "indexFile"},
+      {with(R"("compression":"zstd","streamedFile":"r.img","indexFile":"r.img")"), "indexFile"},
+      {with(R"("compression":"zstd","indexFile":"r.index")"), "streamedFile"},
+      {with(R"("compression":"zstd","streamedFile":"s.img","indexFile":"r.index")"), "streamedFile"},
+      {with(R"("streamedFile":"r.img","indexFile":"r.index")"), "compression"},
+      {with(R"("compression":"zstd","streamedFile":"r.img","indexFile":"r.index","blockHashesFile":"b")"),
+       "blockHashesFile"},
       {with(R"("blockSize":2097152)"), "blockSize"},
   };
   for (const auto& [text, word] : cases) {

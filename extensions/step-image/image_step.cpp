@@ -6,7 +6,9 @@
 
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
+#include "core/chunks/index.hpp"
 #include "core/model/outcome.hpp"
+#include "device/slots/chunk_writer.hpp"
 #include "device/slots/health.hpp"
 #include "device/slots/layout.hpp"
 #include "device/slots/slots.hpp"
@@ -47,12 +49,10 @@ Outcome refused(const std::string& details, std::uint32_t code = erc::handler_re
 }
 
 Result<Path> file_of(const godwit_step& step, const std::string& name) {
-  for (std::size_t i = 0; i < step.file_count; ++i) {
-    if (author::view(step.files[i]->name) != name) continue;
-    if (step.files[i]->path.size == 0) return fail(Code::not_found, fmt::format("the file '{}' is not here yet", name));
-    return Path(author::str(step.files[i]->path));
-  }
-  return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", name));
+  const godwit_file* file = author::file_named(step, name);
+  if (file == nullptr) return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", name));
+  if (file->path.size == 0) return fail(Code::not_found, fmt::format("the file '{}' is not here yet", name));
+  return Path(author::str(file->path));
 }
 
 Path floor_file(const Scene& scene) { return scene.device.config.data / "version-floor"; }
@@ -110,27 +110,87 @@ Outcome is_installed(slots::Slots& slots, const Scene& scene) {
                                  slots::side_name(scene.device.places.running), slots::stage_name(*stage))};
 }
 
-Outcome install(slots::Slots& slots, const Scene& scene, const author::Host& host, const godwit_step& step) {
+/// From the file that is here whole.
+Result<Answer> install_whole(slots::Slots& slots, const Scene& scene, const godwit_step& step,
+                             const slots::Watch& watch) {
   const ImageProperties& wanted = scene.properties;
-  if (const auto allowed = check_floor(scene, step); !allowed) return failed(allowed.error());
-  const auto file = file_of(step, wanted.image_file);
-  if (!file) return failed(file.error());
+  GODWIT_TRY(const Path file, file_of(step, wanted.image_file));
   slots::BlockHashes hashes{.block_size = wanted.block_size, .digests = {}};
   if (!wanted.block_hashes_file.empty()) {
-    const auto list = file_of(step, wanted.block_hashes_file);
-    if (!list) return failed(list.error());
-    auto digests = read_file(*list, kBlockHashesLimit);
-    if (!digests) return failed(digests.error());
-    hashes.digests = *std::move(digests);
+    GODWIT_TRY(const Path list, file_of(step, wanted.block_hashes_file));
+    GODWIT_TRY(hashes.digests, read_file(list, kBlockHashesLimit));
   }
+  return slots.install(
+      wanted.image, [&] { return slots::open_image(file, wanted.compression); },
+      wanted.block_hashes_file.empty() ? nullptr : &hashes, watch);
+}
+
+Result<chunks::Index> read_index(const Scene& scene, const godwit_step& step) {
+  const ImageProperties& wanted = scene.properties;
+  GODWIT_TRY(const Path file, file_of(step, wanted.index_file));
+  GODWIT_TRY(Bytes bytes, read_file(file, chunks::kIndexSizeMax));
+  GODWIT_TRY(auto index, chunks::Index::parse(std::move(bytes)));
+  const godwit_file* image = author::file_named(step, wanted.image_file);
+  if (image == nullptr)
+    return fail(Code::bad_manifest, fmt::format("the step has no file named '{}'", wanted.image_file));
+  const chunks::Layout& layout = index.layout();
+  if (layout.image_size != wanted.image.size || layout.image_sha256 != wanted.image.sha256 ||
+      layout.stored_size != image->byte_count)
+    return fail(Code::bad_manifest,
+                fmt::format("the index '{}' belongs to another image than imageSize, imageSha256 and the size of '{}' "
+                            "say; take the three files and values that one run of godwit image pack gave",
+                            wanted.index_file, wanted.image_file));
+  return index;
+}
+
+slots::ArrivedPieces pieces_of(const godwit_file& file) {
+  slots::ArrivedPieces arrived;
+  if (file.size < offsetof(godwit_file, piece_count) + sizeof(file.piece_count)) return arrived;
+  arrived.file = author::str(file.pieces_path);
+  for (std::size_t i = 0; i < file.piece_count; ++i)
+    arrived.ranges.push_back({.offset = file.pieces[i].offset, .length = file.pieces[i].length});
+  return arrived;
+}
+
+/// One round of an image that comes in pieces; `missing` is to be fetched before the next.
+Result<Answer> install_round(slots::Slots& slots, Scene& scene, const godwit_step& step, const slots::Watch& watch,
+                             std::vector<slots::StoredRange>& missing) {
+  GODWIT_TRY(const chunks::Index index, read_index(scene, step));
+  const slots::ArrivedPieces arrived = pieces_of(*author::file_named(step, scene.properties.image_file));
+  bool is_whole = false;
+  slots::ChunkWriter writer(scene.device.disk, index, Path(author::str(step.work_dir)) / "image-progress.json");
+  const auto fill = [&](slots::DiskFile& target, const Path& running) -> Result<slots::Slots::Filled> {
+    GODWIT_TRY(const auto alike, scene.device.disk.open(running, slots::OpenMode::read));
+    GODWIT_TRY(missing, writer.round(target, alike.get(), &arrived, scene.device.places.writer, watch));
+    is_whole = missing.empty();
+    return slots::Slots::Filled{.is_whole = is_whole, .written = writer.written()};
+  };
+  auto answer = slots.install(scene.properties.image, fill, watch);
+  // Every chunk was right when it was looked at, and the whole is not: somebody else has written there.
+  if (is_whole && !answer && answer.error().code == Code::digest_mismatch) GODWIT_TRY_VOID(writer.forget());
+  return answer;
+}
+
+/// Asks for the pieces and tells how far it is.
+Outcome wants_pieces(const Scene& scene, const author::Host& host, const std::vector<slots::StoredRange>& missing) {
+  json::Array ranges;
+  for (const slots::StoredRange& range : missing)
+    ranges.emplace_back(json::Object{{"offset", range.offset}, {"length", range.length}});
+  host.answer(json::print(json::Object{{"file", scene.properties.image_file}, {"ranges", std::move(ranges)}}));
+  return {.result_code = result::install_wants_pieces};
+}
+
+Outcome install(slots::Slots& slots, Scene& scene, const author::Host& host, const godwit_step& step) {
+  if (const auto allowed = check_floor(scene, step); !allowed) return failed(allowed.error());
   slots::forget_panic(scene.device.config);
   const slots::Watch watch{.on_progress = [&](ByteCount done, ByteCount total) { host.progress(done, total); },
                            .is_cancelled = [&] { return host.is_cancelled(); }};
-  const auto answer = slots.install(
-      wanted.image, [&] { return slots::open_image(*file, wanted.compression); },
-      wanted.block_hashes_file.empty() ? nullptr : &hashes, watch);
+  std::vector<slots::StoredRange> missing;
+  const auto answer = scene.properties.index_file.empty() ? install_whole(slots, scene, step, watch)
+                                                          : install_round(slots, scene, step, watch, missing);
   if (!answer) return failed(answer.error());
   if (answer->kind == Answer::Kind::blocked) return refused(answer->details);
+  if (answer->kind == Answer::Kind::unfinished) return wants_pieces(scene, host, missing);
   host.info(fmt::format("image: {} written, {} equal already", readable_size(answer->written.written),
                         readable_size(answer->written.skipped)));
   if (answer->kind == Answer::Kind::restart)

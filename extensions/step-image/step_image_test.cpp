@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "core/chunks/pack.hpp"
 #include "core/model/outcome.hpp"
 #include "device/extension/process.hpp"
 #include "device/extension/testing/test_extensions.hpp"
@@ -59,7 +60,7 @@ class StepImage : public ::testing::Test {
     start(Side::a);
   }
   Outcome run(const std::string& verb) {
-    const json::Object call{
+    json::Object call{
         {"verb", verb},
         {"handler_id", "godwit/image:1"},
         {"handler_properties", properties_},
@@ -71,9 +72,42 @@ class StepImage : public ::testing::Test {
         {"update_id", json::Object{{"provider", "p"}, {"name", "n"}, {"version", version_}}},
         {"attempt", 1},
         {"step", 0}};
+    if (!stored_.empty()) call["files"] = streamed_files();
     const auto outcome = extension::run_extension(registration_, call, limits_, {}, {});
     EXPECT_TRUE(outcome) << outcome.error().message;
     return outcome ? *outcome : Outcome{};
+  }
+
+  /// The image as godwit image pack makes it: its index is here, of the rest only `pieces_`.
+  void pack() {
+    const auto index = chunks::pack(image_,
+                                    [&](std::string_view frame) -> Result<void> {
+                                      stored_ += frame;
+                                      return {};
+                                    },
+                                    {.chunk_size = chunks::kChunkSizeMin, .level = 3, .jobs = 1});
+    ASSERT_TRUE(index && write_file_durably(folder_ / "index", *index));
+    properties_["compression"] = "zstd";
+    properties_["streamedFile"] = "image";
+    properties_["indexFile"] = "index";
+  }
+  json::Array streamed_files() const {
+    json::Object image{{"id", "f1"}, {"name", "image"}, {"path", ""}, {"size", stored_.size()}};
+    if (!pieces_.empty()) {
+      image["pieces_path"] = (folder_ / "pieces").string();
+      image["ranges"] = pieces_;
+    }
+    return {std::move(image),
+            json::Object{{"id", "f2"}, {"name", "index"}, {"path", (folder_ / "index").string()}, {"size", 1}}};
+  }
+  /// Brings what the answer asks for; how many bytes.
+  ByteCount fetch(const Outcome& asked) {
+    Bytes bytes;
+    pieces_ = asked.answer.at("ranges").as_array();
+    for (const json::Value& range : pieces_)
+      bytes += stored_.substr(range.at("offset").to_number<std::size_t>(), range.at("length").to_number<std::size_t>());
+    EXPECT_TRUE(write_file_durably(folder_ / "pieces", bytes));
+    return bytes.size();
   }
 
   slots::HostDisk disk_;
@@ -84,6 +118,8 @@ class StepImage : public ::testing::Test {
   json::Object properties_{
       {"imageFile", "image"}, {"imageSize", image_.size()}, {"imageSha256", hex_encode(sha256(image_))}};
   std::string version_ = "2.0";
+  Bytes stored_{};        // not empty: the image is streamed
+  json::Array pieces_{};  // what came along
   extension::Limits limits_{.time_limit = std::chrono::seconds(60)};
 };
 
@@ -100,6 +136,60 @@ TEST_F(StepImage, a_good_image_is_written_tried_checked_and_kept) {
   EXPECT_EQ(slots::in_words(*boot().read()), "good=B");
   EXPECT_EQ(run("is_installed").result_code, result::is_installed);
   EXPECT_EQ(run("install").result_code, result::install_ok);
+}
+
+TEST_F(StepImage, a_streamed_image_is_asked_for_in_pieces_then_tried_and_kept) {
+  pack();
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed);
+  const Outcome asked = run("install");
+  ASSERT_EQ(asked.result_code, result::install_wants_pieces) << asked.details;
+  EXPECT_EQ(asked.answer.at("file").as_string(), "image");
+  EXPECT_EQ(run("install").answer, asked.answer) << "without the pieces it asks again for the same";
+  EXPECT_EQ(fetch(asked), stored_.size());
+  const Outcome installed = run("install");
+  ASSERT_EQ(installed.result_code, result::install_reboot) << installed.details;
+  EXPECT_TRUE(read_file(folder_ / "b", 1 << 20)->starts_with(image_));
+  EXPECT_EQ(*read_file(folder_ / "a", 1 << 20), std::string(64 * 1024, '-')) << "the running side is never written";
+  loader_tries();
+  EXPECT_EQ(run("apply").result_code, result::apply_ok);
+  EXPECT_EQ(run("is_installed").result_code, result::is_installed);
+}
+
+TEST_F(StepImage, a_streamed_image_that_was_altered_on_the_way_is_never_tried) {
+  pack();
+  stored_[stored_.size() / 2] = static_cast<char>(stored_[stored_.size() / 2] ^ 1);
+  fetch(run("install"));
+  const Outcome refused = run("install");
+  EXPECT_EQ(refused.result_code, 0);
+  EXPECT_EQ(refused.extended_code, erc::hash_mismatch) << refused.details;
+  EXPECT_EQ(slots::in_words(*boot().read()), "good=A");
+}
+
+TEST_F(StepImage, a_side_that_was_written_between_the_pieces_is_noticed_and_mended_by_a_retry) {
+  pack();
+  fetch(run("install"));
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  ASSERT_EQ(run("restore").result_code, result::restore_ok);
+  Bytes side = *read_file(folder_ / "b", 1 << 20);
+  side[5000] = static_cast<char>(side[5000] ^ 1);
+  ASSERT_TRUE(write_file_durably(folder_ / "b", side));
+  pieces_.clear();
+  EXPECT_EQ(run("install").extended_code, erc::hash_mismatch);
+  const Outcome asked = run("install");
+  ASSERT_EQ(asked.result_code, result::install_wants_pieces) << asked.details;
+  EXPECT_LT(fetch(asked), stored_.size()) << "only the chunk that is wrong";
+  EXPECT_EQ(run("install").result_code, result::install_reboot);
+}
+
+TEST_F(StepImage, an_index_of_another_image_is_refused_before_anything_has_changed) {
+  pack();
+  const Bytes state = *read_file(folder_ / "state", 4096);
+  properties_["imageSha256"] = std::string(64, '0');
+  EXPECT_NE(run("install").details.find("another image"), std::string::npos);
+  properties_["imageSha256"] = hex_encode(sha256(image_));
+  ASSERT_TRUE(write_file_durably(folder_ / "index", "nonsense"));
+  EXPECT_NE(run("install").details.find("not an index"), std::string::npos);
+  EXPECT_EQ(*read_file(folder_ / "state", 4096), state);
 }
 
 TEST_F(StepImage, an_unhealthy_side_is_given_back_with_the_words_of_its_check) {

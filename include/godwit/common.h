@@ -31,7 +31,7 @@ extern "C" {
 /* The ABI number that these headers describe: the argument of every entry function, and `major` of the contract. */
 #define GODWIT_ABI 1u
 /* Additions within ABI 1: `minor` of the contract. A host accepts every minor version of a major that it knows. */
-#define GODWIT_ABI_MINOR 3u
+#define GODWIT_ABI_MINOR 4u
 
 #if defined(__GNUC__)
 #define GODWIT_EXPORT __attribute__((visibility("default")))
@@ -122,8 +122,16 @@ typedef struct godwit_file {
   uint32_t size;
   godwit_text id;      /* key of the file in the manifest */
   godwit_text name;    /* plain file name, no folder */
-  godwit_text path;    /* where it lies; empty when it is not there yet (is_installed may come before the download) */
+  godwit_text path;    /* where it lies; empty when it is not there yet (is_installed may come before the download), and
+                        * always of a streamed file */
   uint64_t byte_count; /* as the manifest says */
+
+  /* Since minor version 4, of a streamed file only (step_handler.h): the pieces of it that the last call of this act
+   * asked for, one after the other in the file at `pieces_path`. The host has checked nothing but their length: compare
+   * each byte with a hash from the signed manifest before it is used. */
+  godwit_text pieces_path;
+  const godwit_range* pieces;
+  size_t piece_count; /* 0: none came along */
 } godwit_file;
 
 #ifdef __cplusplus

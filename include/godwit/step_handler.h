@@ -10,11 +10,19 @@
  * attempt, after the power was cut in its middle; it must then end in the same state as one undisturbed call. A
  * finished act is not asked again.
  *
+ * A file that the step's handlerProperties name as "streamedFile" is not downloaded (since minor version 4). install()
+ * asks for what it wants of it: result code 609 and, through host->answer(),
+ *   {"file":"<name>","ranges":[{"offset":0,"length":4194304},...]}
+ * with at most GODWIT_RANGES_MAX ranges in rising order, and GODWIT_PIECES_MAX bytes in all. install() is then called
+ * again with these pieces, or without them after a cut: keep in work_dir how far you are, and ask for the very same
+ * pieces until they were used, for then nothing is fetched twice.
+ *
  * Result codes (outcome.result_code):
  *   is_installed  900 yes, 901 no
  *   download      500 done, 503 nothing to do
  *   backup       1000 done, 1001 this handler cannot; both count as success
- *   install       600 done, 603 already there, 605/606 reboot now/later, 607/608 restart the agent now/later
+ *   install       600 done, 603 already there, 605/606 reboot now/later, 607/608 restart the agent now/later,
+ *                609 call again with the pieces that the answer names
  *   apply         700 done, 705/706 reboot now/later, 707/708 restart the agent now/later
  *   restore      1100 done, 1101 this handler cannot
  *   any           0 failure (extended_code and details say why), -1 cancelled */
@@ -26,6 +34,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Most bytes of a streamed file that one call may ask for. */
+#define GODWIT_PIECES_MAX (64u * 1024u * 1024u)
 
 /* One step of one update, as the signed manifest describes it. */
 typedef struct godwit_step {

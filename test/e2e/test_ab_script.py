@@ -3,13 +3,12 @@ loader's state in the form of U-Boot. The whole way over a restart of a real mac
 """
 import json
 import os
-import struct
 import subprocess
-import zlib
 from pathlib import Path
 
 import pytest
 
+from file_sides import FileSides
 from swu import SwuMaker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,34 +16,10 @@ SCRIPT = ROOT / "extensions" / "step-swupdate-script" / "ab-update.sh"
 SIZE = 64 * 1024
 
 
-class Sides:
+class Sides(FileSides):
     def __init__(self, folder: Path, binaries: Path):
-        self.folder, self.slots = folder, binaries / "godwit-slots"
+        super().__init__(folder, binaries, SIZE)
         self.maker = SwuMaker(folder / "keys")
-        for side in "ab":
-            (folder / side).write_bytes(b"-" * SIZE)
-        self.write_state({"good": "A"})
-        self.health("/bin/true")
-        self.boot("A", "1.0")
-
-    def health(self, program: str) -> None:
-        f = self.folder
-        f.joinpath("slots.toml").write_text(f'[slots]\na = "{f}/a"\nb = "{f}/b"\ndata = "{f}/data"\ncommand_line = "{f}/cmdline"\n[boot]\nenvironment = "{f}/state"\n'
-                                            f'[health]\ncommand = ["{program}"]\ntime_limit = "1s"\npause = "200ms"\n')
-        # The script calls one program: godwit-slots with this file.
-        (f / "slots").write_text(f'#!/bin/sh\nexec "{self.slots}" --config "{f}/slots.toml" "$@"\n')
-        (f / "slots").chmod(0o755)
-
-    def boot(self, side: str, version: str) -> None:
-        (self.folder / "cmdline").write_text(f"root={self.folder / side.lower()}\n")
-        (self.folder / "version").write_text(version + "\n")
-
-    def write_state(self, words: dict) -> None:
-        body = b"".join(f"{k}={v}\0".encode() for k, v in words.items()).ljust(508, b"\0")
-        (self.folder / "state").write_bytes((struct.pack("<I", zlib.crc32(body)) + body) * 2)
-
-    def state(self) -> dict:
-        return dict(word.split("=") for word in (self.folder / "state").read_bytes()[4:512].decode().split("\0") if word)
 
     def act(self, action: str, swu: Path | None = None, version: str = "2.0", more: tuple = ()) -> dict:
         work = self.folder / "work"

@@ -4,25 +4,20 @@ What crossed the network is what the service counts in godwit_payload_sent_bytes
 """
 import json
 import random
-import re
 import shutil
 
 import pytest
 
-from scene import SCRIPT, sha256_base64
+from delta_device import make_device, write_update
+from scene import sha256_base64
 from stack import wait_until
 
 MIB = 1024 * 1024
-HANDLER = "microsoft/delta:1"
 
 
 @pytest.fixture
 def device(scene):
-    made = scene.device(start=False)
-    made.register_extension("agent", "download-handler", HANDLER, made.binaries.parent / "lib" / "godwit-download-delta.so")
-    made.start()
-    scene.wait_listed(made)
-    return made
+    return make_device(scene)
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +30,11 @@ def images():
     return old, bytes(new)
 
 
-def sent_bytes(scene) -> int:
-    text = scene.rest("GET", "/metrics")[2].decode()
-    return int(float(re.search(r"^godwit_payload_sent_bytes_total (\S+)$", text, re.MULTILINE)[1]))
-
-
 def run_update(scene, device, version: str, image: bytes, old: bytes | None = None, spoil=None) -> dict:
     """Imports, deploys and waits; gives how many bytes the service sent for it, and how large the delta was. `spoil` changes the delta's bytes."""
     folder = scene.folder / "updates" / f"{device.id}-{version}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "run.sh").write_text(SCRIPT)
-    (folder / "image.bin").write_bytes(image)
-    properties = {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version, "arguments": f"--root {device.root}"}
-    words = ["update", "init", "v5", "--update-provider", "Tests", "--update-name", device.model, "--update-version", version, "--folder", folder,
-             "--compat", "manufacturer=Contoso", f"model={device.model}", "--step", "handler=microsoft/script:1", "properties=" + json.dumps(properties),
-             "--file", f"path={folder / 'run.sh'}", "--file", f"path={folder / 'image.bin'}", f"downloadHandler={HANDLER}"]
+    words = write_update(device, version, image, folder)
     size = 0
     if old is not None:
         (folder / "old.bin").write_bytes(old)
@@ -61,9 +45,9 @@ def run_update(scene, device, version: str, image: bytes, old: bytes | None = No
         words += ["--related-file", f"path={folder / 'image.delta'}", "properties=" + json.dumps({"microsoft.sourceFileHash": made["sourceSha256"], "microsoft.sourceFileHashAlgorithm": "sha256"})]
     scene.service.cli(*words)
     scene.import_update(next(folder.glob("*.importmanifest.json")))
-    before = sent_bytes(scene)
+    before = scene.sent_bytes()
     state = scene.wait_state(device, scene.deploy(device, version), "Succeeded")
-    return {"sent": sent_bytes(scene) - before, "delta": size, "state": state}
+    return {"sent": scene.sent_bytes() - before, "delta": size, "state": state}
 
 
 def kept_source(device, content: bytes):

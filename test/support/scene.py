@@ -5,6 +5,7 @@ import base64
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import ssl
 import urllib.error
@@ -152,6 +153,11 @@ class Scene:
     def history(self, device: Device) -> list[str]:
         path = device.root / "history"
         return path.read_text().splitlines() if path.exists() else []
+
+    def sent_bytes(self) -> int:
+        """Of payloads and logs, by the service's own count."""
+        text = self.rest("GET", "/metrics")[2].decode()
+        return int(float(re.search(r"^godwit_payload_sent_bytes_total (\S+)$", text, re.MULTILINE)[1]))
 
     # ---- raw REST -----------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import block_log  # noqa: E402
 import build  # noqa: E402
 from boards import ARM64, BOARDS, X86, Board  # noqa: E402
-from reference import END_STATES, HOSTS, ReferenceDevice, import_image  # noqa: E402
+from reference import HOSTS, ReferenceDevice, import_image  # noqa: E402
 from stack import Service, wait_until  # noqa: E402
 from scene import SANITIZER_ENV  # noqa: E402
 
@@ -49,9 +49,9 @@ class Lab:
         self.service.start()
         self.first, self.imported, self.devices, self.shared = {}, {}, [], {}
 
-    def update(self, board: Board, version: str, fault: str | None = None) -> None:
+    def update(self, board: Board, version: str, fault: str | None = None, streamed: bool = False) -> None:
         if (board, version) not in self.imported:
-            self.imported[board, version] = import_image(self.service, self.folder / "updates", version, fault, board)
+            self.imported[board, version] = import_image(self.service, self.folder / "updates", version, fault, board, streamed)
 
     def device(self, board: Board, start: bool = True) -> ReferenceDevice:
         if why := board.missing():
@@ -100,22 +100,6 @@ def device(lab, board):
     made.machine.disk.unlink()
 
 
-def ended(device: ReferenceDevice, deployment: str, timeout: float = 420) -> dict:
-    def state():
-        now = device.state(deployment)
-        return now if now.get("deviceState") in END_STATES else None
-
-    try:
-        return wait_until(f"{deployment} ends", state, timeout)
-    except Exception:
-        print("\n".join(device.machine.lines[-60:]))
-        raise
-
-
-def installed(device: ReferenceDevice) -> str:
-    return device.known().get("installedUpdate", {}).get("updateId", {}).get("version", "")
-
-
 def running(device: ReferenceDevice) -> tuple[str, str]:
     """Side and version that came up last."""
     found = [re.search(r"device: side ([AB]) runs version ([0-9.]+)", line) for line in device.machine.lines]
@@ -132,10 +116,10 @@ def succeeds(lab: Lab, device: ReferenceDevice, deployment: str = "") -> None:
     """The device takes another good version onto its other side, and everybody says so."""
     side, version = another(device)
     lab.update(device.board, version)
-    state = ended(device, deployment or device.deploy(version, f"{device.id}-{len(device.machine.lines)}"))
+    state = device.wait_ended(deployment or device.deploy(version, f"{device.id}-{len(device.machine.lines)}"))
     assert state["deviceState"] == "Succeeded", json.dumps(state)
     assert running(device) == (side, version)
-    wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
+    wait_until(f"{version} is what the service lists", lambda: device.installed() == version, 30)
 
 
 @pytest.mark.parametrize("board", [pytest.param(ARM64, id=ARM64.name)])
@@ -162,13 +146,13 @@ BAD = {  # fault: (words that the report must hold, where the boot loader or the
 def test_a_bad_image_falls_back_and_the_report_says_why(lab, device, board, fault):
     before, side, version = running(device), another(device)[0], f"3.{1 + list(BAD).index(fault)}"
     lab.update(board, version, fault)
-    state = ended(device, device.deploy(version), timeout=700)
+    state = device.wait_ended(device.deploy(version), timeout=700)
     assert state["deviceState"] == "Failed", json.dumps(state)
     words, seen = BAD[fault]
     assert words in json.dumps(state), json.dumps(state)
     assert device.machine.count(seen.format(side=side)) > 0
     assert running(device) == before
-    assert installed(device) != version
+    assert device.installed() != version
     if board is ARM64:  # elsewhere the next row shows it
         succeeds(lab, device)  # and the next good one goes through
 
@@ -199,10 +183,10 @@ def test_a_power_cut_delays_an_update_and_nothing_else(lab, device, board, momen
     device.machine.wait_for(words.format(side=side))
     time.sleep(more)
     cut_and_return(device)
-    state = ended(device, deployment)
+    state = device.wait_ended(deployment)
     assert state["deviceState"] == "Succeeded", json.dumps(state)
     assert running(device) == (side, version)
-    wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
+    wait_until(f"{version} is what the service lists", lambda: device.installed() == version, 30)
 
 
 @table
@@ -219,10 +203,23 @@ def test_random_power_cuts_leave_a_whole_version_that_the_service_names(lab, dev
         time.sleep(after)
         print(f"cut {number}: {after:.1f} s after deploying {version}; last words: {device.machine.lines[-1][:120]}")
         cut_and_return(device)
-        state = ended(device, deployment)
+        state = device.wait_ended(deployment)
         assert state["deviceState"] == "Succeeded", json.dumps(state)
-        wait_until(f"{version} is what the service lists", lambda: installed(device) == version, 30)
+        wait_until(f"{version} is what the service lists", lambda: device.installed() == version, 30)
         assert running(device)[1] == version
+
+
+@table
+@pytest.mark.parametrize("board", [pytest.param(ARM64, id=ARM64.name)])
+def test_a_streamed_image_goes_on_where_the_power_went(lab, device):
+    lab.update(device.board, "6.0", streamed=True)
+    deployment = device.deploy("6.0")
+    device.machine.wait_for("verb=install result=609")
+    cut_and_return(device)
+    state = device.wait_ended(deployment)
+    assert state["deviceState"] == "Succeeded", json.dumps(state)
+    assert running(device) == ("B", "6.0")
+    assert device.machine.count("verb=install result=609") > 2, "it came in one piece"
 
 
 # ---- every prefix of what was written -----------------------------------------------------------------------------------
@@ -304,7 +301,7 @@ def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, board, tmp_pat
     boot = STATES[board.loader](replayed, tmp_path)
     machine.block = block_log.recording(machine.disk, log)
     lab.power_on(device)
-    assert ended(device, device.deploy("2.0"))["deviceState"] == "Succeeded"
+    assert device.wait_ended(device.deploy("2.0"))["deviceState"] == "Succeeded"
     time.sleep(2)
     machine.kill()
 

@@ -4,16 +4,13 @@
 
 #include <algorithm>
 
+#include "core/base/little_endian.hpp"
+
 namespace godwit::delta {
 namespace {
 
 constexpr std::string_view kMagic = "GWDELTA\n";
 constexpr std::size_t kShaSize = 32;
-
-template <class Number>
-void put(Bytes& out, Number value) {
-  for (std::size_t i = 0; i < sizeof value; ++i) out += static_cast<char>((value >> (8 * i)) & 0xFFU);
-}
 
 /// Takes little-endian numbers and pieces from the front; whoever calls it has counted the bytes.
 class Taker {
@@ -21,10 +18,7 @@ class Taker {
   explicit Taker(std::string_view bytes) : left_(bytes) {}
   template <class Number>
   Number number() {
-    Number value = 0;
-    for (std::size_t i = 0; i < sizeof value; ++i)
-      value = static_cast<Number>(
-          value | static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(left_[i])) << (8 * i)));
+    const auto value = little_endian<Number>(left_);
     left_.remove_prefix(sizeof value);
     return value;
   }
@@ -42,9 +36,9 @@ Bytes print_start(const Record& record) {
   Bytes out;
   out += static_cast<char>(record.kind);
   out += '\0';
-  put(out, static_cast<std::uint16_t>(record.windows.size()));
-  put(out, std::uint32_t{0});
-  put(out, record.frame_size);
+  append_little_endian(out, static_cast<std::uint16_t>(record.windows.size()));
+  append_little_endian(out, std::uint32_t{0});
+  append_little_endian(out, record.frame_size);
   out += record.output_sha256;
   return out;
 }
@@ -52,8 +46,8 @@ Bytes print_start(const Record& record) {
 Bytes print_windows(const Record& record) {
   Bytes out;
   for (const Window& window : record.windows) {
-    put(out, window.offset);
-    put(out, window.length);
+    append_little_endian(out, window.offset);
+    append_little_endian(out, window.length);
   }
   return out;
 }
@@ -85,11 +79,11 @@ ByteCount Record::source_bytes() const {
 
 Bytes print_header(const Header& header) {
   Bytes out(kMagic);
-  put(out, kFormatVersion);
-  put(out, std::uint16_t{0});
-  put(out, header.group_size);
-  put(out, header.source_size);
-  put(out, header.target_size);
+  append_little_endian(out, kFormatVersion);
+  append_little_endian(out, std::uint16_t{0});
+  append_little_endian(out, header.group_size);
+  append_little_endian(out, header.source_size);
+  append_little_endian(out, header.target_size);
   out += header.source_sha256;
   out += header.target_sha256;
   out += sha256(out).substr(0, kCheckSize);

@@ -22,7 +22,7 @@ inline constexpr std::int32_t cancelled = -1, failure = 0, success = 1, idle = 2
                               install_skipped = 603, apply_ok = 700, is_installed = 900, not_installed = 901,
                               backup_ok = 1000, backup_unsupported = 1001, restore_ok = 1100,
                               restore_unsupported = 1101, install_reboot = 605, install_restart_agent = 607,
-                              apply_reboot = 705, apply_restart_agent = 707;
+                              install_wants_pieces = 609, apply_reboot = 705, apply_restart_agent = 707;
 }  // namespace result
 
 /// What a successful act wants before its step counts as done.

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "device/agent/planned_steps.hpp"
+
 namespace godwit::agent {
 namespace {
 
@@ -14,7 +16,6 @@ using installer::Verb;
 
 constexpr Duration kTidyPatience = std::chrono::seconds(5);
 constexpr Duration kProgressPause = std::chrono::milliseconds(250);
-constexpr std::size_t kFilesLimit = 1000;
 constexpr std::size_t kSoftCodesLimit = 8;
 
 std::string step_name(const Record& record, std::size_t index, std::string_view act) {
@@ -58,54 +59,6 @@ std::string note_of(const ActOutcome& outcome) {
     case RestartWish::none: break;
   }
   return "";
-}
-
-template <class File>
-Result<File> file_of(const auto& described) {
-  GODWIT_TRY(auto digest, hex_decode(described.sha256));
-  if (digest.size() != 32 || !is_plain_file_name(described.id))
-    return fail(Code::bad_packet, "the installer's plan describes a file badly");
-  File file;
-  file.id = described.id;
-  file.name = described.name;
-  file.size = described.size;
-  file.sha256 = std::move(digest);
-  return file;
-}
-
-/// The same work: what was done so far and what is to come fit together.
-bool is_same_plan(const std::vector<PlannedStep>& one, const std::vector<PlannedStep>& other) {
-  return std::ranges::equal(one, other, [](const PlannedStep& a, const PlannedStep& b) {
-    return a.path == b.path && a.handler == b.handler && a.skip == b.skip && a.subject == b.subject &&
-           a.files == b.files;
-  });
-}
-
-Result<std::vector<PlannedStep>> steps_of(const installer::Plan& plan) {
-  std::vector<PlannedStep> steps;
-  std::size_t count = 0;
-  for (const auto& planned : plan.steps) {
-    PlannedStep step{.path = planned.path,
-                     .handler = planned.handler,
-                     .skip = planned.skip,
-                     .subject = planned.subject,
-                     .restores_update = planned.restores_update};
-    for (const auto& described : planned.files) {
-      GODWIT_TRY(auto file, file_of<PlannedFile>(described));
-      file.download_handler = described.download_handler;
-      for (const auto& one : described.related) {
-        GODWIT_TRY(auto related, file_of<RelatedFile>(one));
-        related.properties = one.properties;
-        file.related.push_back(std::move(related));
-      }
-      step.files.push_back(std::move(file));
-    }
-    count += step.files.size();
-    steps.push_back(std::move(step));
-  }
-  if (steps.empty() || count > kFilesLimit)
-    return fail(Code::bad_packet, "the installer's plan has no step or too many files");
-  return steps;
 }
 
 }  // namespace
@@ -178,12 +131,16 @@ DeviceEffects::Reply DeviceEffects::open(const Turn& turn, VerifiedGoal verified
 
 /// An installer that does not know the workflow or this attempt (its folder was emptied) is told again, by the agent's
 /// own check from the beginning: nothing of what is handed over is kept for this rare case.
-DeviceEffects::Reply DeviceEffects::act(const Turn& turn, std::uint32_t step, Verb verb) {
-  const installer::ActRequest request{.workflow_id = turn.record.goal->workflow_id,
-                                      .attempt = turn.record.attempt,
-                                      .step = step,
-                                      .verb = verb,
-                                      .files_folder = sandbox(turn.record).string()};
+DeviceEffects::Reply DeviceEffects::act(const Turn& turn, std::uint32_t step, Verb verb, const FetchedPieces* fetched) {
+  installer::ActRequest request{.workflow_id = turn.record.goal->workflow_id,
+                                .attempt = turn.record.attempt,
+                                .step = step,
+                                .verb = verb,
+                                .files_folder = sandbox(turn.record).string()};
+  if (fetched != nullptr) {
+    request.pieces = fetched->pieces;
+    request.pieces_file = fetched->file.filename();
+  }
   auto reply = ask(turn, request);
   if (reply || (reply.error().code != Code::not_found && reply.error().code != Code::conflict)) return reply;
   ports_.log.warning("installer.opened_again", {{"workflow", request.workflow_id}, {"reason", reply.error().message}});
@@ -288,6 +245,7 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
   ByteCount total = 0;
   for (const auto i : steps) {
     for (const auto& file : turn.record.steps[i].files) {
+      if (file.is_streamed) continue;
       if (std::ranges::any_of(files, [&file](const PlannedFile* other) { return other->id == file.id; })) continue;
       files.push_back(&file);
       total += file.size;
@@ -367,8 +325,40 @@ EffectResult DeviceEffects::back_up(const Turn& turn) {
   return plain_act(turn, Verb::backup, Event::passed);
 }
 
+/// The installer's install act, with the pieces of streamed files that it asks for, until it asks for no more.
+DeviceEffects::Reply DeviceEffects::install_act(const Turn& turn) {
+  auto reply = act(turn, turn.record.step, Verb::install);
+  std::optional<installer::Pieces> given;
+  while (reply && reply->wants && !turn.stop.stop_requested()) {
+    if (given == reply->wants)
+      return ActOutcome{.result_code = result::failure,
+                        .extended_codes = {erc::handler_contract},
+                        .details = "the step's handler asks again for the very pieces that it was given"};
+    given = reply->wants;
+    const auto& files = turn.record.steps[turn.record.step].files;
+    const auto file = std::ranges::find(files, given->file_id, &PlannedFile::id);
+    if (file == files.end() || !file->is_streamed)
+      return fail(Code::bad_packet, "the installer asks for pieces of a file that is not streamed");
+    const auto url = turn.record.goal->file_urls.find(file->id);
+    const auto fetched =
+        ports_.payloads.fetch_pieces(*file, url == turn.record.goal->file_urls.end() ? "" : url->second, given->ranges,
+                                     sandbox(turn.record), turn.stop);
+    if (!fetched)
+      return ActOutcome{.result_code = fetched.error().result_code,
+                        .extended_codes = {fetched.error().extended_code},
+                        .details = fetched.error().details};
+    const FetchedPieces brought{.pieces = *given, .file = *fetched};
+    reply = act(turn, turn.record.step, Verb::install, &brought);
+    // Used, or wrong: neither is to be found whole by the next round. An act that did not end may need it again.
+    std::error_code ignored;
+    if (reply) std::filesystem::remove(brought.file, ignored);
+  }
+  if (reply && reply->wants) return fail(Code::cancelled, "stopped between two pieces");
+  return reply;
+}
+
 EffectResult DeviceEffects::plain_act(const Turn& turn, Verb verb, Event on_success) {
-  const auto reply = act(turn, turn.record.step, verb);
+  const auto reply = verb == Verb::install ? install_act(turn) : act(turn, turn.record.step, verb);
   const std::string where = step_name(turn.record, turn.record.step, installer::verb_name(verb));
   if (!reply) return lost_or_failed(turn, where, reply.error());
   if (reply->result_code <= 0) return refused(where, *reply);

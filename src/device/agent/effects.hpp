@@ -62,7 +62,13 @@ class DeviceEffects final : public EffectRunner {
   [[nodiscard]] EffectResult tidy(const Turn& turn);
 
   [[nodiscard]] Reply ask(const Turn& turn, const installer::Request& request);
-  [[nodiscard]] Reply act(const Turn& turn, std::uint32_t step, installer::Verb verb);
+  struct FetchedPieces {
+    installer::Pieces pieces;
+    Path file;  // in the sandbox
+  };
+  [[nodiscard]] Reply act(const Turn& turn, std::uint32_t step, installer::Verb verb,
+                          const FetchedPieces* fetched = nullptr);
+  [[nodiscard]] Reply install_act(const Turn& turn);
   /// With the device's components, where the update refers to others.
   [[nodiscard]] Reply open(const Turn& turn, VerifiedGoal verified);
   [[nodiscard]] EffectResult lost_or_failed(const Turn& turn, const std::string& where, const Error& error) const;

@@ -53,6 +53,7 @@ json::Object step_to_json(const PlannedStep& step) {
     entry["name"] = file.name;
     entry["size"] = file.size;
     entry["sha256"] = hex_encode(file.sha256);
+    if (file.is_streamed) entry["streamed"] = true;
     if (!file.download_handler.empty()) add_related(entry, file);
     files.push_back(std::move(entry));
   }
@@ -150,6 +151,8 @@ Result<File> read_file_base(const json::Value& value) {
 Result<PlannedFile> read_planned_file(const json::Value& value) {
   GODWIT_TRY(auto file, read_file_base<PlannedFile>(value));
   const json::Object& object = value.get_object();
+  const auto* streamed = json::find(object, "streamed");
+  file.is_streamed = streamed != nullptr && streamed->is_bool() && streamed->get_bool();
   file.download_handler = json::text_or_nothing(object, "download_handler").value_or("");
   if (file.download_handler.empty()) return file;
   GODWIT_TRY(const auto* related, json::array(object, "related", kHere));

@@ -11,16 +11,13 @@
 #include "core/model/update_id.hpp"
 #include "device/agent/record.hpp"
 #include "device/extension/process.hpp"
+#include "device/extension/ranges.hpp"
 
 namespace godwit::agent {
 
-/// A piece of the target.
-struct FileRange {
-  ByteCount offset = 0;
-  ByteCount length = 0;
-  friend bool operator==(const FileRange&, const FileRange&) = default;
-};
-inline constexpr std::size_t kFileRangesMax = 4096;  // GODWIT_RANGES_MAX
+using extension::FileRange;
+using extension::ranges_from_answer;
+using extension::ranges_to_json;
 
 struct MakeRequest {
   const PlannedFile& file;
@@ -68,11 +65,6 @@ class ExtensionMaker final : public PayloadMaker {
   extension::Limits limits_;
   Log& log_;
 };
-
-[[nodiscard]] json::Array ranges_to_json(const std::vector<FileRange>& ranges);
-/// {"ranges":[{"offset","length"}]} of an answer. Empty unless they rise, do not overlap, lie inside `size` bytes and
-/// are at most kFileRangesMax: an answer that breaks a rule asks for nothing.
-[[nodiscard]] std::vector<FileRange> ranges_from_answer(const json::Object& answer, ByteCount size);
 
 /// The file's entry as the manifest has it, for download_handler.h.
 [[nodiscard]] json::Object manifest_entry(const PlannedFile& file);

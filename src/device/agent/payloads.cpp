@@ -49,6 +49,11 @@ void remove_quietly(const Path& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
+/// Named by what it is to hold: after a restart only a part of the very same pieces is continued.
+std::string pieces_name(const std::vector<FileRange>& ranges) {
+  return "pieces-" + hex_encode(sha256(json::print(ranges_to_json(ranges)))).substr(0, 16);
+}
+
 }  // namespace
 
 FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::stop_token& stop,
@@ -230,11 +235,8 @@ MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::str
   MakeAnswer answer = maker_.make(again, stop);
   for (int round = 0; round < kPieceRounds && !answer.is_willing && !answer.lacks.empty() && !url.empty(); ++round) {
     again.ranges = answer.lacks;
-    ByteCount sum = 0;
-    for (const FileRange& range : again.ranges) sum += range.length;
-    // Named by what it is to hold: after a restart only a part of the very same pieces is continued.
-    again.ranges_file =
-        request.work_folder / ("pieces-" + hex_encode(sha256(json::print(ranges_to_json(again.ranges)))).substr(0, 16));
+    const ByteCount sum = extension::sum_of(again.ranges);
+    again.ranges_file = request.work_folder / pieces_name(again.ranges);
     log_.warning("download.pieces", {{"file", request.file.name},
                                      {"handler", request.file.download_handler},
                                      {"pieces", again.ranges.size()},
@@ -252,6 +254,30 @@ MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::str
     remove_quietly(again.ranges_file);
   }
   return answer;
+}
+
+Attempt<Path> Payloads::fetch_pieces(const PlannedFile& file, const std::string& url,
+                                     const std::vector<FileRange>& ranges, const Path& folder,
+                                     const std::stop_token& stop) {
+  if (url.empty())
+    return trouble(erc::download_bad_url,
+                   fmt::format("download {}: the service gave no URL for file {}", file.name, file.id));
+  if (const auto made = make_folders(folder, 0755); !made) return trouble(code_of(made.error()), made.error().message);
+  const std::string prefix = file.id + ".";
+  const Path target = folder / (prefix + pieces_name(ranges));
+  std::error_code problem;
+  for (auto entry = std::filesystem::directory_iterator(folder, problem);
+       !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem)) {
+    const std::string name = entry->path().filename();
+    if (name.starts_with(prefix + "pieces-") && !name.starts_with(target.filename().string())) remove_quietly(*entry);
+  }
+  const ByteCount sum = extension::sum_of(ranges);
+  const auto fetched = fetch_patiently(
+      {.url = url, .target = target, .size = sum, .size_limit = sum, .ranges = ranges, .whole_size = file.size},
+      file.name, {settings_.give_up_after}, stop, [](ByteCount) {});
+  if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
+  remove_quietly(beside(target, ".meta"));
+  return target;
 }
 
 MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,

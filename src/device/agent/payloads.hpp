@@ -106,6 +106,11 @@ class Payloads {
   /// next. Gives the soft code that tells of those; 0: nothing to tell.
   Attempt<ExtendedCode> fetch(const PlannedFile& file, const std::string& url, const Path& folder,
                               const std::stop_token& stop, const Progress& progress);
+  /// Fetches pieces of a streamed file into a file of `folder`, one after the other, and says which: after a cut the
+  /// very same pieces are continued. Whether they are right only their user can tell. Removes what other pieces of the
+  /// file an earlier run left.
+  Attempt<Path> fetch_pieces(const PlannedFile& file, const std::string& url, const std::vector<FileRange>& ranges,
+                             const Path& folder, const std::stop_token& stop);
   /// Fetches a small document whose size and hash nobody knows before, e.g. the root key package.
   Attempt<std::string> fetch_text(const std::string& url, const Path& target, ByteCount limit,
                                   const std::stop_token& stop);

@@ -148,6 +148,26 @@ TEST_F(MadeTest, a_downloader_without_pieces_and_a_handler_never_satisfied_end_w
   EXPECT_EQ(maker_.calls.size(), 5U) << "choose, make, and three rounds";
 }
 
+TEST_F(PayloadsTest, pieces_of_a_streamed_file_are_continued_and_make_room_for_the_next) {
+  const std::vector<FileRange> first{{.offset = 10, .length = 300'000}, {.offset = 700'000, .length = 5}};
+  downloader_.tricks.push_back({.bytes = 65'536});
+  const auto fetch_pieces = [&](const std::vector<FileRange>& ranges, const std::string& url = "https://x/f1") {
+    return payloads_.fetch_pieces(file_, url, ranges, folder_.path(), stop_.get_token());
+  };
+  const auto one = fetch_pieces(first);
+  ASSERT_TRUE(one) << one.error().details;
+  EXPECT_EQ(*read_file(*one, 1 << 20), content_.substr(10, 300'000) + content_.substr(700'000, 5));
+  EXPECT_EQ(downloader_.bytes_sent, 300'005U) << "no byte came twice";
+  EXPECT_EQ(*fetch_pieces(first), *one);
+  EXPECT_EQ(downloader_.bytes_sent, 300'005U) << "what is here whole is not fetched";
+  const auto two = fetch_pieces({{.offset = 400'000, .length = 7}});
+  ASSERT_TRUE(two);
+  EXPECT_NE(*two, *one);
+  EXPECT_FALSE(std::filesystem::exists(*one)) << "never more than one round lies here";
+  EXPECT_EQ(fetch_pieces(first, "").error().extended_code, erc::download_bad_url);
+  EXPECT_NE(fetch_pieces(first, "https://x/gone").error().details.find("HTTP 404"), std::string::npos);
+}
+
 TEST(PiecesOfAnAnswer, only_rising_pieces_inside_the_file_count) {
   const auto parsed = [](std::string_view text) { return ranges_from_answer(*json::parse_object(text), 100); };
   EXPECT_EQ(parsed(R"({"ranges":[{"offset":0,"length":10},{"offset":10,"length":90}]})"),

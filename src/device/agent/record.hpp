@@ -34,6 +34,7 @@ struct PlannedFile {
   Bytes sha256{};                  // 32 raw bytes
   std::string download_handler{};  // "": fetched as it is
   std::vector<RelatedFile> related{};
+  bool is_streamed = false;  // not downloaded: its step asks for pieces of it
   friend bool operator==(const PlannedFile&, const PlannedFile&) = default;
 };
 

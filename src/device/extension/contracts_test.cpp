@@ -5,7 +5,9 @@
 #include <string>
 
 #include "core/base/file.hpp"
+#include "device/extension/ranges.hpp"
 #include "device/extension/testing/test_extensions.hpp"
+#include "godwit/step_handler.h"
 
 namespace godwit::extension {
 namespace {
@@ -13,6 +15,9 @@ namespace {
 #ifndef GODWIT_INCLUDE_FOLDER
 #error "the build names the folder of the public headers"
 #endif
+
+static_assert(kFileRangesMax == GODWIT_RANGES_MAX);
+static_assert(kPiecesMax == GODWIT_PIECES_MAX);
 
 TEST(Contracts, each_header_alone_is_strict_c99_and_cpp) {
   const testing::TemporaryFolder folder;

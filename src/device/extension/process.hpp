@@ -9,7 +9,8 @@
 // Calls, by type (all paths absolute; all members needed unless marked ?):
 //   any                   {"verb":"probe"}                                      -> answer {"contract":"1.0"}
 //   step_handler {"verb":"is_installed|download|backup|install|apply|restore","handler_id","handler_properties":{},
-//                          "installed_criteria"?,"component"?:{},"work_dir","files":[{"id","name","path","size"}],
+//                          "installed_criteria"?,"component"?:{},"work_dir","files":[{"id","name","path","size",
+//                          "pieces_path"?,"ranges"?:[{"offset","length"}]}],
 //                          "workflow_id","update_id":{},"attempt":1,"step":0}
 //   manifest_handler      {"verb":"plan","manifest":"<text>","components"?:{},"children"?:{}} -> answer {"steps":[...]}
 //   content_downloader    {"verb":"download","url","target","expected_size"? (left out:

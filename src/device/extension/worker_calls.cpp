@@ -73,17 +73,44 @@ Result<void> guarded(const std::function<void()>& act) {
   }
 }
 
-Result<godwit_file> file_from(const json::Value& value, Texts& texts) {
+/// "ranges":[{"offset","length"}]; absent: none.
+Result<std::vector<godwit_range>> ranges_in(const json::Object& call) {
+  std::vector<godwit_range> ranges;
+  const auto* found = json::find(call, "ranges");
+  if (found == nullptr) return ranges;
+  if (!found->is_array() || found->get_array().size() > GODWIT_RANGES_MAX)
+    return fail(Code::invalid_argument, "call: ranges: not a list, or too long");
+  for (const json::Value& value : found->get_array()) {
+    if (!value.is_object()) return fail(Code::invalid_argument, "call: ranges: not an object");
+    GODWIT_TRY(const std::int64_t offset, json::integer(value.get_object(), "offset", "call: ranges"));
+    GODWIT_TRY(const std::int64_t length, json::integer(value.get_object(), "length", "call: ranges"));
+    if (offset < 0 || length <= 0) return fail(Code::invalid_argument, "call: ranges: a number is out of range");
+    ranges.push_back({.offset = static_cast<std::uint64_t>(offset), .length = static_cast<std::uint64_t>(length)});
+  }
+  return ranges;
+}
+
+/// A file with the ranges that it points to.
+struct CallFile {
+  godwit_file file{};
+  std::vector<godwit_range> pieces{};
+};
+
+Result<void> read_file(CallFile& into, const json::Value& value, Texts& texts) {
   if (!value.is_object()) return fail(Code::invalid_argument, "call: files: not an object");
   const json::Object& object = value.get_object();
-  godwit_file file{};
+  godwit_file& file = into.file;
   file.size = sizeof file;
   GODWIT_TRY(file.id, texts.member(object, "id"));
   GODWIT_TRY(file.name, texts.member(object, "name"));
   GODWIT_TRY(file.path, texts.member(object, "path"));
   GODWIT_TRY(const std::int64_t size, json::integer(object, "size", "call: files"));
   file.byte_count = static_cast<std::uint64_t>(size);
-  return file;
+  file.pieces_path = texts.member_or_absent(object, "pieces_path");
+  GODWIT_TRY(into.pieces, ranges_in(object));
+  file.pieces = into.pieces.data();
+  file.piece_count = into.pieces.size();
+  return {};
 }
 
 /// What a missing act of a step handler answers; 0: the handler must have it.
@@ -127,11 +154,11 @@ Result<void> call_step(void* entry, std::string_view verb, const json::Object& c
   step.attempt = static_cast<std::uint32_t>(attempt);
   step.step_index = static_cast<std::uint32_t>(index);
   GODWIT_TRY(const json::Array* array, json::array(call, "files", "call"));
-  std::list<godwit_file> files;
+  std::list<CallFile> files;
   std::vector<const godwit_file*> pointers;
   for (const json::Value& value : *array) {
-    GODWIT_TRY(const godwit_file file, file_from(value, texts));
-    pointers.push_back(&files.emplace_back(file));
+    GODWIT_TRY_VOID(read_file(files.emplace_back(), value, texts));
+    pointers.push_back(&files.back().file);
   }
   step.files = pointers.data();
   step.file_count = pointers.size();
@@ -174,23 +201,6 @@ Result<void> call_upload(void* entry, const json::Object& call, const godwit_hos
   if (upload == nullptr)
     return fail(Code::extension_contract, "the content downloader has no upload(); it was built for an older contract");
   return guarded([&] { upload(&host, &what, &outcome); });
-}
-
-/// "ranges":[{"offset","length"}]; absent: none.
-Result<std::vector<godwit_range>> ranges_in(const json::Object& call) {
-  std::vector<godwit_range> ranges;
-  const auto* found = json::find(call, "ranges");
-  if (found == nullptr) return ranges;
-  if (!found->is_array() || found->get_array().size() > GODWIT_RANGES_MAX)
-    return fail(Code::invalid_argument, "call: ranges: not a list, or too long");
-  for (const json::Value& value : found->get_array()) {
-    if (!value.is_object()) return fail(Code::invalid_argument, "call: ranges: not an object");
-    GODWIT_TRY(const std::int64_t offset, json::integer(value.get_object(), "offset", "call: ranges"));
-    GODWIT_TRY(const std::int64_t length, json::integer(value.get_object(), "length", "call: ranges"));
-    if (offset < 0 || length <= 0) return fail(Code::invalid_argument, "call: ranges: a number is out of range");
-    ranges.push_back({.offset = static_cast<std::uint64_t>(offset), .length = static_cast<std::uint64_t>(length)});
-  }
-  return ranges;
 }
 
 Result<void> call_download_ranges(void* entry, const json::Object& call, const godwit_host& host,

@@ -50,6 +50,23 @@ ActOutcome outcome_of(Type type, const Error& error) {
   return failure(extension::extended_code_of(type, error.code), error.message);
 }
 
+/// The pieces of a streamed file that the handler's answer asks for.
+ActOutcome wish_of(const extension::Outcome& outcome, const PlanStep& step) {
+  const std::string name = json::text_or_nothing(outcome.answer, "file").value_or("");
+  const auto file =
+      std::ranges::find_if(step.files, [&](const PlanFile& f) { return f.is_streamed && f.name == name; });
+  if (file == step.files.end())
+    return failure(erc::handler_contract, "the step's handler asks for pieces of a file that is not streamed");
+  auto ranges = extension::ranges_from_answer(outcome.answer, file->size);
+  if (ranges.empty() || extension::sum_of(ranges) > extension::kPiecesMax)
+    return failure(erc::handler_contract, fmt::format("the step's handler asks for pieces of {} that cannot be: ranges "
+                                                      "must rise, lie in the file and be at most {} bytes in all",
+                                                      name, extension::kPiecesMax));
+  ActOutcome wish{.result_code = outcome.result_code, .extended_codes = {}, .details = outcome.details};
+  wish.wants = Pieces{.file_id = file->id, .ranges = std::move(ranges)};
+  return wish;
+}
+
 ActOutcome outcome_of(const extension::Outcome& outcome) {
   ActOutcome made{.result_code = outcome.result_code, .extended_codes = {}, .details = outcome.details};
   if (outcome.extended_code != 0) made.extended_codes.push_back(outcome.extended_code);
@@ -181,14 +198,14 @@ Reply Installer::act(const ActRequest& request, std::stop_token stop, const Emit
 
 Result<void> Installer::bring_files(const ActRequest& request, const PlanStep& step, const Path& folder) {
   ByteCount missing = 0;
-  for (const PlanFile& file : step.files) missing += has_payload(folder, file) ? 0 : file.size;
+  for (const PlanFile& file : step.files) missing += file.is_streamed || has_payload(folder, file) ? 0 : file.size;
   if (missing == 0) return {};
   if (request.files_folder.empty() && needs_files(request.verb))
     return fail(Code::not_found, "the step's files are not here, and the agent named no folder");
   if (request.files_folder.empty()) return {};
   if (needs_files(request.verb)) GODWIT_TRY_VOID(check_space(folder, missing, config_.reserve.value));
   for (const PlanFile& file : step.files) {
-    if (has_payload(folder, file)) continue;
+    if (file.is_streamed || has_payload(folder, file)) continue;
     const auto copied = copy_payload(request.files_folder, file, folder);
     if (!copied && needs_files(request.verb)) return tl::unexpected<Error>{copied.error()};
     if (!copied) log_.debug("payload.not_there_yet", {{"file", file.name}, {"reason", copied.error().message}});
@@ -196,14 +213,34 @@ Result<void> Installer::bring_files(const ActRequest& request, const PlanStep& s
   return {};
 }
 
-json::Object Installer::call_for(const ActRequest& request, const OpenedWorkflow& workflow, const Path& folder) const {
+/// Where the pieces lie that came along; empty if none did.
+Result<Path> Installer::bring_pieces(const ActRequest& request, const PlanStep& step, const Path& folder) const {
+  if (!request.pieces) return Path{};
+  const auto file = std::ranges::find_if(
+      step.files, [&](const PlanFile& f) { return f.is_streamed && f.id == request.pieces->file_id; });
+  if (file == step.files.end() || request.verb != Verb::install)
+    return fail(Code::refused, "pieces came along that this act does not take");
+  const ByteCount size = extension::sum_of(request.pieces->ranges);
+  GODWIT_TRY_VOID(check_space(folder, size, config_.reserve.value));
+  return copy_pieces(request.files_folder, request.pieces_file, *file, size, folder);
+}
+
+json::Object Installer::call_for(const ActRequest& request, const OpenedWorkflow& workflow, const Path& folder,
+                                 const Path& pieces) const {
   const PlanStep& step = workflow.plan.steps[request.step];
   json::Array files;
-  for (const PlanFile& file : step.files)
-    files.push_back(json::Object{{"id", file.id},
-                                 {"name", file.name},
-                                 {"path", has_payload(folder, file) ? (folder / file.name).string() : ""},
-                                 {"size", file.size}});
+  for (const PlanFile& file : step.files) {
+    const bool is_here = !file.is_streamed && has_payload(folder, file);
+    json::Object entry{{"id", file.id},
+                       {"name", file.name},
+                       {"path", is_here ? (folder / file.name).string() : ""},
+                       {"size", file.size}};
+    if (!pieces.empty() && file.id == request.pieces->file_id) {
+      entry["pieces_path"] = pieces.string();
+      entry["ranges"] = extension::ranges_to_json(request.pieces->ranges);
+    }
+    files.push_back(std::move(entry));
+  }
   json::Object call{{"verb", verb_name(request.verb)},
                     {"handler_id", step.handler},
                     {"handler_properties", step.handler_properties},
@@ -233,6 +270,8 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
                  {{"workflow", request.workflow_id}, {"step", request.step}, {"reason", brought.error().message}});
     return failure(code_of_copy(brought.error().code), brought.error().message);
   }
+  const auto pieces = bring_pieces(request, step, *folder);
+  if (!pieces) return failure(code_of_copy(pieces.error().code), pieces.error().message);
 
   if (stop.stop_requested())
     return is_ending_.load()
@@ -255,8 +294,11 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
                            {"handler", step.handler},
                            {"verb", verb_name(request.verb)}});
   const extension::Limits limits{.time_limit = config_.time_limit(request.verb), .cancel_grace = config_.cancel_grace};
-  const auto ended = extension::run_extension(*handler, call_for(request, workflow, *folder), limits, stop, watch);
+  const auto ended =
+      extension::run_extension(*handler, call_for(request, workflow, *folder, *pieces), limits, stop, watch);
+  if (!pieces->empty()) ::unlink(pieces->c_str());
   ActOutcome outcome = ended ? outcome_of(*ended) : outcome_of(Type::step_handler, ended.error());
+  if (ended && ended->result_code == result::install_wants_pieces) outcome = wish_of(*ended, step);
   if (request.verb == Verb::is_installed)
     outcome.own_work = journal.own_work(request.attempt, request.step, extension::boot_id());
   log_.info("act.ended",
@@ -268,6 +310,8 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
              {"details", outcome.details}});
   if (is_ending_.load() && outcome.result_code <= 0)
     return Refusal{Code::unavailable, "the installer is ending; the act runs again after its start"};
+  // Not at its end: it is called again, with the pieces or, after a cut, without.
+  if (outcome.wants) return outcome;
   if (is_journaled && has_begun)
     if (const auto written = journal.write_finished(key, outcome); !written)
       log_.error("journal.failed", {{"reason", written.error().message}});

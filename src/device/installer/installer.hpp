@@ -40,8 +40,9 @@ class Installer {
   [[nodiscard]] Result<Plan> make_plan(const struct Verified& verified, const OpenRequest& request,
                                        std::stop_token stop, const Emit& emit, ActOutcome& failure);
   [[nodiscard]] Result<void> bring_files(const ActRequest& request, const PlanStep& step, const Path& folder);
-  [[nodiscard]] json::Object call_for(const ActRequest& request, const OpenedWorkflow& workflow,
-                                      const Path& folder) const;
+  [[nodiscard]] Result<Path> bring_pieces(const ActRequest& request, const PlanStep& step, const Path& folder) const;
+  [[nodiscard]] json::Object call_for(const ActRequest& request, const OpenedWorkflow& workflow, const Path& folder,
+                                      const Path& pieces) const;
   [[nodiscard]] Reply run(const ActRequest& request, const OpenedWorkflow& workflow, Journal& journal,
                           std::stop_token stop, const Emit& emit);
   [[nodiscard]] extension::Callbacks callbacks(const Emit& emit, std::string_view source);

@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 
+#include "core/base/file.hpp"
 #include "core/base/overloaded.hpp"
 #include "core/model/text.hpp"
 
@@ -56,6 +57,22 @@ Result<Request> parse_open(const json::Object& message) {
   return Request{std::move(open)};
 }
 
+/// {"file":"<id>","ranges":[...]}. That they lie inside the file is for whoever knows the file.
+Result<Pieces> parse_pieces(const json::Object& object) {
+  Pieces pieces;
+  GODWIT_TRY(pieces.file_id, json::text(object, "file", "pieces"));
+  pieces.ranges = extension::ranges_from_answer(object, std::numeric_limits<std::int64_t>::max());
+  if (pieces.ranges.empty() || extension::sum_of(pieces.ranges) > extension::kPiecesMax)
+    return fail(Code::invalid_argument,
+                fmt::format("pieces: ranges must rise without overlap, be at most {} and {} bytes in all",
+                            extension::kFileRangesMax, extension::kPiecesMax));
+  return pieces;
+}
+
+json::Object to_json(const Pieces& pieces) {
+  return {{"file", pieces.file_id}, {"ranges", extension::ranges_to_json(pieces.ranges)}};
+}
+
 Result<Request> parse_act(const json::Object& message) {
   ActRequest act;
   GODWIT_TRY(act.workflow_id, read_workflow_id(message));
@@ -66,6 +83,12 @@ Result<Request> parse_act(const json::Object& message) {
   GODWIT_TRY(act.files_folder, json::text(message, "files_folder", ""));
   if (!act.files_folder.empty() && (act.files_folder.front() != '/' || act.files_folder.size() > kPathLimit))
     return fail(Code::invalid_argument, "files_folder is neither empty nor an absolute path");
+  if (const json::Object* pieces = json::object_or_null(message, "pieces")) {
+    GODWIT_TRY(act.pieces, parse_pieces(*pieces));
+    GODWIT_TRY(act.pieces_file, json::text(*pieces, "in", "pieces"));
+    if (!is_plain_file_name(act.pieces_file))
+      return fail(Code::invalid_argument, "pieces: 'in' is not a plain file name");
+  }
   return Request{std::move(act)};
 }
 
@@ -76,6 +99,7 @@ json::Object base_to_json(const File& file) {
 
 json::Object file_to_json(const PlanFile& file) {
   json::Object object = base_to_json(file);
+  if (file.is_streamed) object["streamed"] = true;
   if (file.download_handler.empty()) return object;
   object["download_handler"] = file.download_handler;
   json::Array related;
@@ -105,6 +129,8 @@ Result<File> parse_base(const json::Value& value) {
 Result<PlanFile> parse_file(const json::Value& value) {
   GODWIT_TRY(PlanFile file, parse_base<PlanFile>(value));
   const json::Object& object = value.get_object();
+  const json::Value* streamed = json::find(object, "streamed");
+  file.is_streamed = streamed != nullptr && streamed->is_bool() && streamed->get_bool();
   file.download_handler = json::text_or_nothing(object, "download_handler").value_or("");
   if (file.download_handler.empty()) return file;
   GODWIT_TRY(const json::Array* related, json::array(object, "related", "plan file"));
@@ -166,6 +192,9 @@ Result<Reply> parse_outcome(const json::Object& message) {
     GODWIT_TRY(outcome.plan, parse_plan(*plan));
   }
   if (const json::Object* status = json::object_or_null(message, "status")) outcome.status = *status;
+  if (const json::Object* wants = json::object_or_null(message, "wants")) {
+    GODWIT_TRY(outcome.wants, parse_pieces(*wants));
+  }
   return Reply{std::move(outcome)};
 }
 
@@ -225,8 +254,13 @@ json::Object to_json(const Request& request) {
             return o;
           },
           [](const ActRequest& r) -> json::Object {
-            return {{"op", "act"},    {"workflow_id", r.workflow_id}, {"attempt", r.attempt},
-                    {"step", r.step}, {"verb", verb_name(r.verb)},    {"files_folder", r.files_folder}};
+            json::Object o{{"op", "act"},    {"workflow_id", r.workflow_id}, {"attempt", r.attempt},
+                           {"step", r.step}, {"verb", verb_name(r.verb)},    {"files_folder", r.files_folder}};
+            if (!r.pieces) return o;
+            json::Object pieces = to_json(*r.pieces);
+            pieces["in"] = r.pieces_file;
+            o["pieces"] = std::move(pieces);
+            return o;
           },
           [](const CancelRequest& r) -> json::Object {
             return {{"op", "cancel"}, {"workflow_id", r.workflow_id}};
@@ -330,6 +364,7 @@ json::Object to_json(const Reply& reply) {
             if (a.recorded) o["recorded"] = true;
             if (a.plan) o["plan"] = to_json(*a.plan, PlanDetail::for_the_agent);
             if (!a.status.empty()) o["status"] = a.status;
+            if (a.wants) o["wants"] = to_json(*a.wants);
             return o;
           },
           [](const Refusal& r) -> json::Object {

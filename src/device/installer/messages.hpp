@@ -18,6 +18,7 @@
 #include "core/base/json.hpp"
 #include "core/base/log.hpp"
 #include "core/model/outcome.hpp"
+#include "device/extension/ranges.hpp"
 
 namespace godwit::installer {
 
@@ -37,12 +38,20 @@ struct OpenRequest {
   json::Object children{};          // {"<file id>":"<document>"}: the files that reference steps point to
   json::Object components{};        // {"components":[...],"selected":{}}, manifest_handler.h; empty: no enumerator
 };
+/// Pieces of one file that its step streams.
+struct Pieces {
+  std::string file_id;
+  std::vector<extension::FileRange> ranges;
+  friend bool operator==(const Pieces&, const Pieces&) = default;
+};
 struct ActRequest {
   std::string workflow_id;
   std::uint32_t attempt = 1;
   std::uint32_t step = 0;  // index in the plan
   Verb verb = Verb::is_installed;
   std::string files_folder;  // where the agent left the payloads, each under its file id or its file name; "" if none
+  std::optional<Pieces> pieces{};  // install only: they lie in files_folder, one after the other
+  std::string pieces_file{};       // the plain name under which they do
 };
 struct CancelRequest {
   std::string workflow_id;
@@ -82,6 +91,7 @@ struct PlanFile {
   std::string sha256;              // 64 hex digits
   std::string download_handler{};  // "": fetched as it is
   std::vector<RelatedPlanFile> related{};
+  bool is_streamed = false;  // handlerProperties.streamedFile names it: not downloaded, its step asks for pieces
   friend bool operator==(const PlanFile&, const PlanFile&) = default;
 };
 struct PlanStep {
@@ -123,8 +133,9 @@ struct ActOutcome {
   /// is_installed only: what this attempt's own install or apply of the step ended with, 700 if it began and was cut
   /// off or if the restart that it asked for has happened; 0: this attempt did nothing to the step.
   std::int32_t own_work = 0;
-  bool recorded = false;  // act only: this is what an earlier run left in the journal, nothing ran now
-  json::Object status{};  // status only
+  std::optional<Pieces> wants{};  // install only, with result code 609
+  bool recorded = false;          // act only: this is what an earlier run left in the journal, nothing ran now
+  json::Object status{};          // status only
 };
 /// The other final reply: the request itself could not be taken (malformed, unknown workflow, not opened). Not a result
 /// of an update.

@@ -31,29 +31,44 @@ TEST(Messages, each_request_reads_back_as_it_was_written) {
   ASSERT_TRUE(act);
   EXPECT_EQ(std::get<ActRequest>(*act).verb, Verb::restore);
   EXPECT_EQ(std::get<ActRequest>(*act).step, 3U);
+  EXPECT_FALSE(std::get<ActRequest>(*act).pieces);
+  ActRequest with_pieces{.workflow_id = "w", .step = 0, .verb = Verb::install, .files_folder = "/f"};
+  with_pieces.pieces = Pieces{.file_id = "f-1", .ranges = {{0, 5}, {7, 1}}};
+  with_pieces.pieces_file = "pieces-1";
+  const auto pieces = parse_request(to_json(Request{with_pieces}));
+  ASSERT_TRUE(pieces) << pieces.error().message;
+  EXPECT_EQ(std::get<ActRequest>(*pieces).pieces, with_pieces.pieces);
+  EXPECT_EQ(std::get<ActRequest>(*pieces).pieces_file, "pieces-1");
   EXPECT_TRUE(std::holds_alternative<CancelRequest>(*parse_request(to_json(Request{CancelRequest{"w"}}))));
   EXPECT_TRUE(std::holds_alternative<CloseRequest>(*parse_request(to_json(Request{CloseRequest{"w"}}))));
   EXPECT_TRUE(std::holds_alternative<StatusRequest>(*parse_request(to_json(Request{StatusRequest{}}))));
 }
 
 TEST(Messages, requests_that_break_a_rule_are_refused_with_the_field) {
-  for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{
-           {"{}", "op"},
-           {R"({"op":"dance"})", "dance"},
-           {R"({"op":7})", "op"},
-           {R"({"op":"close"})", "workflow_id"},
-           {R"({"op":"close","workflow_id":""})", "workflow_id"},
-           {R"({"op":"close","workflow_id":"../../etc"})", "workflow_id"},
-           {R"({"op":"close","workflow_id":"."})", "workflow_id"},
-           {R"({"op":"close","workflow_id":")" + std::string(65, 'a') + "\"}", "64"},
-           {R"({"op":"act","workflow_id":"w","attempt":0,"step":0,"verb":"install","files_folder":""})", "attempt"},
-           {R"({"op":"act","workflow_id":"w","attempt":1,"step":-1,"verb":"install","files_folder":""})", "step"},
-           {R"({"op":"act","workflow_id":"w","attempt":1,"step":100,"verb":"install","files_folder":""})", "step"},
-           {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"format_disk","files_folder":""})", "verb"},
-           {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install","files_folder":"relative"})",
-            "files_folder"},
-           {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install"})", "files_folder"},
-           {R"({"op":"open","workflow_id":"w","attempt":1,"manifest":7})", "manifest"}}) {
+  for (
+      const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{
+          {"{}", "op"},
+          {R"({"op":"dance"})", "dance"},
+          {R"({"op":7})", "op"},
+          {R"({"op":"close"})", "workflow_id"},
+          {R"({"op":"close","workflow_id":""})", "workflow_id"},
+          {R"({"op":"close","workflow_id":"../../etc"})", "workflow_id"},
+          {R"({"op":"close","workflow_id":"."})", "workflow_id"},
+          {R"({"op":"close","workflow_id":")" + std::string(65, 'a') + "\"}", "64"},
+          {R"({"op":"act","workflow_id":"w","attempt":0,"step":0,"verb":"install","files_folder":""})", "attempt"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":-1,"verb":"install","files_folder":""})", "step"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":100,"verb":"install","files_folder":""})", "step"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"format_disk","files_folder":""})", "verb"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install","files_folder":"relative"})",
+           "files_folder"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install","files_folder":"","pieces":{"file":"f","in":"../p","ranges":[{"offset":0,"length":1}]}})",
+           "pieces"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install","files_folder":"","pieces":{"file":"f","in":"p","ranges":[]}})",
+           "pieces"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install","files_folder":"","pieces":{"file":"f","in":"p","ranges":[{"offset":0,"length":67108865}]}})",
+           "pieces"},
+          {R"({"op":"act","workflow_id":"w","attempt":1,"step":0,"verb":"install"})", "files_folder"},
+          {R"({"op":"open","workflow_id":"w","attempt":1,"manifest":7})", "manifest"}}) {
     const auto refused = parse(text);
     ASSERT_FALSE(refused) << text;
     EXPECT_NE(refused.error().message.find(says), std::string::npos) << text << ": " << refused.error().message;

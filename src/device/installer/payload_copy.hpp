@@ -14,6 +14,11 @@ namespace godwit::installer {
 /// byte. Errors: not_found, size_mismatch, digest_mismatch, refused (a link or no regular file), disk_full, io_failed.
 [[nodiscard]] Result<void> copy_payload(const Path& source_folder, const PlanFile& file, const Path& target_folder);
 
+/// Copies pieces of a streamed file, `size` bytes under `source_name`, as copy_payload() does, but neither hashed nor
+/// durable: whoever uses them checks each, and they are removed when the act has ended. Gives where they lie.
+[[nodiscard]] Result<Path> copy_pieces(const Path& source_folder, const std::string& source_name, const PlanFile& file,
+                                       ByteCount size, const Path& target_folder);
+
 /// Is there a regular file of this name and size? It was checked when it came.
 [[nodiscard]] bool has_payload(const Path& target_folder, const PlanFile& file);
 

@@ -84,6 +84,21 @@ Result<bool> restores_update(const json::Object& properties, std::size_t index) 
   return broken(index, "handlerProperties.restoreScope is neither \"step\" nor \"update\"");
 }
 
+/// handlerProperties.streamedFile: the name of one of the step's files, of which the handler fetches what it needs.
+Result<void> mark_streamed(PlanStep& step, std::size_t index) {
+  const json::Value* name = json::find(step.handler_properties, "streamedFile");
+  if (name == nullptr || name->is_null()) return {};
+  const auto file = name->is_string() ? std::find_if(step.files.begin(), step.files.end(),
+                                                     [&](const PlanFile& f) { return f.name == name->get_string(); })
+                                      : step.files.end();
+  if (file == step.files.end())
+    return broken(index, "handlerProperties.streamedFile is not the name of one of the step's files");
+  if (!file->download_handler.empty())
+    return broken(index, "handlerProperties.streamedFile: the file has a download handler, which makes it whole");
+  file->is_streamed = true;
+  return {};
+}
+
 Result<PlanStep> read_step(const json::Value& value, std::size_t index, const Verified& verified) {
   if (!value.is_object()) return broken(index, "not an object");
   const json::Object& object = value.get_object();
@@ -104,6 +119,7 @@ Result<PlanStep> read_step(const json::Value& value, std::size_t index, const Ve
     if (!properties->is_object()) return broken(index, "handlerProperties is not an object");
     step.handler_properties = properties->get_object();
     GODWIT_TRY(step.restores_update, restores_update(step.handler_properties, index));
+    GODWIT_TRY_VOID(mark_streamed(step, index));
   }
   if (const json::Value* component = json::find(object, "component"); component != nullptr && !component->is_null()) {
     if (!component->is_object()) return broken(index, "component is not an object");

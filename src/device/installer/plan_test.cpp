@@ -57,6 +57,25 @@ TEST(Plan, files_of_a_child_count_too_and_keep_what_they_can_be_made_from) {
   EXPECT_EQ(*again, *made);
 }
 
+TEST(Plan, a_step_may_stream_one_of_its_own_files) {
+  const auto step = [](std::string_view properties) {
+    return plan(
+        std::string(R"({"steps":[{"path":"step_0","handler":"a/b:1","files":["f-a","f-b"],"handlerProperties":)") +
+        std::string(properties) + "}]}");
+  };
+  const auto made = step(R"({"streamedFile":"b"})");
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_FALSE(made->steps[0].files[0].is_streamed);
+  EXPECT_TRUE(made->steps[0].files[1].is_streamed);
+  EXPECT_EQ(parse_plan(to_json(*made, PlanDetail::whole)).value(), *made);
+  for (const std::string_view wrong :
+       {R"({"streamedFile":"f-b"})", R"({"streamedFile":7})", R"({"streamedFile":""})"}) {
+    const auto refused = step(wrong);
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_NE(refused.error().message.find("streamedFile"), std::string::npos);
+  }
+}
+
 TEST(Plan, an_answer_that_says_more_than_the_signed_manifest_is_refused) {
   for (const std::string_view answer :
        {R"({})", R"({"steps":{}})", R"({"steps":[]})", R"({"steps":[7]})",

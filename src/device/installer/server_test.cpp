@@ -265,6 +265,51 @@ TEST_F(Server, a_payload_that_is_not_what_was_signed_never_reaches_the_handler) 
   EXPECT_EQ(bench_.act(Verb::apply).result_code, 700) << "the checked copy counts, not what the agent has now";
 }
 
+TEST_F(Server, a_streamed_file_comes_in_the_pieces_that_its_step_asks_for) {
+  const auto open = [&](const std::string& behaviour, const std::string& workflow) {
+    bench_.open(
+        manifest_text(
+            {{.handler = "test/step:1", .properties = {{"do", behaviour}, {"streamedFile", "a"}}, .files = {"a"}}},
+            {{"a", "content"}}),
+        1, workflow);
+  };
+  open("stream", "w-1");
+  const auto asked = bench_.act(Verb::install);
+  ASSERT_TRUE(asked.wants) << asked.details;
+  EXPECT_EQ(asked.result_code, 609);
+  EXPECT_EQ(*asked.wants, (Pieces{.file_id = "f-a", .ranges = {{3, 3}, {6, 1}}}));
+  EXPECT_EQ(bench_.act(Verb::install).wants, asked.wants) << "without them it asks again";
+  ASSERT_TRUE(write_file_durably(bench_.agent_folder() / "pieces", "tent"));
+  ActRequest request = bench_.act_request(Verb::install);
+  request.pieces = asked.wants;
+  request.pieces_file = "pieces";
+  const auto refuse = [&](const ActRequest& wrong) {
+    const auto ended = outcome(bench_.ask(wrong));
+    EXPECT_EQ(ended.result_code, 0) << ended.details;
+    return ended.details;
+  };
+  ActRequest wrong = request;
+  wrong.pieces_file = "elsewhere";
+  EXPECT_NE(refuse(wrong).find("is not in the agent's folder"), std::string::npos);
+  wrong = request;
+  wrong.pieces->ranges = {{3, 3}};
+  EXPECT_NE(refuse(wrong).find("expected are 3"), std::string::npos);
+  wrong = request;
+  wrong.pieces->file_id = "f-b";
+  EXPECT_NE(refuse(wrong).find("does not take"), std::string::npos);
+  std::filesystem::create_symlink("/etc/passwd", bench_.agent_folder() / "link");
+  wrong = request;
+  wrong.pieces_file = "link";
+  EXPECT_NE(refuse(wrong).find("symbolic link"), std::string::npos);
+  const auto ended = outcome(bench_.ask(request));
+  EXPECT_EQ(ended.result_code, 600) << ended.details;
+  EXPECT_EQ(ended.details, "tent of 2 pieces, path ''");
+  EXPECT_FALSE(std::filesystem::exists(bench_.step_folder() / ".pieces-f-a"));
+  EXPECT_TRUE(bench_.act(Verb::install).recorded) << "its end is written down, its questions are not";
+  open("stream_beyond", "w-2");
+  EXPECT_EQ(bench_.act(Verb::install, 0, 1, "w-2").extended_codes, std::vector<ExtendedCode>{erc::handler_contract});
+}
+
 TEST_F(Server, is_installed_runs_before_the_payloads_are_there) {
   bench_.script_update("if [ -e \"$work/data.bin\" ]; then say 900; else say 901; fi");
   std::filesystem::remove(bench_.agent_folder() / "f-data.bin");

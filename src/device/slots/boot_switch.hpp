@@ -23,7 +23,8 @@ struct BootState {
   int attempts_left = 0;                          // of the trial: 0..9
   std::optional<Side> failed;                     // a trial that the loader, or the health check, gave up
   std::array<std::optional<Verity>, 2> verity{};  // of A and B: what the loader hands to the kernel with that side
-  [[nodiscard]] std::optional<Verity>& verity_of(Side side) { return verity[side == Side::a ? 0 : 1]; }
+  [[nodiscard]] std::optional<Verity>& verity_of(Side side) { return verity[index_of(side)]; }
+  [[nodiscard]] const std::optional<Verity>& verity_of(Side side) const { return verity[index_of(side)]; }
   friend bool operator==(const BootState&, const BootState&) = default;
 };
 

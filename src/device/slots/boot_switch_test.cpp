@@ -1,8 +1,8 @@
 // The boot loaders' formats, judged by the boot loaders' own tools: grub-editenv, mkenvimage and fw_printenv.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-
 #include <sys/stat.h>
+
 #include <set>
 
 #include "core/base/command.hpp"

@@ -27,8 +27,6 @@ void put(BootWords& words, std::string_view key, std::string value) {
   if (!value.empty()) words.emplace_back(std::string(key), std::move(value));
 }
 
-constexpr std::array<std::string_view, 2> kVerityKeys{"verity_A", "verity_B"};
-
 /// Absent counts as 0.
 Result<int> number_of(const BootWords& words, std::string_view key, int most) {
   const std::string value = value_of(words, key);
@@ -68,13 +66,14 @@ Result<BootState> state_in(const BootWords& words, AttemptCounter counter) {
   state.good = *good;
   GODWIT_TRY(state.trial, side_of(words, "try"));
   GODWIT_TRY(state.failed, side_of(words, "failed"));
-  for (std::size_t i = 0; i < kVerityKeys.size(); ++i) {
-    const std::string value = value_of(words, kVerityKeys[i]);
+  for (const Side side : {Side::a, Side::b}) {
+    const std::string value = value_of(words, verity_key(side));
     if (value.empty()) continue;
-    state.verity[i] = parse_verity_word(value);
-    if (!state.verity[i])
-      return fail(Code::refused,
-                  fmt::format("the boot loader's word {}={:.100} is no HASH_OFFSET:ROOT_HASH", kVerityKeys[i], value));
+    auto& verity = state.verity_of(side);
+    verity = parse_verity_word(value);
+    if (!verity)
+      return fail(Code::refused, fmt::format("the boot loader's word {}={:.100} is no HASH_OFFSET:ROOT_HASH",
+                                             verity_key(side), value));
   }
   if (counter == AttemptCounter::script) {
     GODWIT_TRY(state.attempts_left, number_of(words, "left", kMostAttempts));
@@ -91,8 +90,10 @@ BootWords with_state(BootWords words, const BootState& state, AttemptCounter cou
   put(words, "good", std::string(side_name(state.good)));
   put(words, "try", word_of(state.trial));
   put(words, "failed", word_of(state.failed));
-  for (std::size_t i = 0; i < kVerityKeys.size(); ++i)
-    put(words, kVerityKeys[i], state.verity[i] ? verity_word(*state.verity[i]) : "");
+  for (const Side side : {Side::a, Side::b}) {
+    const auto& verity = state.verity_of(side);
+    put(words, verity_key(side), verity ? verity_word(*verity) : "");
+  }
   const bool has_attempts = state.trial || state.failed;
   if (counter == AttemptCounter::script) {
     put(words, "left", has_attempts ? std::to_string(state.attempts_left) : "");

@@ -20,6 +20,9 @@ enum class AttemptCounter : std::uint8_t {
 
 using BootWords = std::vector<std::pair<std::string, std::string>>;
 
+/// The word that keeps a side's root hash.
+[[nodiscard]] constexpr std::string_view verity_key(Side side) { return side == Side::a ? "verity_A" : "verity_B"; }
+
 /// Adds "key=value"; a text without '=' or with an empty key is ignored, as the loaders do.
 void add_word(BootWords& words, std::string_view text);
 /// Errors: refused, naming the word that is none of ours.

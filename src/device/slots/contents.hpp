@@ -24,8 +24,8 @@ struct Held {
 
 struct Contents {
   std::array<std::optional<Held>, 2> sides{};  // A, B
-  [[nodiscard]] std::optional<Held>& of(Side side) { return sides[side == Side::a ? 0 : 1]; }
-  [[nodiscard]] const std::optional<Held>& of(Side side) const { return sides[side == Side::a ? 0 : 1]; }
+  [[nodiscard]] std::optional<Held>& of(Side side) { return sides[index_of(side)]; }
+  [[nodiscard]] const std::optional<Held>& of(Side side) const { return sides[index_of(side)]; }
   friend bool operator==(const Contents&, const Contents&) = default;
 };
 

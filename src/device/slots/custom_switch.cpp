@@ -36,11 +36,8 @@ Result<void> CustomSwitch::write(const BootState& state) {
   const BootWords words = with_state({}, state);
   std::vector<std::string_view> keys{"good", "try", "left", "failed"};
   // Commands that know nothing of dm-verity are not told of it.
-  for (const auto& [side, key] : {std::pair(Side::a, "verity_A"), std::pair(Side::b, "verity_B")}) {
-    BootState then = before;
-    BootState now = state;
-    if (then.verity_of(side) || now.verity_of(side)) keys.emplace_back(key);
-  }
+  for (const Side side : {Side::a, Side::b})
+    if (before.verity_of(side) || state.verity_of(side)) keys.push_back(verity_key(side));
   for (const std::string_view key : keys) {
     std::string value;
     for (const auto& word : words)

@@ -53,7 +53,7 @@ bool is_mounted_root(const Path& side, const Host& host) {
 
 Result<Side> find_running(const std::array<Path, 2>& sides, const SlotsConfig& config, const Host& host) {
   for (const Side side : {Side::a, Side::b})
-    if (is_mounted_root(sides[side == Side::a ? 0 : 1], host)) return side;
+    if (is_mounted_root(sides[index_of(side)], host)) return side;
   // The mounted root is something else, an overlay or a mapped device: the kernel was told where it lies.
   GODWIT_TRY(const Bytes line, read_file(config.command_line, kCommandLineLimit));
   const std::string word = root_word(line);
@@ -61,7 +61,7 @@ Result<Side> find_running(const std::array<Path, 2>& sides, const SlotsConfig& c
     return fail(Code::refused, "the kernel's command line names no root=, so it is unknown which side runs");
   GODWIT_TRY(const Path root, find_partition(word, host));
   for (const Side side : {Side::a, Side::b})
-    if (root == sides[side == Side::a ? 0 : 1]) return side;
+    if (root == sides[index_of(side)]) return side;
   return fail(Code::refused, fmt::format("the running system is on {}, which is neither side A ({}) nor side B ({})",
                                          root.string(), sides[0].string(), sides[1].string()));
 }

@@ -39,7 +39,16 @@ Result<Stage> Slots::stage(const Image& image) {
 
 Result<Answer> Slots::install(const Image& image, const OpenSource& open, const BlockHashes* hashes,
                               const Watch& watch) {
-  Written written;
+  const Fill fill = [&](DiskFile& target, const Path&) -> Result<Filled> {
+    GODWIT_TRY(const auto source, open());
+    GODWIT_TRY(const Written written, write_image(target, *source, image, hashes, places_.writer, watch));
+    return Filled{.is_whole = true, .written = written};
+  };
+  return install(image, fill, watch);
+}
+
+Result<Answer> Slots::install(const Image& image, const Fill& fill, const Watch& watch) {
+  Filled filled;
   bool has_written = false;
   for (;;) {
     GODWIT_TRY(const Facts facts, look());
@@ -54,7 +63,9 @@ Result<Answer> Slots::install(const Image& image, const OpenSource& open, const 
         break;
       }
       case Act::write: {
-        GODWIT_TRY(written, in_side("write", target, write(facts, image, open, hashes, watch)));
+        GODWIT_TRY(const auto file, in_side("write", target, open_side(target, image)));
+        GODWIT_TRY(filled, in_side("write", target, fill(*file, places_.of(facts.running))));
+        if (!filled.is_whole) return Answer{.kind = Answer::Kind::unfinished, .details = "", .written = filled.written};
         has_written = true;
         break;
       }
@@ -63,7 +74,7 @@ Result<Answer> Slots::install(const Image& image, const OpenSource& open, const 
       default: {
         GODWIT_CHECK(is_answer(act));
         Answer ended = answer(act, facts);
-        ended.written = written;
+        ended.written = filled.written;
         return ended;
       }
     }
@@ -115,13 +126,6 @@ Result<void> Slots::close(const Facts& facts) {
   Contents contents = facts.contents;
   contents.of(other(facts.running)).reset();
   return store_contents(disk_, places_.contents, contents);
-}
-
-Result<Written> Slots::write(const Facts& facts, const Image& image, const OpenSource& open, const BlockHashes* hashes,
-                             const Watch& watch) {
-  GODWIT_TRY(const auto target, open_side(other(facts.running), image));
-  GODWIT_TRY(const auto source, open());
-  return write_image(*target, *source, image, hashes, places_.writer, watch);
 }
 
 Result<void> Slots::read_back(const Facts& facts, const Image& image, const Watch& watch) {

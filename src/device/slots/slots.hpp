@@ -22,18 +22,19 @@ struct Places {
   Path contents;              // contents.json on the data partition
   int attempts = 3;           // boots that a new side gets: 1..9
   WriterOptions writer{};
-  [[nodiscard]] const Path& of(Side side) const { return sides[side == Side::a ? 0 : 1]; }
+  [[nodiscard]] const Path& of(Side side) const { return sides[index_of(side)]; }
 };
 
 struct Answer {
   enum class Kind : std::uint8_t {
     done,
-    restart,    // the device has to be restarted before the next question
-    not_there,  // apply came, but no side holds the image
-    not_tried,  // the restart came, and the boot loader has not tried the side
-    fell_back,  // it was tried and given up
-    blocked,    // the running side is itself on trial with another image
-    unhealthy,  // the health check said no
+    restart,     // the device has to be restarted before the next question
+    not_there,   // apply came, but no side holds the image
+    not_tried,   // the restart came, and the boot loader has not tried the side
+    fell_back,   // it was tried and given up
+    blocked,     // the running side is itself on trial with another image
+    unhealthy,   // the health check said no
+    unfinished,  // install: more of the image has to come before it is asked again
   };
   Kind kind = Kind::done;
   std::string details{};  // a sentence
@@ -42,6 +43,12 @@ struct Answer {
 
 class Slots {
  public:
+  /// Brings bytes of the image onto `target`; false: more of it has to come. `running`: the side that runs.
+  struct Filled {
+    bool is_whole = true;
+    Written written{};
+  };
+  using Fill = std::function<Result<Filled>(DiskFile& target, const Path& running)>;
   using OpenSource = std::function<Result<std::unique_ptr<ImageSource>>()>;
   /// Nothing when healthy, else why not. Asked on a side that is on trial, once for each call of apply().
   using HealthCheck = std::function<Result<void>()>;
@@ -57,6 +64,9 @@ class Slots {
   /// side is then not bootable.
   [[nodiscard]] Result<Answer> install(const Image& image, const OpenSource& open, const BlockHashes* hashes,
                                        const Watch& watch);
+  /// As above, with `fill` as the way of the bytes; answers unfinished where it says so. The other side is then not
+  /// bootable, and stays so until a later call finds it whole.
+  [[nodiscard]] Result<Answer> install(const Image& image, const Fill& fill, const Watch& watch);
   /// After the restart: asks the health check and makes the running side the good one. Answers done, restart,
   /// not_there, not_tried, fell_back, blocked or unhealthy.
   [[nodiscard]] Result<Answer> apply(const Image& image, const HealthCheck& is_healthy);
@@ -81,8 +91,6 @@ class Slots {
 
  private:
   [[nodiscard]] Result<void> close(const Facts& facts);
-  [[nodiscard]] Result<Written> write(const Facts& facts, const Image& image, const OpenSource& open,
-                                      const BlockHashes* hashes, const Watch& watch);
   [[nodiscard]] Result<void> read_back(const Facts& facts, const Image& image, const Watch& watch);
   [[nodiscard]] Result<Image> read_other(Side side, ByteCount size, const Watch& watch);
   [[nodiscard]] Result<void> record(const Facts& facts, const Image& image);

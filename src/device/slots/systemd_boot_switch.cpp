@@ -114,11 +114,11 @@ Result<SystemdBootSwitch::Found> SystemdBootSwitch::find() {
     for (const Side side : {Side::a, Side::b})
       if (const auto counter = parse_entry_name(file, name_of(side))) {
         GODWIT_TRY(Entry entry, load(file, *counter));
-        found.of[side == Side::a ? 0 : 1].push_back(std::move(entry));
+        found.of[index_of(side)].push_back(std::move(entry));
       }
   std::optional<std::uint32_t> good_version;
   for (const Side side : {Side::a, Side::b}) {
-    auto& entries = found.of[side == Side::a ? 0 : 1];
+    auto& entries = found.of[index_of(side)];
     // As the loader sorts them: what has no tries left goes last, then the newest first.
     std::stable_sort(entries.begin(), entries.end(), [](const Entry& one, const Entry& two) {
       if ((one.counter.left == 0) != (two.counter.left == 0)) return two.counter.left == 0;

@@ -5,9 +5,8 @@
 //   none of these         the side cannot be booted
 //   SIDE.entry            what the board's maker wrote for the side; read only, the loader ignores it
 // The first three carry one sort-key, so that the loader's order is the order of their versions. A choice made
-// elsewhere
-// (`default` in loader.conf, `bootctl set-default`) overrides counting, and is refused. Needs systemd-boot 250 or
-// newer.
+// elsewhere (`default` in loader.conf, `bootctl set-default`) overrides counting, and is refused. Needs systemd-boot
+// 250 or newer.
 //
 // FAT has no journal: a rename may arrive as its second half only. So a new file is written beside the old one under a
 // name that the loader ignores, synced, renamed, synced, and only then the old one goes: the good side's entry is there
@@ -55,7 +54,7 @@ class SystemdBootSwitch final : public BootSwitch {
   struct Found {
     std::array<std::vector<Entry>, 2> of;  // of each side, what the loader prefers first
     BootState state;
-    [[nodiscard]] const std::vector<Entry>& at(Side side) const { return of[side == Side::a ? 0 : 1]; }
+    [[nodiscard]] const std::vector<Entry>& at(Side side) const { return of[index_of(side)]; }
     [[nodiscard]] std::uint32_t newest() const;
   };
   [[nodiscard]] Result<Found> find();
@@ -67,7 +66,7 @@ class SystemdBootSwitch final : public BootSwitch {
   [[nodiscard]] Result<void> put(Side side, const Entry& wanted, const Found& found);
   /// `must_be_gone`: durably, where the loader could choose one of them.
   [[nodiscard]] Result<void> remove_all_but(const std::string& kept, Side side, bool must_be_gone, const Found& found);
-  [[nodiscard]] const std::string& name_of(Side side) const { return place_.names[side == Side::a ? 0 : 1]; }
+  [[nodiscard]] const std::string& name_of(Side side) const { return place_.names[index_of(side)]; }
 
   Disk& disk_;
   SystemdBootPlace place_;

@@ -5,20 +5,14 @@
 
 #include <algorithm>
 
+#include "core/base/little_endian.hpp"
+
 namespace godwit::slots {
 namespace {
 
 constexpr std::size_t kSum = 4;
 
 std::size_t head_size(UBootFormat format) { return format == UBootFormat::redundant ? kSum + 1 : kSum; }
-
-/// Little endian, as every loader that we serve has it.
-std::uint32_t number_at(std::string_view bytes) {
-  std::uint32_t number = 0;
-  for (std::size_t i = 0; i < kSum; ++i)
-    number |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
-  return number;
-}
 
 /// Counting goes round: after 255 comes 0.
 bool is_newer(std::uint8_t a, std::uint8_t b) { return a != b && static_cast<std::uint8_t>(a - b) < 128; }
@@ -32,7 +26,8 @@ std::uint32_t crc32_of(std::string_view bytes) {
 Result<UBootEnvironment> parse_uboot(std::string_view copy, UBootFormat format) {
   const std::size_t head = head_size(format);
   if (copy.size() <= head) return fail(Code::refused, "a copy of the U-Boot environment is too short");
-  if (crc32_of(copy.substr(head)) != number_at(copy))
+  // Little endian, as every loader that we serve has it.
+  if (crc32_of(copy.substr(head)) != little_endian<std::uint32_t>(copy))
     return fail(Code::refused, "the check sum of the U-Boot environment does not hold");
   UBootEnvironment environment;
   if (format == UBootFormat::redundant) environment.flag = static_cast<std::uint8_t>(copy[kSum]);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/little_endian.hpp"
 #include "core/base/text.hpp"
 
 namespace godwit::slots {
@@ -28,11 +29,9 @@ constexpr std::size_t kSaltSizeAt = 80;
 constexpr std::size_t kSaltAt = 88;
 constexpr std::size_t kSuperblock = 512;
 
-std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t size) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < size; ++i)
-    number |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
-  return number;
+template <class Number>
+Number number_at(std::string_view block, std::size_t at) {
+  return little_endian<Number>(block.substr(at));
 }
 
 tl::unexpected<Error> refused(std::string_view why) {
@@ -64,11 +63,12 @@ Result<VerityCheck> VerityCheck::open(DiskFile& target, ByteCount size, const Ve
   if (got != kSuperblock || !block.starts_with(kMagic)) return refused("is not where the manifest says");
   std::string_view algorithm = block.substr(kAlgorithmAt, kAlgorithmSize);
   algorithm = algorithm.substr(0, algorithm.find('\0'));
-  if (number_at(block, kVersionAt, 4) != 1 || number_at(block, kTypeAt, 4) != 1 || algorithm != "sha256" ||
-      number_at(block, kDataBlockAt, 4) != kBlock || number_at(block, kHashBlockAt, 4) != kBlock)
+  if (number_at<std::uint32_t>(block, kVersionAt) != 1 || number_at<std::uint32_t>(block, kTypeAt) != 1 ||
+      algorithm != "sha256" || number_at<std::uint32_t>(block, kDataBlockAt) != kBlock ||
+      number_at<std::uint32_t>(block, kHashBlockAt) != kBlock)
     return refused("is not of version 1, hash type 1, sha256 with blocks of 4096 bytes, as veritysetup makes them");
-  const std::uint64_t blocks = number_at(block, kDataBlocksAt, 8);
-  const auto salt = static_cast<std::size_t>(number_at(block, kSaltSizeAt, 2));
+  const auto blocks = number_at<std::uint64_t>(block, kDataBlocksAt);
+  const std::size_t salt = number_at<std::uint16_t>(block, kSaltSizeAt);
   if (blocks == 0 || blocks > verity.hash_offset / kBlock || salt > kSaltLimit)
     return refused("names more data than lies before it");
 

@@ -200,6 +200,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_enrolment_commands(*app, context);
   add_token_commands(*app, context);
   add_delta_commands(*app, context);
+  add_image_commands(*app, context);
   add_other_commands(*app, context);
   return app;
 }

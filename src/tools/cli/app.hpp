@@ -63,6 +63,7 @@ void add_dps_commands(CLI::App& root, Context& context);           // dps show|e
 
 void add_token_commands(CLI::App& root, Context& context);      // token create|list|show|revoke
 void add_delta_commands(CLI::App& root, Context& context);      // delta make|apply|show
+void add_image_commands(CLI::App& root, Context& context);      // image pack
 void add_enrolment_commands(CLI::App& root, Context& context);  // enrolment url|renew-key
 
 void add_deploy_command(CLI::App& root, Context& context);  // deploy

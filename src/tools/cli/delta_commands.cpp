@@ -18,6 +18,7 @@
 #include "core/delta/make.hpp"
 #include "core/delta/mapped_file.hpp"
 #include "tools/cli/app.hpp"
+#include "tools/cli/new_file.hpp"
 
 namespace godwit::cli {
 namespace {
@@ -31,37 +32,6 @@ struct DeltaFlags {
   std::uint32_t group_kib = delta::kGroupSizeMax / 1024;
   unsigned jobs = 0;
   bool with_groups = false;
-};
-
-/// A file that gets its name only when it is whole.
-class NewFile {
- public:
-  static Result<NewFile> begin(const std::string& path) {
-    Path temporary = path + ".part";
-    GODWIT_TRY(UniqueFd fd, open_file(temporary, O_RDWR | O_CREAT | O_TRUNC, 0644));
-    return NewFile(path, std::move(temporary), std::move(fd));
-  }
-  NewFile(NewFile&&) noexcept = default;
-  NewFile& operator=(NewFile&&) = delete;
-  ~NewFile() {
-    if (fd_) ::unlink(temporary_.c_str());
-  }
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] Result<void> keep() {
-    GODWIT_TRY_VOID(sync_fd(fd_.get()));
-    std::error_code problem;
-    std::filesystem::rename(temporary_, path_, problem);
-    if (problem) return fail(Code::io_failed, fmt::format("rename to {}: {}", path_.string(), problem.message()));
-    fd_.reset();
-    return sync_folder(path_.has_parent_path() ? path_.parent_path() : Path("."));
-  }
-
- private:
-  NewFile(Path path, Path temporary, UniqueFd fd)
-      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
-  Path path_;
-  Path temporary_;
-  UniqueFd fd_;
 };
 
 Result<void> write_at(int fd, ByteCount offset, std::string_view bytes) {

@@ -109,9 +109,33 @@ static void misbehave(const godwit_host* host, const godwit_step* step, godwit_o
   }
 }
 
+/* Asks for "ent" and the last byte of "content", and says what came. */
+static void take_pieces(const godwit_host* host, const godwit_step* step, godwit_outcome* outcome) {
+  const godwit_file* file = step->files[0];
+  if (file->piece_count == 0) {
+    host->answer(host->context,
+                 text(wants(step, "stream_beyond")
+                          ? "{\"file\":\"a\",\"ranges\":[{\"offset\":5,\"length\":3}]}"
+                          : "{\"file\":\"a\",\"ranges\":[{\"offset\":3,\"length\":3},{\"offset\":6,\"length\":1}]}"));
+    say(outcome, 609, "");
+    return;
+  }
+  char path[4096];
+  char bytes[16] = {0};
+  snprintf(path, sizeof path, "%.*s", (int)file->pieces_path.size, file->pieces_path.data);
+  FILE* pieces = fopen(path, "r");
+  if (pieces == NULL || fread(bytes, 1, sizeof bytes - 1, pieces) == 0) snprintf(bytes, sizeof bytes, "nothing");
+  if (pieces != NULL) fclose(pieces);
+  char line[128];
+  snprintf(line, sizeof line, "%s of %lu pieces, path '%.*s'", bytes, (unsigned long)file->piece_count,
+           (int)file->path.size, file->path.data);
+  say(outcome, 600, line);
+}
+
 static void install(const godwit_host* host, const godwit_step* step, godwit_outcome* outcome) {
   say(outcome, 600, "installed");
   misbehave(host, step, outcome);
+  if (wants(step, "stream") || wants(step, "stream_beyond")) take_pieces(host, step, outcome);
   if (wants(step, "nothing")) memset(&outcome->result_code, 0, sizeof outcome->result_code);
   if (wants(step, "wrong_code")) outcome->result_code = 900;
   if (wants(step, "wait")) wait_for_cancel(host, outcome);
