@@ -139,7 +139,16 @@ void Executor::on_effect_ended(const EffectEnded& ended) {
 void Executor::on_progress(const EffectProgress& progress) {
   if (progress.epoch != running_epoch_ || progress.epoch == 0) return;
   waiting_for_ = progress.progress.waiting_for;
+  note_headway(progress.progress);
   ports_.reporter.progress(progress.progress);
+}
+
+/// A long download over many starts of the device is not the same as an update that never gets further.
+void Executor::note_headway(const twin::Progress& progress) {
+  auto changed = after_headway(record_, static_cast<std::uint64_t>(std::max<std::int64_t>(progress.done_bytes, 0)),
+                               static_cast<std::uint64_t>(std::max<std::int64_t>(progress.total_bytes, 0)));
+  // What cannot be written is found with the next headway, or never: then the counters are those of before.
+  if (changed && ports_.journal.save(*changed)) record_ = *std::move(changed);
 }
 
 void Executor::work_off() {

@@ -53,6 +53,7 @@ class Executor {
   void on_desired(const SessionDesired& message);
   void on_effect_ended(const EffectEnded& ended);
   void on_progress(const EffectProgress& progress);
+  void note_headway(const twin::Progress& progress);
   void consider_goal();
   void work_off();
   [[nodiscard]] bool take(const Incident& incident);

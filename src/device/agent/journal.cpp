@@ -270,6 +270,7 @@ std::string print_record(const Record& record) {
   out["is_superseded"] = record.is_superseded;
   out["wakes"] = record.wakes;
   out["losses"] = record.losses;
+  if (record.reached_bytes != 0) out["reached_bytes"] = record.reached_bytes;
   if (record.is_local_cancel) out["is_local_cancel"] = true;
   if (record.has_consent) out["has_consent"] = true;
   if (record.is_before_apply) out["is_before_apply"] = true;
@@ -311,6 +312,8 @@ Result<Record> parse_record(std::string_view text) {
   GODWIT_TRY(record.step, (number_in<std::uint32_t>(object, "step", 0, kMost)));
   GODWIT_TRY(record.wakes, (number_in<std::uint32_t>(object, "wakes", 0, kMost)));
   GODWIT_TRY(record.losses, (number_in<std::uint32_t>(object, "losses", 0, kMost)));
+  if (const auto reached = json::integer_or_nothing(object, "reached_bytes"); reached && *reached > 0)
+    record.reached_bytes = static_cast<std::uint64_t>(*reached);
   const auto* superseded = json::find(object, "is_superseded");
   record.is_superseded = superseded != nullptr && superseded->is_bool() && superseded->as_bool();
   GODWIT_TRY(const auto* steps, json::array(object, "steps", kHere));

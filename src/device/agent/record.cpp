@@ -205,8 +205,21 @@ twin::AgentReport report_of(const Record& record, AgentState state) {
 
 }  // namespace
 
+std::optional<Record> after_headway(const Record& record, std::uint64_t done, std::uint64_t total) {
+  constexpr std::uint64_t kParts = 16;
+  const bool is_long_work = record.state == State::downloading || record.state == State::installing;
+  const bool was_disturbed = record.wakes > 0 || record.losses > 0;
+  if (!is_long_work || !was_disturbed || done < record.reached_bytes) return std::nullopt;
+  if (done - record.reached_bytes < std::max<std::uint64_t>(total / kParts, 1)) return std::nullopt;
+  Record changed = record;
+  changed.wakes = changed.losses = 0;
+  changed.reached_bytes = done;
+  return changed;
+}
+
 Record advance(const Record& record, const Row& row, const Incident& incident) {
   Record changed = record;
+  if (row.to != record.state) changed.reached_bytes = 0;
   const State from = record.state;
   if (is_final(from) || from == State::idle) {
     if (row.to == State::verifying) begin(changed, incident);

@@ -71,6 +71,7 @@ struct Record {
   bool is_superseded = false;                      // a newer goal waits: end without a report
   std::uint32_t wakes = 0;                         // starts of the process since the last headway
   std::uint32_t losses = 0;                        // lost installers since the last headway
+  std::uint64_t reached_bytes = 0;                 // how far the work of this state was at its last headway
   bool is_local_cancel = false;                    // somebody on the device asked for the end
   bool has_consent = false;                        // to change the device
   RestartWish restart_at_end = RestartWish::none;  // what steps want once all are done
@@ -121,6 +122,10 @@ struct Incident {
 
 /// The record after `row` was taken because of `incident`. Does not write anything.
 [[nodiscard]] Record advance(const Record& record, const Row& row, const Incident& incident);
+
+/// The record after so much of the present work was done, where that is headway: a sixteenth of it further than ever
+/// before, after a start or a lost installer. Else nothing: there is nothing to write down.
+[[nodiscard]] std::optional<Record> after_headway(const Record& record, std::uint64_t done, std::uint64_t total);
 
 /// What a goal from the twin means; nullopt: only an acknowledgement is due.
 [[nodiscard]] std::optional<Event> judge(const Record& record, const twin::DesiredUpdate& goal);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "device/agent/journal.hpp"
+
 namespace godwit::agent {
 namespace {
 
@@ -209,6 +211,26 @@ TEST(Record, headway_resets_the_counters_and_waking_up_counts) {
   record = after(record, {.event = Event::passed, .result = ended(Event::passed, 500)});
   EXPECT_EQ(record.wakes, 0U);
   EXPECT_EQ(record.losses, 0U);
+}
+
+TEST(Record, a_long_work_that_gets_further_in_each_life_is_headway_and_one_that_stops_at_the_same_place_is_not) {
+  Record record = in_state(State::downloading);
+  EXPECT_FALSE(after_headway(record, 900, 1000)) << "undisturbed work writes nothing";
+  ByteCount here = 0;
+  for (int life = 0; life < 50; ++life) {  // a little more each time
+    record = after(record, {.event = Event::woke_up});
+    here += 20;
+    if (auto further = after_headway(record, here, 1000)) record = *further;
+    ASSERT_LT(record.wakes, 5U) << "life " << life;
+  }
+  EXPECT_EQ(parse_record(print_record(record))->reached_bytes, record.reached_bytes);
+  for (int life = 0; life < 30; ++life) {
+    record = after(record, {.event = Event::woke_up});
+    if (auto further = after_headway(record, here, 1000)) record = *further;
+  }
+  EXPECT_GE(record.wakes, kWakeLimit);
+  record = after(record, {.event = Event::passed, .result = ended(Event::passed, 500)});
+  EXPECT_EQ(record.reached_bytes, 0U) << "the next work counts from its own beginning";
 }
 
 TEST(WakeEvent, tells_a_restart_of_the_device_from_one_of_the_agent) {
