@@ -1,5 +1,5 @@
 // An import manifest in the making: what was typed, the rules of docs/reference/formats/import-manifest.md for it, and its text.
-import { handlerOf, type Property } from "./handlers";
+import { COMMON, handlerOf, type Handler, type Property } from "./handlers";
 import type { UpdateId } from "./model";
 
 export interface DraftStep {
@@ -13,6 +13,8 @@ export interface DraftStep {
   description: string;
   values: Record<string, string>;
   files: string[];
+  /** Devices may make the files from what they have and a delta. */
+  isDelta: boolean;
   refers: UpdateId;
 }
 export interface Draft {
@@ -30,10 +32,11 @@ export interface Hashed {
 }
 
 const LIMITS = { steps: 10, sets: 10, pairs: 5, files: 10, bytes: 2 ** 31, manifest: 256 * 1024 };
+const DELTA = "microsoft/delta:1";
 let keys = 0;
 export const newPair = (name = "", value = "") => ({ name, value });
 export const newSet = (given?: Record<string, string>) => ({ key: ++keys, pairs: given ? Object.entries(given).map(([name, value]) => newPair(name, value)) : [newPair("manufacturer"), newPair("model")] });
-export const newStep = (): DraftStep => ({ key: ++keys, kind: "inline", handler: "microsoft/script:1", other: "", json: "{}", description: "", values: {}, files: [], refers: { provider: "", name: "", version: "" } });
+export const newStep = (): DraftStep => ({ key: ++keys, kind: "inline", handler: "microsoft/script:1", other: "", json: "{}", description: "", values: {}, files: [], isDelta: false, refers: { provider: "", name: "", version: "" } });
 export const newDraft = (): Draft => ({ id: { provider: "", name: "", version: "" }, description: "", isDeployable: true, compatibility: [newSet()], steps: [newStep()] });
 
 export function checkId(id: UpdateId, place: string, wrong: Wrongs): void {
@@ -84,15 +87,34 @@ export function wordsOf(text: string): string[] | null {
   }
 }
 
+const linesOf = (text: string) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+/** What is wrong with the lines of a property, or "". */
+function checkLines(property: Property, text: string): string {
+  const lines = linesOf(text);
+  if (lines.length > property.most!) return `At most ${property.most} lines.`;
+  const elements = lines.map((line) => property.element!(line));
+  const bad = elements.indexOf(undefined);
+  if (bad >= 0) return `“${lines[bad]!.slice(0, 80)}” is not ${property.shape}.`;
+  const names = property.isObject ? (elements as [string, string][]).map(([name]) => name) : [];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  return twice ? `${twice} is there twice.` : "";
+}
+
 function checkProperty(property: Property, step: DraftStep): string {
   const text = (step.values[property.name] ?? "").trim();
   if (!text) return property.isNeeded ? (property.kind === "file" ? "Choose one of the step's files." : "This is needed.") : "";
   if (property.kind === "file" && !step.files.includes(text)) return "Choose one of the step's files.";
   if (property.kind === "number" && (!/^\d+$/.test(text) || Number(text) < property.low! || Number(text) > property.high!)) return `A whole number from ${property.low!.toLocaleString()} to ${property.high!.toLocaleString()}.`;
   if (property.kind === "words" && !wordsOf(text)?.length) return "Words with blanks between them, or a JSON array of texts.";
+  if (property.kind === "words" && property.most && wordsOf(text)!.length > property.most) return `At most ${property.most} words.`;
+  if (property.kind === "lines") return checkLines(property, text);
   if (property.pattern && !property.pattern.test(text)) return `It must be ${property.shape}.`;
   return "";
 }
+
+/** The properties that the form shows for it; those of every step last. A handler that is not known has them in its JSON. */
+export const propertiesFor = (handler: Handler) => (handler.id === "" ? [] : [...handler.properties, ...COMMON]);
 
 function checkStep(step: DraftStep, place: string, self: UpdateId, wrong: Wrongs): void {
   if ([...step.description].length > 64) wrong.set(`${place}.description`, "At most 64 characters.");
@@ -115,10 +137,12 @@ function checkStep(step: DraftStep, place: string, self: UpdateId, wrong: Wrongs
   if (step.files.length < least) wrong.set(`${place}.files`, `Add ${least === 1 ? "a file" : `at least ${least} files`}. ${says}`);
   else if (step.files.length > most) wrong.set(`${place}.files`, `This handler takes ${most === 1 ? "one file" : `at most ${most} files`}. ${says}`);
   else if (pattern && step.files.some((name) => !pattern.test(name))) wrong.set(`${place}.files`, `“${step.files.find((name) => !pattern.test(name))}” does not look like one. ${says}`);
-  for (const property of handler.properties) {
+  for (const property of propertiesFor(handler)) {
     const problem = checkProperty(property, step);
     if (problem) wrong.set(`${place}.${property.name}`, problem);
   }
+  const broken = handler.rule?.((name) => (step.values[name] ?? "").trim(), step.files, step.isDelta);
+  if (broken && !wrong.has(`${place}.${broken[0]}`)) wrong.set(`${place}.${broken[0]}`, broken[1]);
 }
 
 const isPlain = (name: string) => name !== "." && name !== ".." && !/[/\u0000-\u001f\u007f]/.test(name) && new TextEncoder().encode(name).length <= 255;
@@ -143,15 +167,32 @@ export function checkSteps(draft: Draft, files: Map<string, File>): Wrongs {
   return wrong;
 }
 
+function valueOf(property: Property, text: string): unknown {
+  switch (property.kind) {
+    case "number":
+      return Number(text);
+    case "words":
+      return wordsOf(text);
+    case "yes":
+      return property.yes ?? true;
+    case "lines": {
+      const elements = linesOf(text).map((line) => property.element!(line));
+      return property.isObject ? Object.fromEntries(elements as [string, string][]) : elements;
+    }
+    default:
+      return text;
+  }
+}
+
 function propertiesOf(step: DraftStep): Record<string, unknown> {
   const handler = handlerOf(step.handler);
   if (handler.id === "") return JSON.parse(step.json || "{}");
   const found: Record<string, unknown> = {};
-  for (const { name, kind, options } of handler.properties) {
-    const text = (step.values[name] ?? options?.[0] ?? "").trim();
-    if (text) found[name] = kind === "number" ? Number(text) : kind === "words" ? wordsOf(text) : kind === "yes" ? true : text;
+  for (const property of propertiesFor(handler)) {
+    const text = (step.values[property.name] ?? property.options?.[0] ?? "").trim();
+    if (text) found[property.name] = valueOf(property, text);
   }
-  return found;
+  return { ...found, ...handler.adds?.(found) };
 }
 
 /** The text of the manifest, when no rule is broken and every file was hashed. */
@@ -160,7 +201,11 @@ export function manifestText(draft: Draft, hashes: Map<string, Hashed>, now: Dat
   const steps = draft.steps.map((step) =>
     step.kind === "reference" ? { type: "reference", ...about(step.description), updateId: step.refers } : { type: "inline", ...about(step.description), handler: step.handler || step.other, files: step.files, handlerProperties: propertiesOf(step) },
   );
-  const files = filesOf(draft).map((filename) => ({ filename, sizeInBytes: hashes.get(filename)!.size, hashes: { sha256: hashes.get(filename)!.sha256 } }));
+  const asDeltas = new Set(draft.steps.filter((step) => step.kind === "inline" && step.isDelta).flatMap((step) => step.files));
+  const files = filesOf(draft).map((filename) => {
+    const { size, sha256 } = hashes.get(filename)!;
+    return { filename, sizeInBytes: size, hashes: { sha256 }, ...(asDeltas.has(filename) ? { downloadHandler: { id: DELTA } } : {}) };
+  });
   const manifest = {
     $schema: "https://json.schemastore.org/azure-deviceupdate-import-manifest-5.0.json",
     updateId: draft.id,

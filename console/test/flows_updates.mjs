@@ -59,6 +59,58 @@ export async function importAndDeploy(stand) {
   await page.locator(".heading").getByText("Done").waitFor();
 }
 
+const CONTAINER = {
+  name: "web",
+  installedCriteria: "2.2.0",
+  arguments: ["--listen", "8080"],
+  environment: { MODE: "production", GREETING: "good day = hello" },
+  ports: [{ host: 80, container: 8080 }, { host: 53, container: 53, protocol: "udp", address: "127.0.0.1" }],
+  volumes: [{ source: "web-data", target: "/data" }, { source: "/srv/web", target: "/pages", readOnly: true }],
+  healthCommand: ["/app/web", "--self-test"],
+  network: "bridge",
+  restart: "always",
+  steadySeconds: 0,
+  readOnlyRoot: true,
+  restoreScope: "update",
+};
+
+/** The fields of a container's step: lists with an element on each line, rules that two fields break together, rare fields that are closed at first. */
+async function container(page, step) {
+  await step.getByLabel("What is done").selectOption("godwit/container:1");
+  await step.getByLabel("Files").setInputFiles({ name: "web.tar", mimeType: "application/x-tar", buffer: Buffer.alloc(40_960, "oci") });
+  await step.getByRole("checkbox", { name: "Fetched as deltas" }).check();
+  const told = (words) => step.locator(".wrong").getByText(words).waitFor();
+  await step.getByLabel("Name of the container").fill("Web");
+  await told("It must be lower case letters");
+  await step.getByLabel("Name of the container").fill(CONTAINER.name);
+  await step.getByLabel(/^Installed criteria/).fill(CONTAINER.installedCriteria);
+  await step.getByLabel(/^Arguments/).fill("--listen 8080");
+  await step.getByLabel(/^Environment/).fill("MODE=production\nMODE=test");
+  await told("MODE is there twice");
+  await step.getByLabel(/^Environment/).fill("MODE=production\n\n GREETING=good day = hello\n");
+  await step.getByLabel(/^Ports/).fill("80:8080\neighty:80");
+  await told("“eighty:80” is not 80:8080");
+  await step.getByLabel(/^Ports/).fill("80:8080\n127.0.0.1:53:53/udp");
+  await step.getByLabel(/^Volumes/).fill("web-data:/data\n/proc/1:/pages");
+  await told("“/proc/1:/pages” is not");
+  await step.getByLabel(/^Volumes/).fill("web-data:/data\n/srv/web:/data:ro");
+  await told("/data is there twice");
+  await step.getByLabel(/^Volumes/).fill("web-data:/data\n/srv/web:/pages:ro");
+  await step.getByLabel("Health command on the device").fill("curl http://localhost/");
+  await told("It must be an absolute path");
+  await step.getByLabel("Health command on the device").fill("");
+  await step.getByLabel("Health command in the container").fill('["/app/web", "--self-test"]');
+  await step.getByLabel("Network").selectOption("host");
+  await told("Ports are published by the network bridge only");
+  await step.getByLabel("Network").selectOption("bridge");
+  check(!(await step.getByLabel(/^Stays healthy for/).isVisible()), "rare settings are closed");
+  await step.getByText("More settings").click();
+  await step.getByLabel(/^Stays healthy for/).fill("0");
+  await step.getByRole("checkbox", { name: "It cannot write to its image" }).check();
+  await step.getByRole("checkbox", { name: "All or nothing" }).check();
+  check((await step.locator(".wrong").count()) === 0, "nothing is wrong any more");
+}
+
 /** The form that makes a manifest: errors beside their fields, files hashed here, what the service refuses, and an import of what was typed. */
 export async function compose(stand) {
   const page = await stand.open();
@@ -119,6 +171,9 @@ export async function compose(stand) {
   await third.getByText("Size and hash of root.img.gz, unpacked, were found here").waitFor();
   check((await third.getByLabel("Bytes of the unpacked image").inputValue()) === "300000", "the unpacked size was found");
   check((await third.getByLabel("SHA-256 of the unpacked image").inputValue()) === createHash("sha256").update(image).digest("hex"), "the unpacked hash was found");
+  await page.getByRole("button", { name: "Add a step" }).click();
+  const fourth = page.locator("section.card", { has: page.getByRole("heading", { name: "Step 4" }) });
+  await container(page, fourth);
   await stand.axe(page, "compose 3");
   await stand.fits(page, "compose 3");
   await stand.shot(page, "compose-3");
@@ -131,7 +186,9 @@ export async function compose(stand) {
   const manifest = JSON.parse(await (await download.createReadStream()).toArray().then((parts) => Buffer.concat(parts).toString()));
   check(download.suggestedFilename() === "Contoso.GatewayOS.2.2.0.importmanifest.json", "the file is named by the update");
   check(JSON.stringify(manifest.instructions.steps[1].handlerProperties) === '{"target":"/opt/app","installedCriteria":"2.2.0","restartCommand":["/usr/bin/systemctl","restart","app"]}', `properties have their types: ${JSON.stringify(manifest.instructions)}`);
-  check(manifest.files.length === 3 && manifest.files[0].hashes.sha256 === createHash("sha256").update("#!/bin/sh\nexit 0\n").digest("base64"), "files are hashed");
+  check(JSON.stringify(manifest.instructions.steps[3].handlerProperties) === JSON.stringify(CONTAINER), `a container is described: ${JSON.stringify(manifest.instructions.steps[3])}`);
+  check(manifest.files.map((one) => one.downloadHandler?.id ?? "whole").join() === "whole,whole,whole,microsoft/delta:1", `one file may come as a delta: ${JSON.stringify(manifest.files)}`);
+  check(manifest.files.length === 4 && manifest.files[0].hashes.sha256 === createHash("sha256").update("#!/bin/sh\nexit 0\n").digest("base64"), "files are hashed");
   await stand.axe(page, "compose 4");
   await stand.shot(page, "compose-4");
   await stand.looks(page, "compose-4");

@@ -3,6 +3,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,71 @@ def test_the_bundle_is_small(binaries):
     zipped = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in files}
     assert any(name.endswith(".js") for name in zipped), "the console was not built; is npm here?"
     assert sum(zipped.values()) < BUNDLE_MAX, zipped
+
+
+def of_handlers(expression: str):
+    """The value of an expression over the form's table of handlers."""
+    program = f"""const source = require("esbuild").transformSync(require("fs").readFileSync("src/handlers.ts", "utf8"), {{ loader: "ts", format: "esm" }}).code;
+        import("data:text/javascript," + encodeURIComponent(source)).then(({{ HANDLERS, COMMON }}) => console.log(JSON.stringify({expression})));"""
+    return json.loads(subprocess.run(["node", "-e", program], cwd=CONSOLE, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+
+def test_the_form_has_a_field_for_each_property_of_the_reference(browser_parts):
+    form = of_handlers("""{ "any step": COMMON.map((one) => one.name), ...Object.fromEntries(HANDLERS.map((one) => [one.id, one.properties.map((property) => property.name)])) }""")
+    told: dict[str, set] = {}
+    for section in (ROOT / "docs/reference/handlers.md").read_text().split("\n## Properties of ")[1:]:
+        title, table = section.split("\n")[0], section.split("| property |")[1].split("\n\n")[0]
+        name = title.split(":")[0]
+        for handler in [title] if title == "any step" else [handler for handler in form if handler in title or handler.startswith(name) and f":{handler[-1]}" in title]:
+            told[handler] = {word for row in table.split("\n") if row.startswith("| `") for word in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert set(told) == set(form), "a handler has no section, or no row"
+    # Of two handlers that share a table each has its own part.
+    told["microsoft/apt:1"].discard("fetchDependencies")
+    told["microsoft/swupdate:1"] = {"installedCriteria"}
+    told["any step"].discard("streamedFile")  # the form adds it to an image with an index
+    assert {handler: set(names) for handler, names in form.items()} == told
+
+
+IMAGE = {"imageFile": "root.img.zst", "compression": "zstd", "imageSize": "1048576"}
+
+
+@pytest.mark.parametrize("handler, values, more, place", [
+    ("godwit/image:1", {**IMAGE, "indexFile": "root.idx"}, "", None),
+    ("godwit/image:1", {**IMAGE, "indexFile": "root.img.zst"}, "", "indexFile"),
+    ("godwit/image:1", {**IMAGE, "indexFile": "root.idx", "compression": "gzip"}, "", "indexFile"),
+    ("godwit/image:1", {**IMAGE, "indexFile": "root.idx"}, "delta", "indexFile"),
+    ("godwit/image:1", {**IMAGE, "indexFile": "root.idx", "blockHashesFile": "hashes"}, "", "blockHashesFile"),
+    ("godwit/image:1", {**IMAGE, "blockSize": "65536"}, "", None),
+    ("godwit/image:1", {**IMAGE, "blockSize": "65537"}, "", "blockSize"),
+    ("godwit/image:1", {**IMAGE, "verityRootHash": "ab"}, "", "verityHashOffset"),
+    ("godwit/image:1", {**IMAGE, "verityRootHash": "ab", "verityHashOffset": "4097"}, "", "verityHashOffset"),
+    ("godwit/image:1", {**IMAGE, "verityRootHash": "ab", "verityHashOffset": "1048576"}, "", "verityHashOffset"),
+    ("godwit/image:1", {**IMAGE, "verityRootHash": "ab", "verityHashOffset": "524288"}, "", None),
+    ("godwit/container:1", {"ports": "80"}, "", None),
+    ("godwit/container:1", {"ports": "80", "network": "none"}, "", "ports"),
+    ("godwit/container:1", {}, "two files", "image"),
+    ("godwit/container:1", {"volumes": "a:/x\n/srv/b:/x:ro"}, "", "volumes"),
+])
+def test_what_two_fields_break_together_is_told_at_one_of_them(browser_parts, handler, values, more, place):
+    files = ["a", "b"] if more == "two files" else ["a"]
+    broken = of_handlers(f"""HANDLERS.find((one) => one.id === {json.dumps(handler)})
+        .rule((name) => ({json.dumps(values)})[name] ?? "", {json.dumps(files)}, {json.dumps(more == "delta")})""")
+    assert (broken and broken[0]) == place, broken
+
+
+def test_lists_are_read_a_line_at_a_time(browser_parts):
+    def read(name: str, *lines: str) -> list:
+        return of_handlers(f"""{json.dumps(lines)}.map((line) => HANDLERS.find((one) => one.id === "godwit/container:1").properties
+            .find((one) => one.name === {json.dumps(name)}).element(line) ?? null)""")
+
+    assert read("ports", "80", "80:8080", "53:53/udp", "127.0.0.1:80:8080", "[::1]:80:8080/tcp") == [
+        {"host": 80}, {"host": 80, "container": 8080}, {"host": 53, "container": 53, "protocol": "udp"}, {"host": 80, "container": 8080, "address": "127.0.0.1"},
+        {"host": 80, "container": 8080, "address": "::1"}]
+    assert read("ports", "0", "65536:1", "80:0", "eighty", "80/icmp", "1.2.3:80:80", "80:80:80") == [None] * 7
+    assert read("volumes", "web-data:/data", "/srv/web:/data:ro") == [{"source": "web-data", "target": "/data"}, {"source": "/srv/web", "target": "/data", "readOnly": True}]
+    assert read("volumes", "web-data", "web-data:data", "/proc/1:/x", "/sys:/x", "/srv/../etc:/x", "a:/x:rx", "a:/x/", "A:/x", "/srv/a,b:/x") == [None] * 9
+    assert read("environment", "A=", "GREETING=a = b", "9A=1", "A B=1", "A") == [["A", ""], ["GREETING", "a = b"], None, None, None]
+    assert read("devices", "/dev/ttyUSB0", "/dev", "ttyUSB0", "/etc/passwd") == ["/dev/ttyUSB0", None, None, None]
 
 
 def test_the_page_has_a_policy_without_exceptions(scene):

@@ -6,7 +6,7 @@ import { all, ask, data as path, Problem, type Page } from "../api";
 import { classesById } from "../fleet";
 import { HANDLERS, handlerOf, OTHER, type Property } from "../handlers";
 import { useLive } from "../live";
-import { checkAbout, checkCompatibility, checkSteps, filesOf, manifestText, newDraft, newPair, newSet, newStep, type Draft, type DraftStep, type Hashed, type Wrongs } from "../manifest";
+import { checkAbout, checkCompatibility, checkSteps, filesOf, manifestText, newDraft, newPair, newSet, newStep, propertiesFor, type Draft, type DraftStep, type Hashed, type Wrongs } from "../manifest";
 import { className, nameOf, type UpdateId } from "../model";
 import { bytes, Card, Field, Heading, Trouble } from "../ui";
 import { hashFile, hashUnpacked, toBase64, toHex } from "../upload";
@@ -292,6 +292,12 @@ function StepForm({ step, place, files, wrong, set, setFiles }: { step: DraftSte
       ) : (
         <>
           <StepFiles step={step} says={handler.files.says} problem={wrong.get(`${place}.files`)} files={files} set={set} setFiles={setFiles} />
+          {step.files.length > 0 && (
+            <label class="choice">
+              <input type="checkbox" checked={step.isDelta} onChange={(e) => set({ isDelta: e.currentTarget.checked })} />
+              Fetched as deltas <span class="faint">The service makes them from the versions that most devices have; a device that has none of these fetches the whole file.</span>
+            </label>
+          )}
           {handler.id === "" ? (
             <>
               <Text label="Handler" help="provider/name:version, as it is registered on the devices." wrong={wrong} place={`${place}.other`} value={step.other} set={(other) => set({ other })} />
@@ -300,11 +306,7 @@ function StepForm({ step, place, files, wrong, set, setFiles }: { step: DraftSte
               </Field>
             </>
           ) : (
-            <div class="fields">
-              {handler.properties.map((one) => (
-                <PropertyField key={one.name} property={one} step={step} problem={wrong.get(`${place}.${one.name}`)} set={(text) => value(one.name, text)} />
-              ))}
-            </div>
+            <Properties step={step} place={place} wrong={wrong} set={value} />
           )}
           {handler.id === "godwit/image:1" && <ImageFigures step={step} files={files} set={set} />}
         </>
@@ -313,9 +315,27 @@ function StepForm({ step, place, files, wrong, set, setFiles }: { step: DraftSte
   );
 }
 
+/** Those that few updates set stand below, closed unless one of them is set or wrong. */
+function Properties({ step, place, wrong, set }: { step: DraftStep; place: string; wrong: Wrongs; set: (name: string, text: string) => void }) {
+  const properties = propertiesFor(handlerOf(step.handler));
+  const rare = properties.filter((one) => one.isRare);
+  const hasWrong = rare.some((one) => wrong.has(`${place}.${one.name}`));
+  const [isOpen, setOpen] = useState(rare.some((one) => step.values[one.name]));
+  const field = (one: Property) => <PropertyField key={one.name} property={one} step={step} problem={wrong.get(`${place}.${one.name}`)} set={(text) => set(one.name, text)} />;
+  return (
+    <>
+      <div class="fields">{properties.filter((one) => !one.isRare).map(field)}</div>
+      <details open={isOpen || hasWrong} onToggle={(e) => setOpen(e.currentTarget.open)}>
+        <summary>More settings</summary>
+        <div class="fields">{rare.map(field)}</div>
+      </details>
+    </>
+  );
+}
+
 function PropertyField({ property, step, problem, set }: { property: Property; step: DraftStep; problem?: string; set: (text: string) => void }) {
   const text = step.values[property.name] ?? "";
-  const label = property.isNeeded ? property.label : `${property.label} (may be empty)`;
+  const label = property.isNeeded || property.isRare ? property.label : `${property.label} (may be empty)`;
   if (property.kind === "yes")
     return (
       <label class="choice">
@@ -335,6 +355,8 @@ function PropertyField({ property, step, problem, set }: { property: Property; s
               </option>
             ))}
           </select>
+        ) : property.kind === "lines" ? (
+          <textarea {...props} class="mono" rows={3} spellcheck={false} maxLength={32_768} value={text} onInput={(e) => set(e.currentTarget.value)} />
         ) : (
           <input {...props} autocomplete="off" spellcheck={false} maxLength={8192} inputMode={property.kind === "number" ? "numeric" : undefined} value={text} onInput={(e) => set(e.currentTarget.value)} />
         )
