@@ -141,6 +141,20 @@ Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& s
   return sign_compact(header, json::print(payload), signing);
 }
 
+Result<SignatureClaims> read_manifest_signature(std::string_view signature) {
+  GODWIT_TRY(const Jws outer, split(signature));
+  const std::string signed_jwk = json::text_or_nothing(outer.header, "sjwk").value_or("");
+  const Result<Jws> inner = split(signed_jwk);
+  if (!inner) return with_context("signed key", inner.error());
+  GODWIT_TRY(const json::Object jwk, json::parse_object(inner->payload, kJsonLimits));
+  GODWIT_TRY(const PublicKey key, PublicKey::from_jwk(jwk));
+  return SignatureClaims{.algorithm = json::text_or_nothing(outer.header, "alg").value_or(""),
+                         .key_id = json::text_or_nothing(jwk, "kid").value_or(""),
+                         .key_fingerprint = key.fingerprint(),
+                         .key_bits = key.modulus().size() * 8,
+                         .root_key_id = json::text_or_nothing(inner->header, "kid").value_or("")};
+}
+
 std::optional<SignatureProblem> check_manifest_signature(std::string_view manifest, std::string_view signature,
                                                          const RootKeyPackage& roots) {
   if (signature.empty()) return problem(erc::manifest_hash, "the manifest has no signature");

@@ -19,6 +19,17 @@ namespace godwit::trust {
 [[nodiscard]] Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& signing,
                                                 std::string_view signed_jwk);
 
+/// What a signature says of itself, read but not believed: for people who look at it.
+struct SignatureClaims {
+  std::string algorithm{};
+  std::string key_id{};     // of the signing key; "" where it has none
+  Bytes key_fingerprint{};  // of the signing key, as a root key package names a disabled one
+  std::size_t key_bits = 0;
+  std::string root_key_id{};  // of the root key that vouches for it
+};
+/// Errors: bad_signature, bad_json (what cannot be read), crypto_failed (a key that is none).
+[[nodiscard]] Result<SignatureClaims> read_manifest_signature(std::string_view signature);
+
 struct SignatureProblem {
   ExtendedCode code = 0;
   std::string message;

@@ -52,6 +52,18 @@ TEST(ManifestSignature, a_good_chain_holds) {
   EXPECT_EQ(code_of(outer(R"(,"typ":"JWT")")), erc::none);
 }
 
+TEST(ManifestSignature, it_tells_which_keys_it_claims_to_come_from) {
+  const auto claims = read_manifest_signature(good()).value();
+  EXPECT_EQ(claims.algorithm, "RS256");
+  EXPECT_EQ(claims.key_id, "signing.1");
+  EXPECT_EQ(claims.key_fingerprint, test_key(2).public_key().fingerprint());
+  EXPECT_EQ(claims.key_bits, test_key(2).public_key().modulus().size() * 8);
+  EXPECT_EQ(claims.root_key_id, "root.1");
+  EXPECT_EQ(read_manifest_signature(outer("", "none")).value().algorithm, "none") << "it is read, not believed";
+  EXPECT_EQ(read_manifest_signature("").error().code, Code::bad_signature);
+  EXPECT_EQ(read_manifest_signature(forge(R"({"alg":"RS256"})", "{}", test_key(2))).error().code, Code::bad_signature);
+}
+
 TEST(ManifestSignature, another_manifest_is_refused) {
   EXPECT_EQ(check_manifest_signature(std::string(kManifest) + " ", good(), roots())->code, erc::manifest_hash);
   EXPECT_EQ(check_manifest_signature("", good(), roots())->code, erc::manifest_hash);

@@ -254,6 +254,12 @@ Result<std::string> RootKeyPackage::sign(const std::vector<const PrivateKey*>& k
   return json::print(document);
 }
 
+Result<RootKeyPackage> read_root_key_package(std::string_view text) {
+  GODWIT_TRY(const json::Object document, json::parse_object(text, json::Limits{.bytes = kPackageLimit, .depth = 8}));
+  GODWIT_TRY(const json::Object* content, json::object(document, "protected", "root key package"));
+  return read_protected(*content);
+}
+
 tl::expected<RootKeyPackage, RootPackageProblem> check_root_key_package(std::string_view text,
                                                                         const TrustAnchors& anchors,
                                                                         std::int64_t oldest_version) {

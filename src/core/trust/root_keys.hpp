@@ -45,6 +45,9 @@ struct RootKeyPackage {
   [[nodiscard]] Result<std::string> sign(const std::vector<const PrivateKey*>& keys) const;
 };
 
+/// Reads a package without believing it: for whoever made it, or has verified these bytes before. Errors: bad_json.
+[[nodiscard]] Result<RootKeyPackage> read_root_key_package(std::string_view text);
+
 /// Why a package was refused: the extended code that a device reports, and the sentence.
 struct RootPackageProblem {
   ExtendedCode code = 0;

@@ -106,6 +106,14 @@ TEST(RootKeys, one_key_under_two_names_is_refused) {
   EXPECT_FALSE(TrustAnchors::parse(same.print()));
 }
 
+TEST(RootKeys, a_package_is_read_without_believing_it) {
+  const auto read = read_root_key_package(signed_package(package())).value();
+  EXPECT_EQ(read.version, package().version);
+  ASSERT_EQ(read.root_keys.size(), package().root_keys.size());
+  EXPECT_EQ(read.root_keys[0].first, package().root_keys[0].first);
+  EXPECT_EQ(read_root_key_package("{}").error().code, Code::bad_json);
+}
+
 // faults: 2
 TEST(RootKeys, an_older_package_is_refused) {
   const auto old = check_root_key_package(signed_package(package()), anchors(), 4);

@@ -18,10 +18,6 @@ namespace {
 
 constexpr std::size_t kSearchLimit = 512;
 
-Result<UpdateId> update_of(const Request& request) {
-  return UpdateId::parse(request.parameter("provider"), request.parameter("name"), request.parameter("version"));
-}
-
 /// A page of a list of names that is whole in memory; the token is the last name of the page before.
 Result<Reply> page_of_names(const Request& request, const std::vector<std::string>& names) {
   GODWIT_TRY(const auto token, page_token(request));
@@ -181,6 +177,10 @@ Result<Reply> get_operation(const Request& request, Services& services) {
 }
 
 }  // namespace
+
+Result<UpdateId> update_of(const Request& request) {
+  return UpdateId::parse(request.parameter("provider"), request.parameter("name"), request.parameter("version"));
+}
 
 Result<Reply> import_updates(const Request& request, Services& services) {
   GODWIT_TRY(const auto items, service::parse_import_request(request.body));

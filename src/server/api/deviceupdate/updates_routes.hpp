@@ -5,6 +5,9 @@
 
 namespace godwit::api {
 
+/// The update that provider, name and version of the path name. Errors: invalid_argument.
+[[nodiscard]] Result<UpdateId> update_of(const Request& request);
+
 /// POST updates:import. Items may name URLs or hold the manifest's text with its files uploaded before.
 [[nodiscard]] Result<Reply> import_updates(const Request& request, Services& services);
 

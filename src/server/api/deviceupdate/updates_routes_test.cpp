@@ -192,6 +192,23 @@ TEST_F(UpdateRoutes, files_are_listed_by_id_and_shown) {
   EXPECT_EQ(get("/updates/providers/Contoso/names/Toaster/versions/new/files").status, 400);
 }
 
+TEST_F(UpdateRoutes, an_update_tells_who_signed_it) {
+  import({});
+  const std::string path = "/godwit/v1/main" + version + "/signatures";
+  EXPECT_EQ(call(Method::get, path).status, 503) << "without a package nobody can be believed";
+  trust::RootKeyPackage package = service::TestKeys::get().package();
+  package.version = 7;
+  const PublishedRootKeys published{.version = 7, .document = package.sign({&service::TestKeys::get().root}).value()};
+  services.root_keys = &published;
+  const auto answer = object(call(Method::get, path));
+  EXPECT_EQ(json::integer_or_nothing(answer, "rootKeyPackageVersion"), 7);
+  const auto& first = json::find(answer, "value")->get_array().at(0).get_object();
+  EXPECT_EQ(text_at(first, "keyId"), "signing-1");
+  EXPECT_TRUE(json::find(first, "isBelieved")->get_bool());
+  EXPECT_EQ(call(Method::get, "/godwit/v1/main/updates/providers/Contoso/names/Toaster/versions/9.9/signatures").status,
+            404);
+}
+
 TEST_F(UpdateRoutes, a_deletion_is_an_operation_that_is_not_listed) {
   import({});
   const auto operation = follow(call(Method::delete_, "/deviceUpdate/main" + version));

@@ -4,6 +4,7 @@
 #include "core/base/text.hpp"
 #include "server/api/deviceupdate/updates_routes.hpp"
 #include "server/api/paging.hpp"
+#include "server/service/catalog/signatures.hpp"
 
 namespace godwit::api {
 namespace {
@@ -32,6 +33,16 @@ Result<Reply> status(const Request&, Services& services) {
                                   {"rootKeys", std::move(root_keys)},
                                   {"deviceCount", devices},
                                   {"deployableUpdateCount", deployable}});
+}
+
+/// Against the package that devices are told of now: a key that it disables since was good when it signed.
+Result<Reply> list_signatures(const Request& request, Services& services) {
+  GODWIT_TRY(const auto id, update_of(request));
+  if (services.root_keys == nullptr) return fail(Code::unavailable, "this service has no root key package");
+  GODWIT_TRY(const auto package, trust::read_root_key_package(services.root_keys->document));
+  GODWIT_TRY(auto signatures, service::describe_signatures(services.store, id, package, services.clock.now()));
+  return Reply::json(
+      json::Object{{"rootKeyPackageVersion", services.root_keys->version}, {"value", std::move(signatures)}});
 }
 
 json::Object describe_event(const store::AuditEvent& event) {
@@ -72,6 +83,8 @@ Result<Reply> list_audit(const Request& request, Services& services) {
 const std::vector<Route>& godwit_routes() {
   static const std::vector<Route> routes{
       {Method::post, "/godwit/v1/{instanceId}/updates:import", Permission::updates_write, import_updates},
+      {Method::get, "/godwit/v1/{instanceId}/updates/providers/{provider}/names/{name}/versions/{version}/signatures",
+       Permission::updates_read, list_signatures},
       {Method::get, "/godwit/v1/{instanceId}/status", Permission::updates_read, status},
       {Method::get, "/godwit/v1/{instanceId}/auditEvents", Permission::access_write, list_audit},
   };

@@ -141,6 +141,7 @@ constexpr auto kRouteTexts = std::to_array<RouteText>({
     {post,    "/registrations/{id}/query",               "List the registrations of a group", "", "", "list:Registration"},
     // ---- Godwit: updates, deployments, devices
     {post,    GODWIT "/updates:import",                  "Import updates whose payloads were uploaded", "", "list:DirectImport", "", 202},
+    {get,     GODWIT "/updates/providers/{provider}/names/{name}/versions/{version}/signatures", "Show who signed an update and whether devices believe it", "", "", "Signatures"},
     {get,     GODWIT "/blobs",                           "Show the payload store and what its check found", "", "", "BlobStore"},
     {post,    GODWIT "/blobs:check",                     "Begin to read all payloads again", "", "", "", 202},
     {get,     GODWIT "/blobs/{sha256}/upload",           "Show how much of an upload is here", "", "", "PartialUpload"},
