@@ -140,6 +140,21 @@ export interface UpdateFile {
   /** Deltas: what a device fetches instead of the file. */
   relatedFiles?: { fileName: string; sizeInBytes: number; properties?: Record<string, string> }[];
 }
+/** Who signed one version of an update's manifest; `isBelieved` by a device that holds the present root key package. */
+export interface Signature {
+  manifestVersion: string;
+  algorithm?: string;
+  keyId?: string;
+  keySha256?: string;
+  keySizeInBits?: number;
+  rootKeyId?: string;
+  isBelieved: boolean;
+  problem?: { code: string; text: string; details: string };
+}
+export interface Signatures {
+  rootKeyPackageVersion: number;
+  value: Signature[];
+}
 export interface Operation {
   operationId: string;
   status: "NotStarted" | "Running" | "Succeeded" | "Failed";

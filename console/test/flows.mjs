@@ -1,7 +1,7 @@
 // The flows of an operator, each against the service that the wish names. test/console/test_console.py starts them.
 import { check, run } from "./browser.mjs";
 import { logs, restart, slow, told } from "./flows_line.mjs";
-import { compose, importAndDeploy } from "./flows_updates.mjs";
+import { compose, facts, importAndDeploy, parts } from "./flows_updates.mjs";
 
 const ROOMS = ["Overview", "Devices", "Updates", "Deployments", "Groups and classes", "Hub", "Access", "Audit"];
 const DEEP = {
@@ -261,6 +261,8 @@ await run({
   slow,
   told,
   compose,
+  facts,
+  parts,
   crowd,
   importAndDeploy,
   retryAndCancel,

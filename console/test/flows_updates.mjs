@@ -229,3 +229,45 @@ export async function compose(stand) {
   await remove("2.2.0");
   await page.getByRole("heading", { level: 1, name: "Updates" }).waitFor();
 }
+
+const table = (page, name) => page.getByRole("region", { name, exact: true }).locator("tbody tr").allInnerTexts().then((rows) => rows.map((row) => row.split(/\t|\n/).map((cell) => cell.trim()).filter(Boolean)));
+
+/** What an update tells of itself: who signed it, and what its deltas save. */
+export async function facts(stand) {
+  const { delta, whole, fingerprint } = stand.wish;
+  const page = await stand.open();
+  await stand.signIn(page, "/console/updates/Contoso/MeterOS/1.1.0");
+  await page.getByText("Believe it").waitFor();
+  await page.locator("main").getByRole("link", { name: "1.0.0" }).waitFor();
+  const signature = await page.locator("section.card", { has: page.getByRole("heading", { name: "Signature" }) }).innerText();
+  for (const words of [fingerprint, "RS256, 3072 bits", "Version 1 of the root key package lists the root key", "version 5 and 4"]) check(signature.includes(words), `the signature tells “${words}”: ${signature}`);
+  const size = (count) => (count < 1024 ? `${count} B` : count < 1 << 20 ? `${(count / 1024).toFixed(1)} KiB` : `${(count / 2 ** 20).toFixed(1)} MiB`);
+  const [row, ...others] = await table(page, "Deltas");
+  const wanted = ["rootfs.img", "1.0.0", `${size(delta)} instead of ${size(whole)}`, `${Math.min(99, Math.round((1 - delta / whole) * 100))} %`];
+  check(others.length === 0 && JSON.stringify(row) === JSON.stringify(wanted), `the delta and what it saves: ${JSON.stringify([row, ...others])}, not ${JSON.stringify(wanted)}`);
+  await stand.axe(page, "an update with deltas");
+  await stand.shot(page, "update-facts");
+  await stand.looks(page, "update-facts");
+  await page.goto(stand.wish.url + "/console/updates/Contoso/MeterOS/1.0.0");
+  await page.getByText("None for rootfs.img: no device had an earlier version").waitFor();
+  // A key that was disabled since: the page says what devices would.
+  await page.route("**/signatures", (route) => route.fulfill({ json: { rootKeyPackageVersion: 2, value: [{ manifestVersion: "5", algorithm: "RS256", keyId: "signing.old", keySha256: "abc", keySizeInBits: 3072, rootKeyId: "root.1", isBelieved: false, problem: { code: "A0000008", text: "The signing key is disabled", details: "the signing key is disabled" } }] } }));
+  await page.reload();
+  await page.getByText("Refuse it").waitFor();
+  await page.getByText("A0000008").waitFor();
+  await stand.axe(page, "an update that is refused");
+  await stand.shot(page, "update-refused");
+}
+
+/** What the parts of a device have, from more than one deployment, the last of which failed on one of them. */
+export async function parts(stand) {
+  const page = await stand.open();
+  await stand.signIn(page, "/console/devices/robot-000");
+  await page.getByRole("heading", { name: "Parts" }).waitFor();
+  const rows = (await table(page, "Parts")).map(([part, update]) => `${part}: ${update}`);
+  const wanted = ["eye: Camera 7.1.0", "the left wheel (m-1): Motor 2.1.0", "the right wheel (m-2): Motor 2.0.0"];
+  check(JSON.stringify(rows) === JSON.stringify(wanted), `each part has its update: ${JSON.stringify(rows)}`);
+  await stand.axe(page, "a device with parts");
+  await stand.shot(page, "device-parts");
+  await stand.looks(page, "device-parts");
+}

@@ -54,11 +54,13 @@ class Stage:
         assert status < 300, f"{method} {path}: {status} {answer.decode()[:400]}"
         return json.loads(answer) if answer else {}
 
-    def import_update(self, name: str, version: str, model: str, payload: bytes = b"payload " * 512) -> None:
+    def import_update(self, name: str, version: str, model: str, payload: bytes = b"payload " * 512, **more) -> None:
+        """`more`: members of the manifest that are to be others; None: not there."""
         files = {"install.sh": f"#!/bin/sh\n# {name} {version}\n".encode(), "rootfs.img": payload + version.encode()}
-        for data in files.values():
+        manifest = {member: value for member, value in {**manifest_of(name, version, files, model), **more}.items() if value is not None}
+        for data in files.values() if "files" in manifest else ():
             self.call("PUT", f"{OWN}/blobs/{hashlib.sha256(data).hexdigest()}", data, {"Content-Type": "application/octet-stream"})
-        self.call("POST", f"{OWN}/updates:import", [{"importManifest": json.dumps(manifest_of(name, version, files, model)), "friendlyName": f"{name} {version}"}])
+        self.call("POST", f"{OWN}/updates:import", [{"importManifest": json.dumps(manifest), "friendlyName": f"{name} {version}"}])
         path = f"{DATA_PLANE}/updates/providers/Contoso/names/{name}/versions/{version}?{API}"
         wait_until(f"{name} {version} is imported", lambda: self.scene.rest("GET", path)[0] == 200, 30)
 

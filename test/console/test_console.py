@@ -1,8 +1,10 @@
 """The web console in a real browser over a real service: every page and flow, both themes, a narrow screen, a restart in the middle."""
 import base64
 import gzip
+import hashlib
 import json
 import os
+import random
 import re
 import subprocess
 from pathlib import Path
@@ -13,7 +15,7 @@ from crowd import Crowd
 from hub_device import announce, register
 from scene import Scene
 from stack import wait_until
-from stage import Stage, manifest_of
+from stage import API, DATA_PLANE, Stage, manifest_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = ROOT / "console"
@@ -191,6 +193,50 @@ def test_failed_devices_are_retried_and_a_deployment_is_cancelled(stage, browser
 
 def test_tokens_are_made_and_revoked_and_a_reader_is_told_what_it_may_not(stage, browser):
     browser.run("access")
+
+
+def test_an_update_tells_who_signed_it_and_what_its_deltas_save(stage, browser, scene):
+    stage.add("meter-000", "Meter", "cellar")
+    stage.wait_listed()
+    image = bytearray(random.Random(5).randbytes(3 << 20))
+    as_delta = {"downloadHandler": {"id": "microsoft/delta:1"}}
+
+    def bring(version: str) -> None:
+        files = {"install.sh": f"#!/bin/sh\n# MeterOS {version}\n".encode(), "rootfs.img": bytes(image) + version.encode()}
+        manifest = manifest_of("MeterOS", version, files, "Meter")
+        stage.import_update("MeterOS", version, "Meter", bytes(image), files=[one if one["filename"] == "install.sh" else {**one, **as_delta} for one in manifest["files"]])
+
+    bring("1.0.0")
+    stage.deploy("meter-1-0", "cellar", "MeterOS", "1.0.0")
+    stage.wait_status("meter-1-0", "cellar", devicesCompletedSucceededCount=1)
+    image[2_000_000:2_000_400] = b"something new" * 31
+    bring("1.1.0")
+    files = f"{DATA_PLANE}/updates/providers/Contoso/names/MeterOS/versions/1.1.0/files"
+    shown = [stage.call("GET", f"{files}/{one}?{API}") for one in stage.call("GET", f"{files}?{API}")["value"]]
+    [(whole, [delta])] = [(one["sizeInBytes"], one["relatedFiles"]) for one in shown if one["fileName"] == "rootfs.img"]
+    assert 0 < delta["sizeInBytes"] < whole // 10
+    key = subprocess.run(["openssl", "rsa", "-in", scene.service.data / "keys" / "signing.pem", "-RSAPublicKey_out", "-outform", "DER"], capture_output=True, check=True).stdout
+    fingerprint = base64.urlsafe_b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    browser.run("facts", delta=delta["sizeInBytes"], whole=whole, fingerprint=fingerprint)
+
+
+def test_a_device_tells_what_each_of_its_parts_has(stage, browser):
+    device = stage.add("robot-000", "Robot", "hall")
+    stage.wait_listed()
+    for name, version in (("Motor", "2.0.0"), ("Motor", "2.1.0"), ("Camera", "7.1.0")):
+        stage.import_update(name, version, "", isDeployable=False, compatibility=[{"group": name.lower()}])
+
+    def bring(version: str, motor: str, told: list[str], outcome: str = "succeed") -> None:
+        device.step_details[version], device.outcome = told, outcome
+        steps = [{"type": "reference", "updateId": {"provider": "Contoso", "name": name, "version": one}} for name, one in (("Motor", motor), ("Camera", "7.1.0"))]
+        stage.import_update("RobotOS", version, "Robot", instructions={"steps": steps}, files=None)
+        stage.deploy(f"robot-{motor}", "hall", "RobotOS", version)
+        stage.wait_status(f"robot-{motor}", "hall", **{f"devicesCompleted{'Failed' if outcome == 'fail' else 'Succeeded'}Count": 1})
+
+    bring("1.0.0", "2.0.0", ["the left wheel (m-1): done; the right wheel (m-2): done", "eye: installed; and calibrated"])
+    # One part failed: the other one has the newer motor, and what was said of the camera before still holds.
+    bring("1.1.0", "2.1.0", ["the left wheel (m-1): done; the right wheel (m-2): step 1.1 (microsoft/script:1) install: the coil is warm", "not begun"], "fail")
+    browser.run("parts")
 
 
 def test_logs_are_collected_and_read(stage, browser):

@@ -142,6 +142,7 @@ class HubDevice:
         self.properties = properties or {"manufacturer": "Contoso", "model": model}
         self.service: dict = {}       # desired.deviceUpdate.service as it stands
         self.actions: list = []       # (action, workflow id) of each desired document that arrived
+        self.step_details: dict[str, list[str]] = {}  # version of an update -> what is told of each of its steps
         self.log: bytes | dict[str, bytes] | None = b"what the device saw\n"  # sent when logs are asked for, or files by name; None: it has none
         self._sent_logs: set = set()
         self.problem: BaseException | None = None
@@ -201,7 +202,9 @@ class HubDevice:
         self._busy = False
         fails = outcome == "fail"
         step = {"resultCode": 0 if fails else 700, **self._extended(FAILURE_CODE if fails else 0), "resultDetails": "the disk of the test is full" if fails else ""}
-        self._report(255 if fails else 0, workflow, {**step, "stepResults": {"step_0": step}}, None if fails else update)
+        told = self.step_details.get(update["version"], [step["resultDetails"]])
+        steps = {f"step_{number}": {**step, "resultDetails": details} for number, details in enumerate(told)}
+        self._report(255 if fails else 0, workflow, {**step, "stepResults": steps}, None if fails else update)
 
     def _send_log(self, operation: str, url: str) -> None:
         """Puts the log into the container as the storage clients do, and reports the end."""

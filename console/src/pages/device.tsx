@@ -1,11 +1,12 @@
 import type { ComponentChildren } from "preact";
 import { Link } from "wouter-preact";
-import { ask, hub, manage, own, Problem } from "../api";
+import { ask, data as path, hub, manage, own, Problem } from "../api";
 import { useLive } from "../live";
-import { className, titleOf, type DeviceClass, type ExplainedDevice, type Words } from "../model";
+import { className, nameOf, titleOf, type Deployment, type DeviceClass, type ExplainedDevice, type Update, type Words } from "../model";
 import { remedyOf } from "../fleet";
+import { partsOf, type Part, type Report } from "../parts";
 import { DeviceLogs } from "./logs";
-import { at, bytes, Card, DeviceStateOf, Heading, State, Table, Time, Trouble, Waiting } from "../ui";
+import { at, bytes, Card, DeviceStateOf, Heading, many, State, Table, Time, Trouble, Waiting } from "../ui";
 
 interface Twin {
   tags?: Record<string, unknown>;
@@ -30,15 +31,37 @@ async function ifAllowed<T>(asked: Promise<T>): Promise<T | null> {
   }
 }
 
+/** An update never changes, so each is asked for once while the page is open. */
+const updates = new Map<string, Update>();
+
+/** Empty where no report names a part; what the caller may not see, or was deleted since, is passed over. */
+async function loadParts(device: ExplainedDevice, signal: AbortSignal): Promise<Part[]> {
+  const telling = device.reports.filter((one) => one.report.result?.stepResults?.some((step) => step.resultDetails?.includes(": ")));
+  const own = device.deployment;
+  // A report of a failure names the update that is still there, not the one that it was for; its workflow does, while that is the present one.
+  const isGood = ({ report }: Report) => report.state === 0 && (report.result?.resultCode ?? 0) > 0;
+  const isPresent = (one: Report) => one.workflowId === own?.workflowId;
+  const deployed = own && telling.some((one) => !isGood(one) && isPresent(one)) ? await ifAllowed(ask<Deployment>(manage(["groups", own.groupId, "deployments", own.deploymentId]), { signal })) : null;
+  const idOf = (one: Report) => (isGood(one) ? (one.report.installedUpdateId ?? "") : deployed && isPresent(one) ? nameOf(deployed.update.updateId) : "");
+  for (const id of new Set(telling.map(idOf))) {
+    const [provider, name, version] = id.split("/");
+    if (!provider || !name || !version || updates.has(id)) continue;
+    const update = await ifAllowed(ask<Update>(path(["updates", "providers", provider, "names", name, "versions", version]), { signal }));
+    if (update) updates.set(id, update);
+  }
+  return partsOf(telling, idOf, updates);
+}
+
 async function load(id: string, module: string | undefined, signal: AbortSignal) {
   const tail = module ? ["modules", module] : [];
   const device = await ask<ExplainedDevice>(own(["devices", id, ...tail]), { signal });
-  const [twin, connection, kind] = await Promise.all([
+  const [twin, connection, kind, parts] = await Promise.all([
     ifAllowed(ask<Twin>(hub(["twins", id, ...tail]), { signal })),
     ifAllowed(ask<Connection>(own(["hub", "connections", id, ...tail]), { signal })),
     device.deviceClassId ? ifAllowed(ask<DeviceClass>(manage(["deviceClasses", device.deviceClassId]), { signal })) : null,
+    loadParts(device, signal),
   ]);
-  return { device, twin, connection, kind };
+  return { device, twin, connection, kind, parts };
 }
 
 export function DevicePage({ id, module }: { id: string; module?: string }) {
@@ -55,7 +78,7 @@ export function DevicePage({ id, module }: { id: string; module?: string }) {
   );
 }
 
-function Details({ device, twin, kind, connection, id, module }: Awaited<ReturnType<typeof load>> & { id: string; module?: string }) {
+function Details({ device, twin, kind, connection, parts, id, module }: Awaited<ReturnType<typeof load>> & { id: string; module?: string }) {
   return (
     <div class="grid">
       <Card title="Update">
@@ -83,6 +106,26 @@ function Details({ device, twin, kind, connection, id, module }: Awaited<ReturnT
           ))}
         </dl>
       </Card>
+      {parts.length > 0 && (
+        <Card title="Parts" wide>
+          <p class="faint">What each part of the device has, as its last reports tell.</p>
+          <Table label="Parts" heads={["Part", "Installed", "Told"]}>
+            {parts.map(({ name, update, time }) => (
+              <tr key={name}>
+                <td class="name">{name}</td>
+                <td>
+                  <Link href={at("updates", update.provider, update.name, update.version)}>
+                    {update.name} {update.version}
+                  </Link>
+                </td>
+                <td>
+                  <Time of={time} />
+                </td>
+              </tr>
+            ))}
+          </Table>
+        </Card>
+      )}
       <Card title="Timeline" wide>
         <Timeline device={device} connection={connection} />
       </Card>
@@ -199,7 +242,7 @@ function TwinTable({ twin }: { twin: Twin }) {
   return (
     <>
       <p class="faint">
-        {count ? `${count} desired values are not reported like that; they are marked.` : "No desired value waits for its report."} Tags: <code>{JSON.stringify(twin.tags ?? {})}</code>
+        {count ? `Not reported as desired: ${many(count, "value")}, marked below.` : "No desired value waits for its report."} Tags: <code>{JSON.stringify(twin.tags ?? {})}</code>
       </p>
       <Table label="Twin, desired beside reported" heads={["Property", "Desired", "Reported"]}>
         {paths.map((path) => (

@@ -1,12 +1,17 @@
 import { useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
-import { ask, data as path, each, pathOf, Problem, raw, type Page } from "../api";
+import { all, ask, data as path, each, own, pathOf, Problem, raw, type Page } from "../api";
 import { deployments } from "../fleet";
 import { useLive } from "../live";
-import { isSame, nameOf, type Operation, type Update, type UpdateFile, type UpdateId } from "../model";
+import { isSame, nameOf, type Operation, type Signature, type Signatures, type Update, type UpdateFile, type UpdateId } from "../model";
 import { at, bytes, Card, Confirm, Heading, State, Table, Time, Trouble, Waiting, type Question } from "../ui";
 
 const placeOf = (id: UpdateId) => ["updates", "providers", id.provider, "names", id.name, "versions", id.version];
+
+async function filesOf(id: UpdateId, signal: AbortSignal): Promise<UpdateFile[]> {
+  const ids = await ask<Page<string>>(path([...placeOf(id), "files"]), { signal });
+  return each(ids.value, (file) => ask<UpdateFile>(path([...placeOf(id), "files", file]), { signal }));
+}
 
 /** Until the operation that an answer names has ended; gives its end. */
 export async function waitForOperation(answer: Response): Promise<Operation> {
@@ -25,9 +30,7 @@ export function UpdatePage({ id }: { id: UpdateId }) {
   const [question, setQuestion] = useState<Question | null>(null);
   const { data, problem } = useLive("update " + nameOf(id), async (signal) => {
     const update = await ask<Update>(path(placeOf(id)), { signal });
-    const ids = await ask<Page<string>>(path([...placeOf(id), "files"]), { signal });
-    const files = await each(ids.value, (file) => ask<UpdateFile>(path([...placeOf(id), "files", file]), { signal }));
-    return { update, files };
+    return { update, files: await filesOf(id, signal) };
   });
   const remove = () =>
     setQuestion({
@@ -83,18 +86,99 @@ function Against({ id, parents }: { id: UpdateId; parents: UpdateId[] }) {
   );
 }
 
+const EARLIER_MAX = 10;
+
+/** Which version of the update each source of a delta belongs to, by its SHA-256; the earlier versions are looked through, newest first. */
+async function sourcesOf(id: UpdateId, wanted: Set<string>, signal: AbortSignal): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const versions = await all<string>(path(["updates", "providers", id.provider, "names", id.name, "versions"]), 1000, signal);
+  const newestFirst = versions.value.filter((one) => one !== id.version).sort((a, b) => b.localeCompare(a, undefined, { numeric: true }));
+  for (const version of newestFirst.slice(0, EARLIER_MAX)) {
+    if (found.size === wanted.size) break;
+    for (const file of await filesOf({ ...id, version }, signal)) if (wanted.has(file.hashes.sha256!)) found.set(file.hashes.sha256!, version);
+  }
+  return found;
+}
+
 /** A device that has the version a delta starts from fetches the delta only. */
-function Deltas({ file }: { file: UpdateFile }) {
-  const deltas = file.relatedFiles ?? [];
-  if (!deltas.length) return file.downloadHandler ? <div class="faint">no delta saved enough to be kept</div> : null;
+function Deltas({ id, files }: { id: UpdateId; files: UpdateFile[] }) {
+  const asDelta = files.filter((file) => file.downloadHandler);
+  const deltas = asDelta.flatMap((file) => (file.relatedFiles ?? []).map((one) => ({ file, one, source: one.properties?.["microsoft.sourceFileHash"] ?? "" })));
+  const wanted = new Set(deltas.map(({ source }) => source));
+  const { data: sources } = useLive(deltas.length ? `sources ${nameOf(id)}` : "", (signal) => sourcesOf(id, wanted, signal));
+  if (!asDelta.length) return null;
+  const without = asDelta.filter((file) => !file.relatedFiles?.length);
   return (
-    <>
-      {deltas.map((one) => (
-        <div key={one.fileName} class="faint" title={`starts from the file with SHA-256 ${one.properties?.["microsoft.sourceFileHash"] ?? "of an earlier version"}`}>
-          or {bytes(one.sizeInBytes)} as a delta: {Math.max(0, Math.round((1 - one.sizeInBytes / file.sizeInBytes) * 100))} % saved
-        </div>
-      ))}
-    </>
+    <Card title="Deltas" wide>
+      <p class="faint">A device that has the earlier version fetches the delta and makes the file from both. Every other device fetches the whole file.</p>
+      {deltas.length > 0 && (
+        <Table label="Deltas" heads={["File", "From", "Fetched", "Saved"]}>
+          {deltas.map(({ file, one, source }) => (
+            <tr key={file.fileId + one.fileName}>
+              <td class="name">{file.fileName}</td>
+              <td>{sources?.has(source) ? <Link href={at("updates", id.provider, id.name, sources.get(source)!)}>{sources.get(source)}</Link> : <code title={`the file with SHA-256 ${source}`}>{source.slice(0, 12)}…</code>}</td>
+              <td>
+                {bytes(one.sizeInBytes)} <span class="faint">instead of {bytes(file.sizeInBytes)}</span>
+              </td>
+              <td>{savedPercent(one.sizeInBytes, file.sizeInBytes)}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      {without.length > 0 && <p class="faint">None for {without.map((file) => file.fileName).join(", ")}: no device had an earlier version when it was imported, or no delta saved enough to be kept.</p>}
+    </Card>
+  );
+}
+
+/** Never 100 %: something is fetched. */
+const savedPercent = (delta: number, whole: number) => `${Math.max(0, Math.min(99, Math.round((1 - delta / whole) * 100)))} %`;
+
+/** The two versions of a manifest are signed by one key, as a rule: they are told together then. */
+function Signed({ id }: { id: UpdateId }) {
+  const { data, problem } = useLive(`signatures ${nameOf(id)}`, (signal) => ask<Signatures>(own([...placeOf(id), "signatures"]), { signal }));
+  const groups = new Map<string, Signature[]>();
+  for (const one of data?.value ?? []) {
+    const key = [one.keySha256, one.algorithm, one.rootKeyId, one.isBelieved, one.problem?.code].join(" ");
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return (
+    <Card title="Signature">
+      {problem ? (
+        <Trouble problem={problem} />
+      ) : !data ? (
+        <Waiting />
+      ) : (
+        [...groups.values()].map(([one, ...others]) => (
+          <dl key={one!.manifestVersion}>
+            <dt>Devices</dt>
+            <dd>
+              {one!.isBelieved ? <State is="Succeeded">Believe it</State> : <State is="Failed">Refuse it</State>}
+              <div class="faint">
+                {one!.isBelieved ? (
+                  `Version ${data.rootKeyPackageVersion} of the root key package lists the root key and disables neither key.`
+                ) : (
+                  <>
+                    <code>{one!.problem?.code}</code> {one!.problem?.text} ({one!.problem?.details}; version {data.rootKeyPackageVersion} of the root key package)
+                  </>
+                )}
+              </div>
+            </dd>
+            <dt>Signed by</dt>
+            <dd>
+              {one!.keyId || "a key without a name"}, {one!.algorithm}, {one!.keySizeInBits} bits
+            </dd>
+            <dt>Fingerprint</dt>
+            <dd>
+              <code title="SHA-256 of the key, base64url, as the root key package names a disabled one">{one!.keySha256}</code>
+            </dd>
+            <dt>Root key</dt>
+            <dd>{one!.rootKeyId}</dd>
+            <dt>Manifest</dt>
+            <dd>version {[one!, ...others].map((signature) => signature.manifestVersion).join(" and ")}</dd>
+          </dl>
+        ))
+      )}
+    </Card>
   );
 }
 
@@ -135,7 +219,8 @@ function Contents({ update, files }: { update: Update; files: UpdateFile[] }) {
           )}
         </dl>
       </Card>
-      <Card title="Steps, in order">
+      <Signed id={update.updateId} />
+      <Card title="Steps, in order" wide>
         <ol>
           {update.instructions?.steps.map((step, index) => (
             <li key={index}>
@@ -154,10 +239,7 @@ function Contents({ update, files }: { update: Update; files: UpdateFile[] }) {
             {files.map((file) => (
               <tr key={file.fileId}>
                 <td class="name">{file.fileName}</td>
-                <td>
-                  {bytes(file.sizeInBytes)}
-                  <Deltas file={file} />
-                </td>
+                <td>{bytes(file.sizeInBytes)}</td>
                 <td class="mono">{file.hashes.sha256}</td>
                 <td title={file.scanDetails}>{file.scanResult === "Success" ? "Clean" : "Not scanned"}</td>
               </tr>
@@ -165,6 +247,7 @@ function Contents({ update, files }: { update: Update; files: UpdateFile[] }) {
           </Table>
         )}
       </Card>
+      <Deltas id={update.updateId} files={files} />
     </div>
   );
 }
