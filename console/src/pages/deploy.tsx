@@ -166,7 +166,7 @@ function Preview({ update, group, reach, touched, isLater }: { update: UpdateInf
   return (
     <Card title="Whom it touches">
       <p>
-        <span class="strong">{many(count, "device")}</span> of {group} {isLater ? "will be" : "are"} offered {titleOf(update)}.
+        <span class="strong">{many(count, "device")}</span> of {group} {isLater ? "will be" : count === 1 ? "is" : "are"} offered {titleOf(update)}.
       </p>
       <ul class="list">
         {touched.map((part) => (

@@ -45,7 +45,7 @@ export function DeploymentPage({ group, id }: { group: string; id: string }) {
   const cancel = () =>
     setQuestion({
       title: "Cancel this deployment?",
-      says: <p>{many(counts!.total - counts!.succeeded - counts!.failed - counts!.cancelled, "device")} that are not done are told to stop. Devices that have the update keep it.</p>,
+      says: <p>Not done yet: {many(counts!.total - counts!.succeeded - counts!.failed - counts!.cancelled, "device")}, told to stop. Devices that have the update keep it.</p>,
       verb: "Cancel the deployment",
       typed: id,
       act: () => verb("cancel"),
@@ -90,7 +90,7 @@ export function DeploymentPage({ group, id }: { group: string; id: string }) {
             {data.progress.deployment.isCloudInitiatedRollback && <div class="note due">This is a roll-back that the service began, because more devices failed than the policy of an earlier deployment allows.</div>}
             {data.progress.deployment.rollbackPolicy && (
               <p class="faint">
-                Goes back to {titleOf(data.progress.deployment.rollbackPolicy.update)} when {data.progress.deployment.rollbackPolicy.failure.devicesFailedPercentage} % and at least {data.progress.deployment.rollbackPolicy.failure.devicesFailedCount} devices failed.
+                Goes back to {titleOf(data.progress.deployment.rollbackPolicy.update)} when {data.progress.deployment.rollbackPolicy.failure.devicesFailedPercentage} % and at least {many(data.progress.deployment.rollbackPolicy.failure.devicesFailedCount, "device")} failed.
               </p>
             )}
           </Card>

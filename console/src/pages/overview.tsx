@@ -179,10 +179,9 @@ function Attention({ data }: { data: Awaited<ReturnType<typeof load>> }) {
     data.unhealthy.value.length > 0 && (
       <li key="unhealthy">
         <State is="due">
-          {data.unhealthy.value.length}
-          {data.unhealthy.nextLink ? " or more" : ""} devices cannot take updates
+          {data.unhealthy.nextLink ? `${data.unhealthy.value.length} or more devices` : many(data.unhealthy.value.length, "device")} cannot take updates
         </State>
-        <p>They do not report what they are. Start their agents, or see their pages.</p>
+        <p>What reports no properties of its kind fits no update. Start the agent there, or see the device's page.</p>
       </li>
     ),
     ...data.best

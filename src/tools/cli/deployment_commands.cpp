@@ -154,8 +154,9 @@ Counts count(const json::Value& status) {
 /// One device is shown with its phase, several are counted.
 Result<void> draw(ProgressLine& progress, Client& client, const DeploymentFlags& flags, const Counts& counts) {
   if (counts.total != 1) {
-    progress.text(fmt::format("{} devices: {} in progress, {} succeeded, {} failed, {} canceled", counts.total,
-                              counts.running, counts.succeeded, counts.failed, counts.canceled));
+    progress.text(fmt::format("{}: {} in progress, {} succeeded, {} failed, {} canceled",
+                              counted(counts.total, "device"), counts.running, counts.succeeded, counts.failed,
+                              counts.canceled));
     return {};
   }
   GODWIT_TRY(const auto states, device_states(client, flags));
@@ -212,9 +213,9 @@ Result<int> show(Context& context, const DeploymentFlags& flags) {
           : Counts{number_at(value, "totalDevices"), number_at(value, "devicesInProgressCount"),
                    number_at(value, "devicesCompletedFailedCount"), number_at(value, "devicesCompletedSucceededCount"),
                    number_at(value, "devicesCanceledCount")};
-  fmt::print("deployment {}  {}  {} devices: {} succeeded, {} in progress, {} failed, {} canceled\n", flags.id,
-             text_at(value, "deploymentState"), counts.total, counts.succeeded, counts.running, counts.failed,
-             counts.canceled);
+  fmt::print("deployment {}  {}  {}: {} succeeded, {} in progress, {} failed, {} canceled\n", flags.id,
+             text_at(value, "deploymentState"), counted(counts.total, "device"), counts.succeeded, counts.running,
+             counts.failed, counts.canceled);
   if (code == exit_code::deployment_failed || counts.failed > 0) {
     DeploymentFlags failed = flags;
     failed.filter = "deviceState eq 'Failed'";

@@ -57,9 +57,9 @@ Result<int> collect(Context& context, const LogFlags& flags) {
     context.show_json(made);
   else
     fmt::print(
-        "asked {} devices for their logs; godwit device log show --log-collection-id {} --detailed tells how far "
+        "asked {} for their logs; godwit device log show --log-collection-id {} --detailed tells how far "
         "they are\n",
-        flags.agents.size(), flags.id);
+        counted(static_cast<std::int64_t>(flags.agents.size()), "device"), flags.id);
   return exit_code::ok;
 }
 
@@ -132,7 +132,7 @@ Result<int> download(Context& context, const LogFlags& flags) {
   if (context.wants_json())
     context.show_json(json::Object{{"fileCount", files.size()}, {"byteCount", bytes}});
   else
-    fmt::print("{} files, {}\n", files.size(), readable_size(bytes));
+    fmt::print("{}, {}\n", counted(static_cast<std::int64_t>(files.size()), "file"), readable_size(bytes));
   return exit_code::ok;
 }
 

@@ -87,8 +87,8 @@ Result<int> login(Context& context, const LoginFlags& flags) {
              is_here ? try_this_machine(wanted, context.environment) : try_service(wanted, context.environment));
   const auto& [connection, status] = answered;
   GODWIT_TRY_VOID(keep(folder, connection));
-  fmt::print("{} answers: godwitd {}, hub {}, {} devices. Kept in {}\n", connection.url, text_at(status, "version"),
-             text_at(status, "hubName"), number_at(status, "deviceCount"), folder.string());
+  fmt::print("{} answers: godwitd {}, hub {}, {}. Kept in {}\n", connection.url, text_at(status, "version"),
+             text_at(status, "hubName"), counted(number_at(status, "deviceCount"), "device"), folder.string());
   return exit_code::ok;
 }
 

@@ -134,7 +134,7 @@ Result<int> tag(Context& context, const TagFlags& flags) {
     context.show_json(json::Object{
         {"changedCount", totals.changed}, {"failedCount", totals.failed}, {"failures", std::move(totals.failures)}});
   } else {
-    fmt::print("tagged {} devices\n", totals.changed);
+    fmt::print("tagged {}\n", counted(totals.changed, "device"));
     if (!table.empty()) std::fputs(table.print(terminal_width()).c_str(), stdout);
   }
   return totals.failed == 0 ? exit_code::ok : exit_code::failed;

@@ -77,4 +77,8 @@ std::size_t terminal_width() {
   return size.ws_col;
 }
 
+std::string counted(std::int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 }  // namespace godwit::cli

@@ -1,6 +1,7 @@
 // Tables for people: columns as wide as needed, cut at the terminal's edge. Pure; any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,5 +26,8 @@ class Table {
 [[nodiscard]] std::size_t terminal_width();
 /// Text from devices and files, safe for a terminal: control characters become '?'.
 [[nodiscard]] std::string printable(std::string_view text);
+
+/// "1 device", "2 devices".
+[[nodiscard]] std::string counted(std::int64_t count, std::string_view noun);
 
 }  // namespace godwit::cli

@@ -37,5 +37,11 @@ TEST(Table, letters_of_several_bytes_count_once) {
   EXPECT_NE(table.print(0).find("\xC3\xA4\xC3\xB6  x"), std::string::npos);
 }
 
+TEST(Counted, one_thing_is_no_plural) {
+  EXPECT_EQ(counted(0, "device"), "0 devices");
+  EXPECT_EQ(counted(1, "device"), "1 device");
+  EXPECT_EQ(counted(2, "device"), "2 devices");
+}
+
 }  // namespace
 }  // namespace godwit::cli
