@@ -113,13 +113,16 @@ void warn_of_root_keys(const api::PublishedRootKeys& root_keys, WallTime now, Lo
 /// What stands still: files of the installation, and the ports that links name.
 struct Files {
   net::TlsContext tls;
-  net::TlsContext device_tls;  // devices may prove themselves by certificate; browsers and operators are not asked
+  net::TlsContext device_tls;
   api::PublishedRootKeys root_keys;
   std::uint16_t api_port = 0;
   std::uint16_t hub_port = 0;
 };
 [[nodiscard]] Result<Files> load_files(const Config& config, const Layout& layout) {
-  GODWIT_TRY(auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
+  GODWIT_TRY_VOID(finish_key_change(layout));
+  // Devices may prove themselves by certificate on both ports; browsers and operators are not asked for any.
+  GODWIT_TRY(auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
+                                                    net::ClientCertificates::requested_without_alpn));
   GODWIT_TRY(auto device_tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
                                                            net::ClientCertificates::requested));
   GODWIT_TRY(api::PublishedRootKeys root_keys, load_root_keys(layout));
