@@ -19,6 +19,9 @@ namespace godwit::trust {
 [[nodiscard]] Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& signing,
                                                 std::string_view signed_jwk);
 
+/// How every signature under `signed_jwk` begins, and none under another.
+[[nodiscard]] std::string manifest_signature_head(std::string_view signed_jwk);
+
 struct SignatureProblem {
   ExtendedCode code = 0;
   std::string message;
