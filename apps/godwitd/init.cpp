@@ -47,11 +47,6 @@ constexpr ByteCount kCertificateLimit = 64 * 1024;
   return write_file_durably(layout.server_key(), server.key_pem.reveal());
 }
 
-/// A name that tells keys of two installations apart: "root-1-5f0c2a9b".
-[[nodiscard]] std::string key_name(std::string_view role, const trust::PublicKey& key) {
-  return std::string(role) + "-" + hex_encode(key.fingerprint()).substr(0, 8);
-}
-
 [[nodiscard]] Result<void> save_key(const Path& file, const trust::PrivateKey& key) {
   GODWIT_TRY(const Secret pem, key.to_pem());
   return write_file_durably(file, pem.reveal());
@@ -150,6 +145,10 @@ class PrivateFiles {
 }
 
 }  // namespace
+
+std::string key_name(std::string_view role, const trust::PublicKey& key) {
+  return std::string(role) + "-" + hex_encode(key.fingerprint()).substr(0, 8);
+}
 
 Result<void> give_to_owner_of(const Path& place, const Path& what) {
   struct stat info {};

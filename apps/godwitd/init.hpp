@@ -6,6 +6,7 @@
 
 #include "apps/godwitd/config.hpp"
 #include "apps/godwitd/layout.hpp"
+#include "core/trust/keys.hpp"
 #include "core/trust/sealer.hpp"
 
 namespace godwit::daemon {
@@ -20,6 +21,9 @@ struct InitOptions {
 /// empty folder that was at its place, such as the one of the package. Errors: conflict when something is there
 /// already, invalid_argument, io_failed, crypto_failed.
 [[nodiscard]] Result<void> init(const Path& data, const InitOptions& options);
+
+/// A name that tells keys of two installations apart: "root-1-5f0c2a9b".
+[[nodiscard]] std::string key_name(std::string_view role, const trust::PublicKey& key);
 
 /// Gives `what`, a file or a folder with all in it, to the owner of `place`, when this is root and the owner is not:
 /// else the service could not read what root made for it. Errors: io_failed.

@@ -1,9 +1,11 @@
 #include "apps/godwitd/instance.hpp"
 
 #include "apps/godwitd/init.hpp"
+#include "apps/godwitd/signing_key.hpp"
 #include "server/api/iothub/shapes.hpp"
 #include "server/blobs/disk/disk_blobs.hpp"
 #include "server/hub/provisioning/registration_id.hpp"
+#include "server/service/import/sign_anew.hpp"
 #include "server/store/sqlite/sqlite_store.hpp"
 
 namespace godwit::daemon {
@@ -48,14 +50,6 @@ constexpr ByteCount kSmallFile = 64 * 1024;
     return fail(Code::invalid_argument,
                 "'" + layout.url_key().string() + "' does not hold a key of 32 bytes in base64");
   return Secret(*std::move(key));
-}
-
-[[nodiscard]] Result<service::SigningIdentity> load_signing_identity(const Layout& layout) {
-  GODWIT_TRY(const std::string pem, read_file(layout.signing_key(), kSmallFile));
-  auto key = trust::PrivateKey::from_pem(pem);
-  if (!key) return with_context(layout.signing_key().string(), key.error());
-  GODWIT_TRY(std::string signed_jwk, read_file(layout.signed_jwk(), kSmallFile));
-  return service::SigningIdentity{.key = *std::move(key), .signed_jwk = std::move(signed_jwk)};
 }
 
 [[nodiscard]] service::SetDesired set_desired_through(hub::Hub& hub) {
@@ -125,6 +119,7 @@ Result<std::unique_ptr<Instance>> Instance::open(const Config& config, const Lay
              blobs::open_disk_blobs(layout.blobs(), premises.clock, {.storage_limit = config.quota_storage.value}));
   GODWIT_TRY(Telemetry telemetry, make_telemetry(config, premises.clock, premises.log));
   GODWIT_TRY(service::SigningIdentity identity, load_signing_identity(premises.layout));
+  GODWIT_TRY_VOID(service::sign_anew(*store, identity, premises.log));
   GODWIT_TRY(auto importing,
              make_importing(config, *store, *blobs, premises.clock, premises.log, std::move(identity), layout.blobs()));
   GODWIT_TRY(auto log_files, service::LogFiles::open(layout.device_logs()));

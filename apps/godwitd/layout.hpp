@@ -18,6 +18,8 @@ struct Layout {
   }  // off-line after init
   [[nodiscard]] Path signing_key() const { return data / "keys" / "signing.pem"; }
   [[nodiscard]] Path signed_jwk() const { return data / "keys" / "signing.sjwk"; }
+  /// Keys that belong together and are being put in place; there only in the midst of that.
+  [[nodiscard]] Path key_change() const { return data / "keys" / "change"; }
   [[nodiscard]] Path trust_anchors() const { return data / "trust-anchors.json"; }  // to copy to devices
   [[nodiscard]] Path root_key_package() const { return data / "rootkeypackage.json"; }
   [[nodiscard]] Path admin_token() const { return data / "admin.token"; }

@@ -8,6 +8,7 @@
 #include "apps/godwitd/init.hpp"
 #include "apps/godwitd/instances.hpp"
 #include "apps/godwitd/root_keys.hpp"
+#include "apps/godwitd/signing_key.hpp"
 #include "apps/godwitd/wiring.hpp"
 #include "core/base/service_manager.hpp"
 
@@ -96,39 +97,68 @@ void add_instance_verbs(CLI::App& app, InstanceFlags& flags) {
   for (CLI::App* verb : {create, list, remove}) add_data_option(*verb, flags.data, "Data folder of the installation");
 }
 
+/// Of what the root keys sign: their own package, and with it a signing key.
 struct RootKeysFlags {
   std::string data = kPackagedData;
   std::vector<std::string> keys{};
   std::optional<int> days{};
   std::optional<std::int64_t> version{};
+
+  [[nodiscard]] daemon::RenewOptions options() const {
+    return {.keys = {keys.begin(), keys.end()}, .days = days, .version = version};
+  }
 };
 
-void add_root_keys_verbs(CLI::App& app, RootKeysFlags& flags) {
+constexpr std::string_view kAfterStart =
+    "Devices are told of it after the next start of godwitd: systemctl restart godwitd\n";
+
+void add_renewal_options(CLI::App& renew, RootKeysFlags& flags) {
   constexpr int kLongest = 3650;
+  renew.add_option("--key", flags.keys, "PEM file of a private root key; each is needed")->required();
+  renew.add_option("--days", flags.days, "Devices refuse updates after so many days unless it is renewed; 0: no end")
+      ->check(CLI::Range(0, kLongest))
+      ->default_str("as long as the one before");
+  renew.add_option("--package-version", flags.version, "Its number; devices refuse one below what they have seen")
+      ->check(CLI::PositiveNumber)
+      ->default_str("the next");
+}
+
+void add_root_keys_verbs(CLI::App& app, RootKeysFlags& flags) {
   app.require_subcommand(1);
   auto* show = app.add_subcommand("show", "Show version and end of the package, and its keys");
   auto* renew = app.add_subcommand("renew", "Sign the next version with the root keys, and put it in place");
-  renew->add_option("--key", flags.keys, "PEM file of a private root key; each is needed")->required();
-  renew->add_option("--days", flags.days, "Devices refuse updates after so many days unless it is renewed; 0: no end")
-      ->check(CLI::Range(0, kLongest))
-      ->default_str("as long as the one before");
-  renew->add_option("--package-version", flags.version, "Its number; devices refuse one below what they have seen")
-      ->check(CLI::PositiveNumber)
-      ->default_str("the next");
+  add_renewal_options(*renew, flags);
   for (CLI::App* verb : {show, renew}) add_data_option(*verb, flags.data, "Data folder of the installation");
 }
 
 Result<void> run_root_keys_verb(const CLI::App& app, const RootKeysFlags& flags) {
   const daemon::Layout layout{std::filesystem::absolute(flags.data)};
+  GODWIT_TRY_VOID(daemon::finish_key_change(layout));
   const bool renews = app.got_subcommand("renew");
-  if (renews) {
-    const daemon::RenewOptions options{
-        .keys = {flags.keys.begin(), flags.keys.end()}, .days = flags.days, .version = flags.version};
-    GODWIT_TRY_VOID(daemon::renew_root_keys(layout, options));
-  }
+  if (renews) GODWIT_TRY_VOID(daemon::renew_root_keys(layout, flags.options()));
   GODWIT_TRY(const auto now, daemon::read_root_keys(layout));
   std::cout << daemon::describe_root_keys(now.package, SystemClock{}.now());
-  if (renews) std::cout << "Devices are told of it after the next start of godwitd: systemctl restart godwitd\n";
+  if (renews) std::cout << kAfterStart;
+  return {};
+}
+
+void add_signing_key_verbs(CLI::App& app, RootKeysFlags& flags) {
+  app.require_subcommand(1);
+  auto* show = app.add_subcommand("show", "Show the key, and whether devices take what it signs");
+  auto* replace =
+      app.add_subcommand("replace", "Make another key, and disable this one in the next package of root keys");
+  add_renewal_options(*replace, flags);
+  for (CLI::App* verb : {show, replace}) add_data_option(*verb, flags.data, "Data folder of the installation");
+}
+
+Result<void> run_signing_key_verb(const CLI::App& app, const RootKeysFlags& flags) {
+  const daemon::Layout layout{std::filesystem::absolute(flags.data)};
+  GODWIT_TRY_VOID(daemon::finish_key_change(layout));
+  const bool replaces = app.got_subcommand("replace");
+  GODWIT_TRY(const auto key,
+             replaces ? daemon::replace_signing_key(layout, flags.options()) : daemon::read_signing_key(layout));
+  std::cout << daemon::describe_signing_key(key);
+  if (replaces) std::cout << kAfterStart << "That start signs anew what was imported before.\n";
   return {};
 }
 
@@ -253,6 +283,9 @@ int main(int argc, char** argv) {
   RootKeysFlags root_keys_flags;
   CLI::App* root_keys = app.add_subcommand("root-keys", "Show and renew the package of root keys that devices trust");
   add_root_keys_verbs(*root_keys, root_keys_flags);
+  RootKeysFlags signing_key_flags;
+  CLI::App* signing_key = app.add_subcommand("signing-key", "Show and replace the key that signs updates for devices");
+  add_signing_key_verbs(*signing_key, signing_key_flags);
   app.require_subcommand(0, 1);
   // Before the flags are read, so that those win; a mistake in it must not keep anybody from --help.
   options.config.api_host.clear();  // the host name, unless somebody says another
@@ -268,6 +301,10 @@ int main(int argc, char** argv) {
   }
   if (*root_keys) {
     const auto done = run_root_keys_verb(*root_keys, root_keys_flags);
+    return done ? 0 : fail_with(done.error());
+  }
+  if (*signing_key) {
+    const auto done = run_signing_key_verb(*signing_key, signing_key_flags);
     return done ? 0 : fail_with(done.error());
   }
   if (*run) return run_service(flags);

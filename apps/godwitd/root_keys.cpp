@@ -82,7 +82,7 @@ Result<RootKeys> read_root_keys(const Layout& layout) {
   return RootKeys{.package = *std::move(package), .text = std::move(text)};
 }
 
-Result<trust::RootKeyPackage> renew_root_keys(const Layout& layout, const RenewOptions& options) {
+Result<RootKeys> sign_next_root_keys(const Layout& layout, const RenewOptions& options, const RootKeysChange& change) {
   GODWIT_TRY(const RootKeys former, read_root_keys(layout));
   GODWIT_TRY(const auto keys, read_keys(options.keys));
   trust::RootKeyPackage next = former.package;
@@ -91,12 +91,21 @@ Result<trust::RootKeyPackage> renew_root_keys(const Layout& layout, const RenewO
   const std::int64_t lifetime = lifetime_of(former.package, options);
   next.published = to_unix_ms(options.now.value_or(SystemClock{}.now())) / 1000;
   next.expires = lifetime == 0 ? 0 : next.published + lifetime;
-  GODWIT_TRY(const std::string text, next.sign(ordered));
+  GODWIT_TRY_VOID(change(next, ordered));
+  GODWIT_TRY(std::string text, next.sign(ordered));
   GODWIT_TRY(const auto anchors, read_anchors(layout));
   GODWIT_TRY_VOID(trust::verify_root_key_package(text, anchors, former.package.version));
-  GODWIT_TRY_VOID(write_file_durably(layout.root_key_package(), text, 0644));
+  return RootKeys{.package = std::move(next), .text = std::move(text)};
+}
+
+Result<trust::RootKeyPackage> renew_root_keys(const Layout& layout, const RenewOptions& options) {
+  const auto as_before = [](trust::RootKeyPackage&, const std::vector<const trust::PrivateKey*>&) -> Result<void> {
+    return {};
+  };
+  GODWIT_TRY(RootKeys next, sign_next_root_keys(layout, options, as_before));
+  GODWIT_TRY_VOID(write_file_durably(layout.root_key_package(), next.text, 0644));
   GODWIT_TRY_VOID(give_to_owner_of(layout.data, layout.root_key_package()));
-  return next;
+  return std::move(next.package);
 }
 
 std::string describe_root_keys(const trust::RootKeyPackage& package, WallTime now) {

@@ -2,6 +2,7 @@
 // Blocks; any thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,13 @@ struct RenewOptions {
   std::optional<std::int64_t> version{};  // nothing: the next; devices take none below what they have seen
   std::optional<WallTime> now{};          // for tests
 };
+
+/// Changes the package on its way to the next version. `keys`: the private root keys, in the package's order.
+using RootKeysChange =
+    std::function<Result<void>(trust::RootKeyPackage& next, const std::vector<const trust::PrivateKey*>& keys)>;
+/// The next version, signed and checked, and not put in place. Errors: `change`'s and those of renew_root_keys().
+[[nodiscard]] Result<RootKeys> sign_next_root_keys(const Layout& layout, const RenewOptions& options,
+                                                   const RootKeysChange& change);
 
 /// Puts the next version in place of the package, with the same keys, as a file of the folder's owner. The running
 /// service shows it after a restart. Errors: read_root_keys()'s, invalid_argument (a key is missing, or none of the

@@ -15,6 +15,7 @@
 #include "apps/godwitd/instance.hpp"
 #include "apps/godwitd/instances.hpp"
 #include "apps/godwitd/root_keys.hpp"
+#include "apps/godwitd/signing_key.hpp"
 #include "core/base/service_manager.hpp"
 #include "server/api/console/console_files.hpp"
 #include "server/api/metrics.hpp"
@@ -110,16 +111,27 @@ void warn_of_root_keys(const api::PublishedRootKeys& root_keys, WallTime now, Lo
                {"remedy", "devices refuse updates after that: godwitd root-keys renew"}});
 }
 
+void warn_of_signing_key(const Layout& layout, Log& log) {
+  const auto key = read_signing_key(layout);
+  if (key && !key->refusal.empty())
+    log.warning("signing_key.refused", {{"key", key->name},
+                                        {"reason", key->refusal},
+                                        {"remedy", "devices refuse every update: godwitd signing-key replace"}});
+}
+
 /// What stands still: files of the installation, and the ports that links name.
 struct Files {
   net::TlsContext tls;
-  net::TlsContext device_tls;  // devices may prove themselves by certificate; browsers and operators are not asked
+  net::TlsContext device_tls;
   api::PublishedRootKeys root_keys;
   std::uint16_t api_port = 0;
   std::uint16_t hub_port = 0;
 };
 [[nodiscard]] Result<Files> load_files(const Config& config, const Layout& layout) {
-  GODWIT_TRY(auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key()));
+  GODWIT_TRY_VOID(finish_key_change(layout));
+  // Devices may prove themselves by certificate on both ports; browsers and operators are not asked for any.
+  GODWIT_TRY(auto tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
+                                                    net::ClientCertificates::requested_without_alpn));
   GODWIT_TRY(auto device_tls, net::TlsContext::make_server(layout.server_certificate(), layout.server_key(),
                                                            net::ClientCertificates::requested));
   GODWIT_TRY(api::PublishedRootKeys root_keys, load_root_keys(layout));
@@ -287,6 +299,7 @@ Result<void> run(const Config& config, const Layout& layout, Log& log) {
   for (const auto& instance : instances) instance->services().console = console ? &*console : nullptr;
   for (const auto& instance : instances) instance->services().root_keys = &files.root_keys;
   warn_of_root_keys(files.root_keys, clock.now(), log);
+  warn_of_signing_key(layout, log);
   first.services().why_not_ready = [&instances] { return why_not_ready(instances); };
   std::vector<api::Tenant> further;
   for (std::size_t i = 1; i < instances.size(); ++i)

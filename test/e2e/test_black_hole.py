@@ -1,12 +1,10 @@
 """A way to the service on which large packets vanish without a word (an MTU black hole): real ones, between two network namespaces. faults: 30"""
-import contextlib
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from connecting import rewrite, wait_log, wait_online
+from namespaces import Namespace, ip
 from scene import Scene
 from stack import wait_until
 
@@ -14,44 +12,25 @@ PAYLOAD = os.urandom(1 << 20) * 3
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root")
 
 
-def ip(*words) -> None:
-    done = subprocess.run(["ip", *map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, f"ip {' '.join(map(str, words))}: {done.stderr}"
-
-
-class Way:
+class Way(Namespace):
     """The device's end takes packets of `mtu` bytes only and does not say so: the other side goes on sending large ones, and nobody tells it."""
 
     def __init__(self):
-        self.name = f"godwit-{os.getpid()}"
-        self.host, self.device = f"gw{os.getpid() % 100000}h", f"gw{os.getpid() % 100000}d"
+        super().__init__(hosts="10.211.7.1 updates.test\n")
 
     def __enter__(self):
-        ip("netns", "add", self.name)
-        ip("link", "add", self.host, "type", "veth", "peer", "name", self.device, "netns", self.name)
-        ip("link", "set", self.host, "gso_max_segs", 1, "up")  # each packet as it would be on a wire
-        ip("addr", "add", "10.211.7.1/24", "dev", self.host)
-        ip("-n", self.name, "addr", "add", "10.211.7.2/24", "dev", self.device)
-        ip("-n", self.name, "link", "set", "lo", "up")
-        ip("-n", self.name, "link", "set", self.device, "up")
-        # The device promises to take full packets, as one behind a tunnel does that it does not know of.
-        ip("-n", self.name, "route", "replace", "10.211.7.0/24", "dev", self.device, "src", "10.211.7.2", "advmss", 1460)
-        self.hosts = Path("/etc/netns") / self.name
-        self.hosts.mkdir(parents=True)
-        (self.hosts / "hosts").write_text("10.211.7.1 updates.test\n")
+        super().__enter__()
+        ip("link", "set", self.host, "gso_max_segs", 1)  # each packet as it would be on a wire
+        self._promise_full_packets()
         return self
+
+    def _promise_full_packets(self) -> None:
+        """As one behind a tunnel does that it does not know of."""
+        ip("-n", self.name, "route", "replace", "10.211.7.0/24", "dev", self.device, "src", "10.211.7.2", "advmss", 1460)
 
     def swallow(self, is_narrow: bool) -> None:
         ip("-n", self.name, "link", "set", self.device, "mtu", 600 if is_narrow else 1500)
-        ip("-n", self.name, "route", "replace", "10.211.7.0/24", "dev", self.device, "src", "10.211.7.2", "advmss", 1460)
-
-    def __exit__(self, *_):
-        with contextlib.suppress(AssertionError):
-            ip("netns", "del", self.name)
-        with contextlib.suppress(AssertionError):
-            ip("link", "del", self.host)  # gone with its other end, as a rule
-        (self.hosts / "hosts").unlink()
-        self.hosts.rmdir()
+        self._promise_full_packets()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +45,7 @@ def scene(binaries, tmp_path_factory):
 
 def test_a_way_that_swallows_large_packets_is_told_and_used_again_once_it_is_whole(scene):
     with Way() as way:
-        device = scene.device(start=False, runner=["ip", "netns", "exec", way.name], agent_config='\n[connection]\ntransport = "mqtt"\n')
+        device = scene.device(start=False, runner=way.runner, agent_config='\n[connection]\ntransport = "mqtt"\n')
         rewrite(device, 'host = "localhost"', 'host = "updates.test"')
         rewrite(device, "[hub]\n", '[hub]\nconnect_timeout = "5s"\nkeep_alive = "5s"\n')
         way.swallow(True)

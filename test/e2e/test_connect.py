@@ -133,6 +133,19 @@ def test_a_websocket_wanted_by_name_is_taken_though_mqtt_would_work(scene):
     assert not (device.folder / "agent" / "transport.json").exists(), "there is nothing to remember"
 
 
+def test_a_device_known_by_its_certificate_is_updated_by_websocket(scene, certified, tmp_path):
+    root = Authority(tmp_path, "Site CA")
+    scene.service.cli("hub", "certificate", "create", "--name", "site", "--path", root.certificate)
+    device = certified(lambda leaf: {"type": "certificateAuthority"}, root.intermediate("Hall CA").issue)
+    with open(device.folder / "agent.toml", "a") as config:
+        config.write(f'\n[connection]\ntransport = "websocket"\nwebsocket_port = {scene.service.ports["api"]}\n')
+    device.start()
+    be_updated(scene, device)
+    place(device, Authority(tmp_path, "Somebody").issue(device.id))
+    wait_log(device, "the device's key or certificate")
+    scene.service.cli("hub", "certificate", "delete", "--name", "site", "-y")
+
+
 def test_a_device_behind_a_proxy_is_updated_through_it(scene, tmp_path):
     ports = scene.service.ports
     with TinyProxy(tmp_path, [ports["hub"], ports["api"]], "line-7", "open-sesame") as proxy:

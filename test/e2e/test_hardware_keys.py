@@ -109,6 +109,39 @@ def test_a_key_in_a_token_speaks_for_a_device_that_is_updated(scene, hardened, t
     wait_online(device, 2)
 
 
+def only_by_websocket(scene, device):
+    """The port of MQTT is blocked: nobody listens where the agent looks for it."""
+    rewrite(device, f"port = {scene.service.ports['hub']}\ndevice_id", f"port = {free_port()}\ndevice_id")
+    with open(device.folder / "agent.toml", "a") as config:
+        config.write(f"\n[connection]\nwebsocket_port = {scene.service.ports['api']}\n")
+
+
+def test_a_key_in_a_token_speaks_through_a_websocket(scene, hardened, token):
+    folder, env = token
+    device = hardened(folder / "pub.pem", f"pkcs11:token=godwit;object=device;type=private?module-path={MODULE}&pin-source=file:{folder}/pin", env)
+    only_by_websocket(scene, device)
+    device.start()
+    be_updated(scene, device)
+    assert "works=websocket" in device.agent.log.read_text()
+
+
+def test_a_key_in_a_tpm_speaks_through_a_websocket(scene, hardened, tpm):
+    public_key, env, process = tpm
+    device = hardened(public_key, "handle:0x81000001", env)
+    only_by_websocket(scene, device)
+    device.start()
+    be_updated(scene, device)
+    assert "works=websocket" in device.agent.log.read_text()
+    health = subprocess.run([scene.service.binaries / "godwit-agent", "health", "--config", device.folder / "agent.toml"], capture_output=True, text=True, env={**os.environ, **device.agent.env})
+    assert "in hardware" in health.stdout and "answers by websocket" in health.stdout, "beside a running agent: " + health.stdout + health.stderr
+    device.agent.stop()
+    process.stop()
+    device.agent.start()
+    wait_log(device, "the device's private key handle:0x81000001")
+    process.start()
+    wait_online(device, 2)
+
+
 def test_an_rsa_key_in_a_token_connects(scene, hardened, token):
     folder, env = token
     device = hardened(folder / "rsa.pem", f"pkcs11:token=godwit;object=rsa;type=private?module-path={MODULE}&pin-source=file:{folder}/pin", env)
@@ -156,7 +189,8 @@ def test_a_key_in_a_tpm_speaks_for_a_device_that_is_updated(scene, hardened, tpm
     wait_online(device, 2)
 
 
-def test_a_key_in_a_tpm_finds_its_hub_through_provisioning(scene, hardened, tpm):
+@pytest.mark.parametrize("way", ["mqtt", "websocket"])
+def test_a_key_in_a_tpm_finds_its_hub_through_provisioning(scene, hardened, tpm, way):
     public_key, env, _ = tpm
     device = hardened(public_key, "handle:0x81000001", env)
     scene.service.cli("hub", "device-identity", "delete", "-d", device.id, "-y")
@@ -170,6 +204,10 @@ id_scope = "{scene.service.json("dps", "show")['idScope']}"
 host = "localhost"
 port = {ports['hub']}
 registration_id = "{device.id}"
+
+[connection]
+transport = "{way}"
+websocket_port = {ports['api']}
 """)
     device.start()
     wait_online(device)

@@ -115,6 +115,13 @@ std::string compact(const json::Object& header, std::string_view payload) {
   return base64url_encode(json::print(header)) + "." + base64url_encode(payload);
 }
 
+json::Object manifest_header(std::string_view signed_jwk) {
+  json::Object header;
+  header["alg"] = "RS256";
+  header["sjwk"] = signed_jwk;
+  return header;
+}
+
 Result<std::string> sign_compact(const json::Object& header, std::string_view payload, const PrivateKey& key) {
   std::string text = compact(header, payload);
   GODWIT_TRY(const Bytes signature, key.sign(text));
@@ -133,12 +140,9 @@ Result<std::string> make_signed_jwk(const PublicKey& signing, std::string_view s
 }
 
 Result<std::string> sign_manifest(std::string_view manifest, const PrivateKey& signing, std::string_view signed_jwk) {
-  json::Object header;
-  header["alg"] = "RS256";
-  header["sjwk"] = signed_jwk;
   json::Object payload;
   payload["sha256"] = base64_encode(sha256(manifest));
-  return sign_compact(header, json::print(payload), signing);
+  return sign_compact(manifest_header(signed_jwk), json::print(payload), signing);
 }
 
 Result<SignatureClaims> read_manifest_signature(std::string_view signature) {
@@ -154,6 +158,8 @@ Result<SignatureClaims> read_manifest_signature(std::string_view signature) {
                          .key_bits = key.modulus().size() * 8,
                          .root_key_id = json::text_or_nothing(inner->header, "kid").value_or("")};
 }
+
+std::string manifest_signature_head(std::string_view signed_jwk) { return compact(manifest_header(signed_jwk), ""); }
 
 std::optional<SignatureProblem> check_manifest_signature(std::string_view manifest, std::string_view signature,
                                                          const RootKeyPackage& roots) {

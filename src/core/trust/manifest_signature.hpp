@@ -30,6 +30,9 @@ struct SignatureClaims {
 /// Errors: bad_signature, bad_json (what cannot be read), crypto_failed (a key that is none).
 [[nodiscard]] Result<SignatureClaims> read_manifest_signature(std::string_view signature);
 
+/// How every signature under `signed_jwk` begins, and none under another.
+[[nodiscard]] std::string manifest_signature_head(std::string_view signed_jwk);
+
 struct SignatureProblem {
   ExtendedCode code = 0;
   std::string message;

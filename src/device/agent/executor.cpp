@@ -110,6 +110,7 @@ void Executor::on_desired(const SessionDesired& message) {
 void Executor::consider_goal() {
   const auto event = judge(record_, *newest_goal_);
   if (!event) {
+    if (auto changed = with_new_means(record_, *newest_goal_)) take_new_means(*std::move(changed));
     newest_goal_.reset();
     return;
   }
@@ -119,6 +120,16 @@ void Executor::consider_goal() {
   waiting_.push_back({.event = *event, .result = std::nullopt, .goal = newest_goal_});
   is_goal_waiting_ = is_working(record_.state) && (*event == Event::replaced || *event == Event::retry_asked);
   if (!is_goal_waiting_) newest_goal_.reset();
+}
+
+/// What runs goes on with what it was given; the next effect has the new ones.
+void Executor::take_new_means(Record changed) {
+  if (auto saved = ports_.journal.save(changed); !saved) {
+    ports_.log.error("journal.not_written", {{"reason", saved.error().message}, {"remedy", "the old links are kept"}});
+    return;
+  }
+  record_ = std::move(changed);
+  ports_.log.info("goal.renewed", {{"workflow", workflow_of(record_)}});
 }
 
 void Executor::on_effect_ended(const EffectEnded& ended) {

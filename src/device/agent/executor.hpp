@@ -55,6 +55,7 @@ class Executor {
   void on_progress(const EffectProgress& progress);
   void note_headway(const twin::Progress& progress);
   void consider_goal();
+  void take_new_means(Record changed);
   void work_off();
   [[nodiscard]] bool take(const Incident& incident);
   void carry_out(const Row& row);

@@ -100,6 +100,20 @@ TEST(Executor, a_refused_plan_is_a_failure_with_its_code) {
   EXPECT_EQ(text(result_of(bench.last_report()), "extendedResultCodes"), "30000003");
 }
 
+// faults: 34. The links of a goal end, and a signing key is replaced: the service then sends the goal again.
+TEST(Executor, a_goal_that_is_sent_again_brings_links_and_does_nothing) {
+  Workbench bench;
+  bench.want(bench.goal("w1"));
+  bench.live();
+  auto renewed = bench.goal("w1");
+  renewed.file_urls["f0"] = "https://x/f0?se=2";
+  bench.want(renewed);
+  bench.live();
+  EXPECT_EQ(bench.record().goal, renewed);
+  EXPECT_EQ(bench.acks(), 2);
+  EXPECT_EQ(bench.device.count(0, Verb::install), 1);
+}
+
 TEST(Executor, the_same_goal_again_is_only_acknowledged) {
   Workbench bench;
   bench.want(bench.goal("w1"));

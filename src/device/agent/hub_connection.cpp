@@ -8,6 +8,7 @@ namespace godwit::agent {
 namespace {
 
 constexpr std::string_view kPath = "/$iothub/websocket";
+constexpr std::string_view kNoCertificate = "?iothub-no-client-cert=true";  // Azure's hub then does not ask for one
 constexpr std::string_view kProtocol = "mqtt";
 constexpr std::size_t kKeyBytes = 16;
 constexpr std::size_t kMessageBytes = 16 * 1024;
@@ -27,8 +28,8 @@ void HubConnection::begin_websocket(const TlsTarget& target) {
   framing_ = std::make_unique<websocket::Framing>(kLimits, websocket::Side::client);
   key_ = base64_encode(random_bytes(kKeyBytes));
   const std::string name = target.host.find(':') == std::string::npos ? target.host : "[" + target.host + "]";
-  outgoing_ =
-      websocket::upgrade_request(target.port == "443" ? name : name + ":" + target.port, kPath, kProtocol, key_);
+  const std::string path = std::string(kPath) + std::string(target.certificate.is_set() ? "" : kNoCertificate);
+  outgoing_ = websocket::upgrade_request(target.port == "443" ? name : name + ":" + target.port, path, kProtocol, key_);
 }
 
 Result<bool> HubConnection::proceed() {

@@ -25,6 +25,9 @@ class LinkTest : public ::testing::Test {
     GODWIT_CHECK(write_file_durably(folder_.path() / "device.key", base64_encode(kKey) + "\n").has_value());
     settings_.target = {
         .host = "127.0.0.1", .port = std::to_string(hub_.port()), .tls_name = name, .ca_file = hub_.ca_file()};
+    // Nobody listens there. A device that is refused asks for the time on this port, and whoever has 443 on this
+    // machine may take longer to answer than a test waits.
+    settings_.dial.websocket_port = "1";
     settings_.session.hub_name = "hub.example";
     settings_.session.device_id = "dev-1";
     settings_.session.identity_patch = "{\"identity\":true}";

@@ -314,6 +314,18 @@ std::optional<Event> judge(const Record& record, const twin::DesiredUpdate& goal
   return is_new_stamp || is_left_open ? std::optional{Event::retry_asked} : std::nullopt;
 }
 
+std::optional<Record> with_new_means(const Record& record, const twin::DesiredUpdate& goal) {
+  if (!record.goal) return std::nullopt;
+  twin::DesiredUpdate renewed = *record.goal;
+  renewed.root_key_package_url = goal.root_key_package_url;
+  renewed.manifest_signature = goal.manifest_signature;
+  renewed.file_urls = goal.file_urls;
+  if (renewed != goal || renewed == *record.goal) return std::nullopt;
+  Record changed = record;
+  changed.goal = std::move(renewed);
+  return changed;
+}
+
 std::vector<StepResult> top_level_results(const Record& record) {
   std::vector<StepResult> results;
   for (const auto& leaf : record.steps) {

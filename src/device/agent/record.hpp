@@ -130,6 +130,10 @@ struct Incident {
 /// What a goal from the twin means; nullopt: only an acknowledgement is due.
 [[nodiscard]] std::optional<Event> judge(const Record& record, const twin::DesiredUpdate& goal);
 
+/// The record with what `goal`, the same one again, says anew about the way to it: links, signature, root keys.
+/// nullopt: nothing new, or another goal.
+[[nodiscard]] std::optional<Record> with_new_means(const Record& record, const twin::DesiredUpdate& goal);
+
 /// The step results by top-level step, as the service numbers them: the worst leaf of each, in order.
 [[nodiscard]] std::vector<StepResult> top_level_results(const Record& record);
 

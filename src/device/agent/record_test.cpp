@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "device/agent/journal.hpp"
 
 namespace godwit::agent {
@@ -68,6 +70,27 @@ TEST(Record, judges_goals) {
     Record record = one.state == State::idle ? Record{} : in_state(one.state);
     EXPECT_EQ(judge(record, one.goal), one.expected) << one.name;
   }
+}
+
+// faults: 34
+TEST(Record, the_same_goal_again_brings_new_links_and_nothing_else) {
+  const Record record = in_state(State::downloading, "w1", "t1");
+  auto renewed = *record.goal;
+  EXPECT_FALSE(with_new_means(record, renewed)) << "nothing is new";
+  renewed.file_urls["f1"] = "https://x/f1?se=2";
+  renewed.manifest_signature = "by another key";
+  renewed.root_key_package_url = "https://x/2";
+  auto expected = record;
+  expected.goal = renewed;
+  EXPECT_EQ(with_new_means(record, renewed), expected);
+  for (auto change : std::vector<std::function<void(twin::DesiredUpdate&)>>{
+           [](auto& goal) { goal.manifest = "{}"; }, [](auto& goal) { goal.workflow_id = "w2"; },
+           [](auto& goal) { goal.retry_timestamp = "t2"; }, [](auto& goal) { goal.action = twin::Action::cancel; }}) {
+    auto other = renewed;
+    change(other);
+    EXPECT_FALSE(with_new_means(record, other)) << "another goal";
+  }
+  EXPECT_FALSE(with_new_means(Record{}, renewed));
 }
 
 TEST(Record, a_cancel_after_a_retry_was_asked_counts) {

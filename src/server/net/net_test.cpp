@@ -192,9 +192,8 @@ TEST_F(Net, a_returning_peer_resumes_with_its_ticket) {
 /// As Net, on a rim that asks its peers for certificates.
 class NetWithCertificates : public Net {
  protected:
-  NetWithCertificates() {
-    auto tls = TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem",
-                                       ClientCertificates::requested);
+  explicit NetWithCertificates(ClientCertificates clients = ClientCertificates::requested) {
+    auto tls = TlsContext::make_server(folder_.path() / "certificate.pem", folder_.path() / "key.pem", clients);
     EXPECT_TRUE(tls) << (tls ? "" : tls.error().message);
     tls_ = std::make_unique<TlsContext>(std::move(*tls));
     ends_next_ = false;
@@ -251,6 +250,37 @@ TEST_F(NetWithCertificates, a_chain_beyond_all_measure_ends_the_handshake) {
   ASSERT_TRUE(peer.dial(acceptor_.port()));
   const bool is_open = peer.start_tls() && peer.write("x") && !peer.read().empty();
   EXPECT_FALSE(is_open);
+}
+
+/// As the port that devices share with browsers.
+class NetWithBrowsers : public NetWithCertificates {
+ protected:
+  NetWithBrowsers() : NetWithCertificates(ClientCertificates::requested_without_alpn) {}
+};
+
+TEST_F(NetWithBrowsers, only_a_peer_that_offers_no_protocol_is_asked_for_a_certificate) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const std::string protocol : {"", "http/1.1", "h2"}) {
+      TestPeer peer;
+      peer.show_certificate(device_.pem(), device_.key_pem(), {issuer_.pem()});
+      peer.offer_alpn(protocol);
+      ASSERT_TRUE(peer.dial(acceptor_.port()));
+      ASSERT_TRUE(peer.start_tls(version));
+      EXPECT_EQ(shown_by(peer).size(), protocol.empty() ? 2U : 0U) << version << ' ' << protocol;
+    }
+  }
+}
+
+TEST_F(NetWithBrowsers, a_browser_resumes_its_session) {
+  TestPeer first;
+  first.offer_alpn("http/1.1");
+  ASSERT_TRUE(first.open(acceptor_.port()));
+  EXPECT_TRUE(shown_by(first).empty());
+  TestPeer second;
+  second.offer_alpn("http/1.1");
+  second.resume_from(first);
+  ASSERT_TRUE(second.open(acceptor_.port()));
+  EXPECT_TRUE(second.was_resumed());
 }
 
 TEST_F(Net, a_rim_that_does_not_ask_gets_no_certificate) {

@@ -89,12 +89,19 @@ class TestPeer {
     key_ = std::move(key);
     others_ = std::move(others);
   }
+  /// From the next start_tls() on the peer offers `protocol` by ALPN.
+  void offer_alpn(std::string protocol) { alpn_ = std::move(protocol); }
   bool start_tls(int max_version = TLS1_3_VERSION) {
     context_.reset(SSL_CTX_new(TLS_client_method()));
     if (!certificate_.empty() && !load_certificate()) return false;
     SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);  // the certificate is our own throw-away
     SSL_CTX_set_max_proto_version(context_.get(), max_version);
     ssl_.reset(SSL_new(context_.get()));
+    if (!alpn_.empty()) {
+      const std::string offer = static_cast<char>(alpn_.size()) + alpn_;
+      SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(offer.data()),
+                          static_cast<unsigned>(offer.size()));
+    }
     SSL_set_fd(ssl_.get(), fd_);
     if (session_) SSL_set_session(ssl_.get(), session_.get());
     return SSL_connect(ssl_.get()) == 1;
@@ -176,7 +183,7 @@ class TestPeer {
     return is_loaded;
   }
 
-  std::string certificate_, key_;
+  std::string certificate_, key_, alpn_;
   std::vector<std::string> others_;
   int fd_ = -1;
   bool is_closed_ = false;

@@ -35,6 +35,14 @@ SSL_TICKET_RETURN judge_ticket(SSL*, SSL_SESSION* session, const unsigned char*,
   }
 }
 
+int spare_who_offers_alpn(SSL* ssl, int*, void*) {
+  const unsigned char* offer = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &offer, &size) == 1)
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, nullptr);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 bool request_client_certificates(SSL_CTX* context) {
   constexpr unsigned char kSessionContext[] = "godwit";  // OpenSSL resumes nothing without one when it asks for peers
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
@@ -89,8 +97,10 @@ Result<TlsContext> TlsContext::make_server(const Path& certificate_chain, const 
   if (SSL_CTX_check_private_key(context) != 1)
     return tl::unexpected<Error>{
         tls_error("TLS private key '" + private_key.string() + "' does not belong to the certificate")};
-  if (clients == ClientCertificates::requested && !request_client_certificates(context))
+  if (clients != ClientCertificates::none && !request_client_certificates(context))
     return tl::unexpected<Error>{tls_error("cannot ask clients for certificates")};
+  if (clients == ClientCertificates::requested_without_alpn)
+    SSL_CTX_set_client_hello_cb(context, spare_who_offers_alpn, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return tls;
 }

@@ -13,8 +13,11 @@
 namespace godwit::net {
 
 enum class ClientCertificates : std::uint8_t {
-  none,       // never asked for: what browsers and operators meet
+  none,       // never asked for
   requested,  // asked for, not demanded, and not judged here: Connection::peer_certificates() tells what came
+  /// As `requested`, but a peer that offers a protocol by ALPN is not asked. Browsers always do, and would put the
+  /// question to a person; a device that comes for a WebSocket does not.
+  requested_without_alpn,
 };
 
 class TlsContext {

@@ -62,6 +62,17 @@ struct OfferRecord {
   friend bool operator==(const OfferRecord&, const OfferRecord&) = default;
 };
 
+/// One offer by its place, with the bytes that are signed.
+struct OfferKey {
+  std::int64_t update = 0;  // ordered as the updates came
+  int manifest_version = 0;
+  friend auto operator<=>(const OfferKey&, const OfferKey&) = default;
+};
+struct OfferToSign {
+  OfferKey key{};
+  std::string manifest{};
+};
+
 enum class OperationKind : std::uint8_t { import_update = 0, delete_update = 1 };
 
 struct OperationRecord {
@@ -128,6 +139,11 @@ class CatalogRecords {
   [[nodiscard]] virtual Result<std::vector<OperationRecord>> unfinished_operations(std::size_t limit) = 0;
   /// Forgets finished operations whose last action is before `time`; gives how many.
   [[nodiscard]] virtual Result<std::uint64_t> forget_operations_before(WallTime time) = 0;
+
+  /// Offers behind `after` whose signature does not begin with `head`, in order of their keys.
+  [[nodiscard]] virtual Result<std::vector<OfferToSign>> list_signed_otherwise(const std::string& head, OfferKey after,
+                                                                               std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<void> replace_signature(OfferKey offer, const std::string& signature) = 0;
 };
 
 }  // namespace godwit::store

@@ -183,6 +183,8 @@ class RolloutRecords {
   [[nodiscard]] virtual Result<void> append_report(const ReportRecord& report, std::size_t keep) = 0;
   [[nodiscard]] virtual Result<std::vector<ReportRecord>> list_reports(const IdentityId& device,
                                                                        std::size_t limit) = 0;  // newest first
+  /// From now on the URLs of all devices in progress count as ended: the planner sends their goals again.
+  [[nodiscard]] virtual Result<void> end_urls() = 0;
 };
 
 }  // namespace godwit::store

@@ -111,11 +111,7 @@ class OfferBuilder {
                                                offer_.whole_manifest.size(), manifest::kUpdateManifestLimit));
     add_files(made);
     offer_.manifest = offer_.whole_manifest.size() <= kTwinStringLimit ? offer_.whole_manifest : make_mini(made);
-    GODWIT_TRY(offer_.signature, trust::sign_manifest(offer_.manifest, identity.key, identity.signed_jwk));
-    if (offer_.signature.size() > kTwinStringLimit)
-      return fail(Code::crypto_failed,
-                  fmt::format("the signature has {} bytes but a twin holds {}; use a signing key of 3072 bits",
-                              offer_.signature.size(), kTwinStringLimit));
+    GODWIT_TRY(offer_.signature, sign_offer(offer_.manifest, identity));
     return std::move(offer_);
   }
 
@@ -170,6 +166,15 @@ std::vector<Bytes> blobs_of(const PlannedUpdate& update, const BuiltUpdate& buil
 }
 
 }  // namespace
+
+Result<std::string> sign_offer(const std::string& manifest, const SigningIdentity& identity) {
+  GODWIT_TRY(std::string signature, trust::sign_manifest(manifest, identity.key, identity.signed_jwk));
+  if (signature.size() > kTwinStringLimit)
+    return fail(Code::crypto_failed,
+                fmt::format("the signature has {} bytes but a twin holds {}; use a signing key of 3072 bits",
+                            signature.size(), kTwinStringLimit));
+  return signature;
+}
 
 Imported<PlannedUpdate> plan_update(std::string text, std::string friendly_name) {
   auto parsed = manifest::parse_import_manifest(text);

@@ -20,6 +20,9 @@ struct SigningIdentity {
   std::string signed_jwk{};
 };
 
+/// The signature over what goes into a twin. Errors: crypto_failed, also when it is too long for a twin.
+[[nodiscard]] Result<std::string> sign_offer(const std::string& manifest, const SigningIdentity& identity);
+
 /// One update of a request, its manifest understood.
 struct PlannedUpdate {
   manifest::ImportManifest manifest{};

@@ -297,6 +297,24 @@ Result<std::optional<OfferRecord>> SqliteCatalog::find_offer(const UpdateId& id,
       .whole_manifest = row.text(0), .manifest = row.text(1), .signature = row.text(2), .files = std::move(files)};
 }
 
+Result<std::vector<OfferToSign>> SqliteCatalog::list_signed_otherwise(const std::string& head, OfferKey after,
+                                                                      std::size_t limit) {
+  GODWIT_TRY(auto rows,
+             connection_.prepare("SELECT update_key, manifest_version, manifest FROM update_offers"
+                                 " WHERE (update_key, manifest_version) > (?, ?) AND substr(signature, 1, ?) <> ?"
+                                 " ORDER BY update_key, manifest_version LIMIT ?"));
+  rows.bind(after.update, after.manifest_version, head.size(), head, limit);
+  return collect<OfferToSign>(rows, [](Statement& row) -> Result<OfferToSign> {
+    return OfferToSign{.key = {.update = row.integer(0), .manifest_version = static_cast<int>(row.integer(1))},
+                       .manifest = row.text(2)};
+  });
+}
+
+Result<void> SqliteCatalog::replace_signature(OfferKey offer, const std::string& signature) {
+  return connection_.run("UPDATE update_offers SET signature = ? WHERE update_key = ? AND manifest_version = ?",
+                         signature, offer.update, offer.manifest_version);
+}
+
 Result<bool> SqliteCatalog::is_blob_needed(const Bytes& sha256) {
   GODWIT_TRY(auto row, connection_.prepare("SELECT 1 FROM update_blobs WHERE sha256 = ? LIMIT 1"));
   return row.bind(BlobView{sha256}).next();

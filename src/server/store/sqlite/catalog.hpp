@@ -21,6 +21,9 @@ class SqliteCatalog final : public CatalogRecords {
   Result<void> insert_update(const UpdateRecord& update, const std::map<int, OfferRecord>& offers) override;
   Result<bool> remove_update(const UpdateId& id) override;
   Result<std::optional<OfferRecord>> find_offer(const UpdateId& id, int manifest_version) override;
+  Result<std::vector<OfferToSign>> list_signed_otherwise(const std::string& head, OfferKey after,
+                                                         std::size_t limit) override;
+  Result<void> replace_signature(OfferKey offer, const std::string& signature) override;
   Result<bool> is_blob_needed(const Bytes& sha256) override;
 
   Result<void> insert_operation(const OperationRecord& operation) override;

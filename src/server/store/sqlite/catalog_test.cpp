@@ -67,6 +67,25 @@ TEST(CatalogRecords, an_update_comes_back_with_references_blobs_and_offers) {
   }));
 }
 
+TEST(CatalogRecords, offers_with_another_signature_are_found_in_order_and_signed_anew) {
+  TestStore test;
+  ASSERT_TRUE(test.store->write([&](Records& records) -> Result<void> {
+    auto& catalog = records.catalog();
+    GODWIT_TRY_VOID(catalog.insert_update(update("Toaster", "1.0"), {{4, {.manifest = "m4", .signature = "old.4"}},
+                                                                     {5, {.manifest = "m5", .signature = "new.5"}}}));
+    GODWIT_TRY_VOID(catalog.insert_update(update("Toaster", "2.0"), {{5, {.manifest = "n5", .signature = "old.5"}}}));
+    const auto first = catalog.list_signed_otherwise("new.", {}, 1).value();
+    EXPECT_EQ(first.at(0).manifest, "m4");
+    const auto rest = catalog.list_signed_otherwise("new.", first.at(0).key, 10).value();
+    EXPECT_EQ(rest.size(), 1U);
+    EXPECT_EQ(rest.at(0).manifest, "n5");
+    GODWIT_TRY_VOID(catalog.replace_signature(first.at(0).key, "new.4"));
+    EXPECT_EQ(catalog.find_offer(update_id("Toaster", "1.0"), 4).value()->signature, "new.4");
+    EXPECT_EQ(catalog.list_signed_otherwise("new.", {}, 10).value().size(), 1U);
+    return {};
+  }));
+}
+
 TEST(CatalogRecords, a_referenced_child_cannot_go_before_its_parent_and_blobs_are_free_after_the_last_use) {
   TestStore test;
   auto parent = update("Toaster", "2.0");

@@ -41,6 +41,7 @@ class SqliteRollout final : public RolloutRecords {
   Result<std::vector<DeploymentDevice>> list_devices(std::int64_t deployment, const DeploymentDeviceFilter& filter,
                                                      const std::string& after, std::size_t limit) override;
   Result<std::vector<DeploymentDevice>> list_expiring(WallTime time, std::size_t limit) override;
+  Result<void> end_urls() override;
   Result<std::vector<DeploymentDevice>> list_overdue(WallTime now, std::size_t limit) override;
   Result<void> remove_device(const IdentityId& device) override;
   Result<std::vector<DeploymentCount>> counts(std::int64_t deployment) override;

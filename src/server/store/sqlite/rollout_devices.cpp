@@ -129,6 +129,10 @@ Result<std::vector<DeploymentDevice>> SqliteRollout::list_expiring(WallTime time
   return all(rows, read_device);
 }
 
+Result<void> SqliteRollout::end_urls() {
+  return connection_.run("UPDATE deployment_devices SET urls_expire_at = 0 WHERE state = 1");
+}
+
 Result<std::vector<DeploymentDevice>> SqliteRollout::list_overdue(WallTime now, std::size_t limit) {
   GODWIT_TRY(auto rows, connection_.prepare(std::string(kSelectDevice) +
                                             " WHERE state = 1 AND give_up <= ? ORDER BY give_up, device_id LIMIT ?"));

@@ -157,6 +157,8 @@ TEST(RolloutRecords, only_urls_of_devices_in_progress_expire_soonest_first) {
     const auto expiring = rollout.list_expiring(from_unix_ms(31), 10).value();
     EXPECT_EQ(expiring.size(), 2U);
     EXPECT_EQ(expiring.at(0).device.str(), "d2");
+    GODWIT_TRY_VOID(rollout.end_urls());
+    EXPECT_EQ(rollout.list_expiring(from_unix_ms(1), 10).value().size(), 2U);
     return {};
   }));
 }
