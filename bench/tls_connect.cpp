@@ -1,5 +1,5 @@
 // The client's side of TLS alone: COUNT connections to bench_tls_accept from one thread and one context, each with a
-// CONNECT sent and its CONNACK read, then at rest. What a virtual device cannot go below while OpenSSL carries it.
+// CONNECT sent and its CONNACK read, then at rest. What OpenSSL holds for a client that shares nothing with the others.
 // Prints "ready" and ends with its input. Usage: bench_tls_connect CA PORT COUNT
 #include <arpa/inet.h>
 #include <fmt/format.h>

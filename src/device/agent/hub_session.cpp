@@ -142,7 +142,8 @@ Result<void> HubSession::on_subscribe_ack(const mqtt::SubscribeAck& ack, Duratio
   if (!settings_.identity_patch.empty()) {
     const auto id = next_request_++;
     requests_[id] = {Asked::identity, 0, now + settings_.answer_limit};
-    publish("$iothub/twin/PATCH/properties/reported/?$rid=" + std::to_string(id), settings_.identity_patch, now);
+    publish("$iothub/twin/PATCH/properties/reported/?$rid=" + std::to_string(id),
+            std::exchange(settings_.identity_patch, {}), now);  // said once on each connection
   }
   get_twin(now);
   return {};

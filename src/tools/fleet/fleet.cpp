@@ -177,7 +177,7 @@ void Fleet::become_ready(Device& device) {
   ++ready_;
   ++counts_.connects;
   connect_times_.add(std::chrono::duration_cast<Microseconds>(device.since - device.begun));
-  tls_.remember(device.tls.get());
+  tls_.settle(device.tls.get());
   if (workload_ != nullptr) workload_->on_ready(device);
 }
 

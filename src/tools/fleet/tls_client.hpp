@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
@@ -18,6 +19,7 @@ struct FreeTls {
   void operator()(SSL* tls) const { SSL_free(tls); }
   void operator()(X509* certificate) const { X509_free(certificate); }
 };
+using Certificate = std::unique_ptr<X509, FreeTls>;
 using TlsHandle = std::unique_ptr<SSL, FreeTls>;
 
 class TlsClient {
@@ -28,8 +30,9 @@ class TlsClient {
 
   /// A connection on `fd`, ready for SSL_do_handshake; nullptr without memory. The descriptor stays the caller's.
   [[nodiscard]] TlsHandle open(int fd);
-  /// Keeps the session of a connection for the next one; does nothing without `resume`.
-  void remember(SSL* tls);
+  /// To be called once the handshake is done. Keeps the session for the next connection, with `resume`; lets go of the
+  /// peer's certificates where they are those that an earlier connection holds: 5 KiB of each connection.
+  void settle(SSL* tls);
 
  private:
   struct FreeSession {
@@ -38,11 +41,14 @@ class TlsClient {
   TlsClient(SSL_CTX* context, std::string host, bool resume)
       : context_(context), host_(std::move(host)), resume_(resume) {}
   static int verify(X509_STORE_CTX* store, void* self);
+  void remember(SSL* tls);
+  void share_certificates(SSL* tls);
 
   std::unique_ptr<SSL_CTX, FreeTls> context_;
   std::string host_;
   bool resume_;
-  std::unique_ptr<X509, FreeTls> known_;
+  std::vector<Certificate> known_;  // the peer's, its own first, as it showed them when they were verified
+  Bytes known_leaf_;                // its bytes
   std::unique_ptr<SSL_SESSION, FreeSession> session_;
 };
 

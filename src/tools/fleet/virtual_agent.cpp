@@ -59,7 +59,7 @@ void VirtualAgent::on_desired(const agent::SessionDesired& message, Duration now
   }
   if (!*goal) return;
   acknowledgement_ = json::print(twin::ack_patch(**goal, 200, "", message.version));
-  newest_goal_ = **std::move(goal);
+  newest_goal_ = std::make_unique<twin::DesiredUpdate>(**std::move(goal));
   is_goal_waiting_ = false;
   consider_goal(now);
 }
@@ -72,7 +72,7 @@ void VirtualAgent::consider_goal(Duration now) {
       return;
     }
     is_goal_waiting_ = agent::is_working(record_.state) && (*event == Event::replaced || *event == Event::retry_asked);
-    agent::Incident incident{.event = *event, .result = std::nullopt, .goal = newest_goal_};
+    agent::Incident incident{.event = *event, .result = std::nullopt, .goal = *newest_goal_};
     if (!is_goal_waiting_) newest_goal_.reset();
     take(std::move(incident), now);
   }
@@ -138,7 +138,7 @@ void VirtualAgent::start_effect(Effect effect, Duration now) {
     absence_ = time;
     return;
   }
-  running_ = Running{.effect = effect, .ends_at = now + time, .result = std::move(result)};
+  running_ = std::make_unique<Running>(Running{.effect = effect, .ends_at = now + time, .result = std::move(result)});
 }
 
 /// As a handler that is asked to end: it does, or goes on to its own end where the simulator's data say so.
@@ -154,7 +154,7 @@ void VirtualAgent::tick(Duration now) {
   // Effects without a delay follow each other at once; the table ends every run, the limit is for a table that does
   // not.
   for (int rounds = 0; rounds < 10'000 && running_ && now >= running_->ends_at; ++rounds) {
-    Running ended = *std::exchange(running_, std::nullopt);
+    Running ended = *std::exchange(running_, nullptr);
     const Event event = ended.result.event;
     take({.event = event, .result = std::move(ended.result), .goal = std::nullopt}, now);
     consider_goal(now);

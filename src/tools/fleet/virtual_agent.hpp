@@ -90,8 +90,9 @@ class VirtualAgent {
   Place place_;
   agent::Record record_;
   std::shared_ptr<const SimulatedPlan> plan_;
-  std::optional<twin::DesiredUpdate> newest_goal_;
-  std::optional<Running> running_;
+  // Apart, since a device at rest has neither, and there are thousands of them.
+  std::unique_ptr<twin::DesiredUpdate> newest_goal_;
+  std::unique_ptr<Running> running_;
   std::optional<Duration> absence_;
   std::vector<Report> reports_;
   std::optional<std::string> acknowledgement_;
