@@ -1,8 +1,12 @@
 #include "podman.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "core/base/file.hpp"
 #include "core/base/json.hpp"
 #include "core/base/service_manager.hpp"
 #include "core/base/text.hpp"
@@ -16,6 +20,7 @@ constexpr std::chrono::seconds kAskTime{60};
 constexpr std::chrono::minutes kActTime{15};  // a container may take ten minutes to stop
 constexpr std::size_t kInspectionLimit = 1024 * 1024;
 constexpr std::size_t kSentenceLimit = 400;
+constexpr std::size_t kCommandLineLimit = 64 * 1024;
 constexpr const char* kKeptNames = "localhost/godwit/";
 
 /// The last line that says something, without podman's own prefix.
@@ -36,6 +41,20 @@ Error trouble(std::string_view verb, std::string_view end, std::string_view outp
 
 bool is_missing(std::string_view output) {
   return output.find("no such container") != output.npos || output.find("no container with name or ID") != output.npos;
+}
+
+/// What watches a container, and holds its ports, is a process of its own; one whose podman was killed while it started
+/// is not known to podman.
+void end_forgotten_monitors(const std::string& id) {
+  std::error_code problem;
+  for (auto entry = std::filesystem::directory_iterator("/proc", problem);
+       !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem)) {
+    const auto process = to_number<pid_t>(entry->path().filename().string());
+    if (!process) continue;
+    const auto words = read_file(entry->path() / "cmdline", kCommandLineLimit);
+    if (!words || words->find(std::string("\0-c\0", 4) + id + '\0') == words->npos) continue;
+    if (Path(words->c_str()).filename() == "conmon") ::kill(*process, SIGKILL);
+  }
 }
 
 }  // namespace
@@ -153,6 +172,7 @@ Result<void> Podman::start(const std::string& id) const {
   host_.info("tidying up and trying again: " + started.error().message);
   (void)stop(id);
   (void)act({"container", "cleanup", id}, kAskTime);
+  end_forgotten_monitors(id);
   return start_once(id);
 }
 

@@ -128,7 +128,8 @@ def test_a_container_that_nobody_brought_by_an_update_is_left_alone(scene, world
 
 def test_a_job_is_judged_by_its_exit_code(scene, world, program):
     archive = oci(Image(program, "one"))
-    job = {"restart": "no", "ports": [], "network": "none", "healthCommand": []}
+    # A job that still runs after the steady time counts as a service; this one has all the time that a busy machine may need.
+    job = {"restart": "no", "ports": [], "network": "none", "healthCommand": [], "steadySeconds": 30}
     update(scene, world, "1.0.0", archive, arguments=["job", "0"], **job)
     state = update(scene, world, "1.1.0", archive, end="Failed", arguments=["job", "9"], **job)
     assert code(state) == (0, "35000008") and "exit code 9" in state["godwit"]["resultDetails"], state
