@@ -33,6 +33,8 @@ struct RestartRequest {
 };
 /// 605..608, 705..708 and 1105..1108; anything else wants nothing.
 [[nodiscard]] RestartRequest restart_request(std::int32_t result_code);
+/// The code of the same success that wants nothing: 600 for 605..608, 700, 1100; any other code stays.
+[[nodiscard]] std::int32_t without_restart(std::int32_t result_code);
 
 using ExtendedCode = std::uint32_t;
 [[nodiscard]] constexpr ExtendedCode make_extended_code(std::uint32_t facility, std::uint32_t component,

@@ -69,6 +69,13 @@ TEST(ResultCode, known_codes_have_a_sentence) {
   EXPECT_EQ(result_code_text(12345), "");
 }
 
+TEST(ResultCode, a_restart_that_has_happened_leaves_the_same_success) {
+  for (const std::int32_t code : {605, 606, 607, 608}) EXPECT_EQ(without_restart(code), result::install_ok);
+  for (const std::int32_t code : {705, 706, 707, 708}) EXPECT_EQ(without_restart(code), result::apply_ok);
+  EXPECT_EQ(without_restart(1105), result::restore_ok);
+  for (const std::int32_t code : {-1, 0, 600, 603, 604, 900, 1101}) EXPECT_EQ(without_restart(code), code);
+}
+
 TEST(Details, are_cut_between_characters) {
   EXPECT_EQ(cut_details("short"), "short");
   EXPECT_EQ(cut_details("ab\xC3\xA4z", 4), "ab\xC3\xA4");

@@ -213,4 +213,8 @@ RestartRequest restart_request(std::int32_t result_code) {
   }
 }
 
+std::int32_t without_restart(std::int32_t result_code) {
+  return restart_request(result_code).wish == RestartWish::none ? result_code : result_code - result_code % 100;
+}
+
 }  // namespace godwit

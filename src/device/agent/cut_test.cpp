@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <iostream>
+#include <memory>
 #include <set>
 
 #include "device/agent/testing/stories.hpp"
@@ -291,6 +293,31 @@ TEST_F(CutTest, every_story_ends_truly_wherever_the_power_goes) {
   for (const Row& row : kRows)
     EXPECT_TRUE(rows_.contains({row.from, row.on}))
         << "no story takes the row " << state_name(row.from) << " on " << event_name(row.on);
+}
+
+/// A side of an image on trial has its attempts counted, so that a restart too many may end an update that was good.
+TEST(RestartsOfTheDevice, one_power_cut_at_any_moment_costs_no_restart_but_its_own) {
+  int points = 0;
+  for (const Story& story : stories_with_restarts()) {
+    if (!story.must_succeed) continue;
+    const auto lives = [&](std::set<int> cuts) {
+      auto bench = std::make_unique<Workbench>(2, fast_folder());
+      story.begin(*bench);
+      bench->cuts_are_of_power = true;
+      bench->cuts = std::move(cuts);
+      bench->want(bench->goal("w1"));
+      bench->live();
+      return bench;
+    };
+    const auto whole = lives({});
+    for (int cut = 0; cut < whole->moments; ++cut, ++points) {
+      const auto bench = lives({cut});
+      EXPECT_EQ(state_name(bench->record().state), state_name(State::succeeded)) << story.name << ", cut " << cut;
+      EXPECT_LE(bench->restarts_asked_for, whole->restarts_asked_for) << story.name << ", cut at moment " << cut;
+    }
+  }
+  std::cout << "agent: " << points << " power cuts around restarts\n";
+  EXPECT_GT(points, 300);
 }
 
 }  // namespace

@@ -186,7 +186,7 @@ Reply Installer::act(const ActRequest& request, std::stop_token stop, const Emit
   }
   const ActKey key{.attempt = request.attempt, .step = request.step, .verb = request.verb};
   if (request.verb != Verb::is_installed) {
-    if (auto recorded = journal->finished(key)) {
+    if (auto recorded = journal->finished(key, extension::boot_id())) {
       recorded->recorded = true;
       return *std::move(recorded);
     }

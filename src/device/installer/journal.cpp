@@ -122,6 +122,19 @@ std::optional<ActOutcome> Journal::finished(const ActKey& act) const {
   return entry == finished_.end() ? std::nullopt : std::optional(entry->second);
 }
 
+std::optional<ActOutcome> Journal::finished(const ActKey& act, std::string_view boot) const {
+  auto outcome = finished(act);
+  if (outcome && has_had_its_restart(act, boot)) outcome->result_code = without_restart(outcome->result_code);
+  return outcome;
+}
+
+bool Journal::has_had_its_restart(const ActKey& act, std::string_view boot) const {
+  const auto began = started_.find(act);
+  const auto ended = finished_.find(act);
+  if (began == started_.end() || ended == finished_.end() || boot.empty() || began->second.boot.empty()) return false;
+  return restart_request(ended->second.result_code).wish != RestartWish::none && began->second.boot != boot;
+}
+
 bool Journal::wants_restart(std::uint32_t attempt) const {
   return std::any_of(finished_.begin(), finished_.end(), [attempt](const auto& act) {
     return act.first.attempt == attempt && restart_request(act.second.result_code).wish == RestartWish::device;
@@ -131,14 +144,9 @@ bool Journal::wants_restart(std::uint32_t attempt) const {
 std::int32_t Journal::own_work(std::uint32_t attempt, std::uint32_t step, std::string_view boot) const {
   for (const Verb verb : {Verb::apply, Verb::install}) {
     const ActKey key{.attempt = attempt, .step = step, .verb = verb};
-    const auto began = started_.find(key);
-    const auto ended = finished_.find(key);
-    if (ended != finished_.end() && ended->second.result_code > 0) {
-      const bool has_restarted = restart_request(ended->second.result_code).wish == RestartWish::device &&
-                                 began != started_.end() && began->second.boot != boot;
-      return has_restarted ? result::apply_ok : ended->second.result_code;
-    }
-    if (began != started_.end()) return result::apply_ok;
+    if (const auto ended = finished(key); ended && ended->result_code > 0)
+      return has_had_its_restart(key, boot) ? result::apply_ok : ended->result_code;
+    if (started_.contains(key)) return result::apply_ok;
   }
   return 0;
 }

@@ -42,6 +42,10 @@ class Journal {
 
   /// What an act that ended gave.
   [[nodiscard]] std::optional<ActOutcome> finished(const ActKey& act) const;
+  /// The same for somebody who asks in `boot`: a restart that the act asked for and that has happened since, by
+  /// whatever cause, is asked for no more. A side of an image on trial has its attempts counted: each restart costs
+  /// one.
+  [[nodiscard]] std::optional<ActOutcome> finished(const ActKey& act, std::string_view boot) const;
   /// Acts that began and were never written down as ended, with their sessions.
   [[nodiscard]] std::map<ActKey, ActSession> unfinished() const;
   /// An act of this attempt ended with a result code that asks for a restart of the device.
@@ -58,6 +62,8 @@ class Journal {
   [[nodiscard]] Result<void> write_emptied();
 
  private:
+  /// An act of an earlier boot that ended and asked for a restart of device or agent.
+  [[nodiscard]] bool has_had_its_restart(const ActKey& act, std::string_view boot) const;
   [[nodiscard]] Result<void> append(const json::Object& line);
   [[nodiscard]] Result<void> take(const json::Object& line);
   [[nodiscard]] Result<void> take_header(const json::Object& line);

@@ -142,6 +142,12 @@ TEST(InstallerJournal, a_restart_that_has_happened_is_no_longer_wanted) {
   EXPECT_EQ(journal->own_work(1, 0, "boot-2"), 700);
   EXPECT_TRUE(journal->wants_restart(1));
   EXPECT_FALSE(journal->wants_restart(2));
+  EXPECT_EQ(journal->finished(apply, "boot-1")->result_code, 705);
+  EXPECT_EQ(journal->finished(apply, "boot-2")->result_code, 700) << "the power was cut, and that was a restart";
+  EXPECT_EQ(journal->finished(apply, "")->result_code, 705) << "a kernel that does not tell its boots apart";
+  ASSERT_TRUE(journal->write_started(kInstall, {.session = 1, .boot = "boot-1"}));
+  ASSERT_TRUE(journal->write_finished(kInstall, {.result_code = 0, .extended_codes = {5}, .details = "no"}));
+  EXPECT_EQ(journal->finished(kInstall, "boot-2")->result_code, 0) << "a failure stays one";
 }
 
 }  // namespace

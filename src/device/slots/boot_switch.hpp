@@ -15,6 +15,9 @@
 
 namespace godwit::slots {
 
+/// A power cut on a side on trial costs the attempt of that start, and no loader can tell it from a side that died:
+/// with one attempt a good image would be given up for it.
+inline constexpr int kLeastAttempts = 2;
 inline constexpr int kMostAttempts = 9;
 
 struct BootState {

@@ -2,8 +2,8 @@
 // the update ends as it would have ended undisturbed. Method: a whole life of updates (good ones, one that dies) on a
 // disk that forgets, with the real formats of the boot loaders; the power goes in every write, create, rename and sync
 // of it, the loader's own writes among them, with what was not synced dropped, kept, or reordered and torn; then once
-// more during each recovery. The last test takes each sync away and expects all this to be noticed. faults: 52, 53, 54,
-// 55
+// more during each recovery. A cut may cost one attempt of a trial and no more, so a side gets as many as there are
+// cuts and one. The last test takes each sync away and expects all this to be noticed. faults: 52, 53, 54, 55
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -135,7 +135,8 @@ Goal unhealthy(std::size_t image) { return {.image = image, .is_abandoned = fals
 /// One device, its operator's goals, and what must hold. A broken promise is a sentence in `broken`.
 class Device {
  public:
-  Device(Loader loader, std::vector<Goal> goals) : loader_(loader), goals_(std::move(goals)) {
+  Device(Loader loader, std::vector<Goal> goals, int attempts)
+      : loader_(loader), goals_(std::move(goals)), attempts_(attempts) {
     Bytes a = images()[0].bytes;
     a.resize(kPartition, '\0');
     disk.put(kSideA, std::move(a));
@@ -203,9 +204,12 @@ class Device {
 
   void run() {
     const auto boot_switch = switch_of(loader_, disk);
-    Slots slots(
-        disk, *boot_switch,
-        {.sides = {kSideA, kSideB}, .running = running_, .contents = kContents, .attempts = 3, .writer = kWriter});
+    Slots slots(disk, *boot_switch,
+                {.sides = {kSideA, kSideB},
+                 .running = running_,
+                 .contents = kContents,
+                 .attempts = attempts_,
+                 .writer = kWriter});
     while (goal_ < goals_.size() && broken.empty()) {
       const TestImage& wanted = images()[goals_[goal_].image];
       const auto answer = ask(slots, wanted);
@@ -327,6 +331,7 @@ class Device {
 
   Loader loader_;
   std::vector<Goal> goals_;
+  int attempts_;
   std::size_t goal_ = 0;
   Ask ask_ = Ask::install;
   Side running_ = Side::a;
@@ -351,28 +356,26 @@ std::vector<Variant> variants(int random) {
   return all;
 }
 
-int operations_of(Loader loader, const std::vector<Goal>& goals) {
-  Device device(loader, goals);
+int operations_of(Loader loader, const std::vector<Goal>& goals, int attempts) {
+  Device device(loader, goals, attempts);
   device.live(Loss::all, 0);
   EXPECT_EQ(device.broken, "") << "undisturbed";
   EXPECT_EQ(device.cuts_taken, 0);
   return device.disk.operations();
 }
 
-std::string run(Loader loader, const std::vector<Goal>& goals, std::set<int> cuts, Variant variant, int missing_sync,
-                int* operations = nullptr) {
-  Device device(loader, goals);
+std::string run(Loader loader, const std::vector<Goal>& goals, std::set<int> cuts, Variant variant, int missing_sync) {
+  Device device(loader, goals, static_cast<int>(cuts.size()) + 1);
   device.disk.cuts = std::move(cuts);
   device.disk.missing_sync = missing_sync;
   device.live(variant.loss, variant.seed);
-  if (operations != nullptr) *operations = device.disk.operations();
   return device.broken;
 }
 
 TEST(SlotsCut, a_cut_at_any_operation_leaves_a_device_that_boots_and_finishes) {
   int points = 0;
   for (const Loader loader : kLoaders) {
-    const int operations = operations_of(loader, kLife);
+    const int operations = operations_of(loader, kLife, kLeastAttempts);
     for (int cut = 0; cut < operations; ++cut)
       for (const Variant variant : variants(3)) {
         ++points;
@@ -389,7 +392,7 @@ TEST(SlotsCut, a_second_cut_during_the_recovery_changes_nothing_of_that) {
   constexpr int kReach = 12;  // operations after the first cut: from the next start to the mark of the side
   int points = 0;
   for (const Loader loader : kLoaders) {
-    const int operations = operations_of(loader, kShortLife);
+    const int operations = operations_of(loader, kShortLife, kLeastAttempts + 1);
     for (int cut = 0; cut < operations; ++cut)
       for (int second = cut + 1; second <= cut + kReach; ++second)
         for (const Variant variant :
@@ -422,7 +425,7 @@ bool is_noticed(Loader loader, int missing, const FakeDisk& whole) {
 TEST(SlotsCut, every_sync_that_is_taken_away_is_noticed) {
   int taken = 0;
   for (const Loader loader : kLoaders) {
-    Device whole(loader, kLife);
+    Device whole(loader, kLife, kLeastAttempts);
     whole.live(Loss::all, 0);
     ASSERT_EQ(whole.broken, "");
     for (int missing = 0; missing < whole.disk.syncs(); ++missing, ++taken) {

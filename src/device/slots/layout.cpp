@@ -85,8 +85,10 @@ config::Schema SlotsConfig::schema() {
                 "or \"b\" (side B); all else is refused there."});
   keys.add({.name = "slots.attempts",
             .target = &attempts,
-            .help = "How often the boot loader starts a new side before it goes back.",
-            .minimum = 1,
+            .help =
+                "How often the boot loader starts a new side before it goes back. A power cut on that side costs one "
+                "attempt: 2 bear one cut, 3 bear two.",
+            .minimum = kLeastAttempts,
             .maximum = kMostAttempts});
   keys.add({.name = "slots.command_line",
             .target = &command_line,

@@ -73,6 +73,7 @@ TEST_F(LayoutTest, what_is_missing_or_cannot_be_is_said_with_its_key) {
   EXPECT_TRUE(says(load(labels_, "loader = \"custom\"\n"), "boot.command is missing"));
   EXPECT_TRUE(says(load(labels_, "loader = \"lilo\"\n"), "boot.loader"));
   EXPECT_TRUE(says(load(labels_ + "attempts = 10\n"), "slots.attempts"));
+  EXPECT_TRUE(says(load(labels_ + "attempts = 1\n"), "slots.attempts"));
   EXPECT_TRUE(says(load(labels_, "environment = \"/dev/x\"\nsecond_offset = 100\n"), "overlap"));
   EXPECT_TRUE(says(load(labels_, "environment = \"/dev/x\"\ncounter = \"bootcount\"\n"), "boot.format"));
   EXPECT_TRUE(says(load(labels_, "loader = \"systemd-boot\"\nentries = \"efi\"\n"), "boot.entries"));

@@ -20,7 +20,7 @@ struct Places {
   std::array<Path, 2> sides;  // partition (or file) of A and of B
   Side running = Side::a;     // what was really booted
   Path contents;              // contents.json on the data partition
-  int attempts = 3;           // boots that a new side gets: 1..9
+  int attempts = 3;           // boots that a new side gets: kLeastAttempts..kMostAttempts
   WriterOptions writer{};
   [[nodiscard]] const Path& of(Side side) const { return sides[index_of(side)]; }
 };

@@ -47,6 +47,7 @@ Reply FakeDevice::act(const installer::ActRequest& request) {
   const bool is_looking = request.verb == Verb::is_installed || request.verb == Verb::cancel_note;
   if (const auto found = finished_.find(key); found != finished_.end() && !is_looking) {
     ActOutcome recorded = found->second;
+    if (has_had_its_restart(key)) recorded.result_code = without_restart(recorded.result_code);
     recorded.recorded = true;
     return recorded;
   }
@@ -73,11 +74,13 @@ std::int32_t FakeDevice::own_work(const installer::ActRequest& request) const {
     const Key key{request.workflow_id, request.attempt, request.step, verb};
     const auto found = finished_.find(key);
     if (found == finished_.end() || found->second.result_code <= 0) continue;
-    const bool has_restarted =
-        restart_request(found->second.result_code).wish == RestartWish::device && boots_.at(key) != reboots_;
-    return has_restarted ? result::apply_ok : found->second.result_code;
+    return has_had_its_restart(key) ? result::apply_ok : found->second.result_code;
   }
   return 0;
+}
+
+bool FakeDevice::has_had_its_restart(const Key& key) const {
+  return restart_request(finished_.at(key).result_code).wish != RestartWish::none && boots_.at(key) != reboots_;
 }
 
 ActOutcome FakeDevice::run(const installer::ActRequest& request) {

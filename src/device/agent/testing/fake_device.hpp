@@ -53,6 +53,7 @@ class FakeDevice {
   [[nodiscard]] installer::Reply act(const installer::ActRequest& request);
   [[nodiscard]] installer::ActOutcome run(const installer::ActRequest& request);
   [[nodiscard]] std::int32_t own_work(const installer::ActRequest& request) const;
+  [[nodiscard]] bool has_had_its_restart(const Key& key) const;
   [[nodiscard]] installer::ActOutcome really_run(const installer::ActRequest& request);
 
   mutable std::mutex mutex_;

@@ -98,6 +98,7 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
     installer_.cancels_come_too_late = bench.cancels_come_too_late;
     installer_.on_request = bench.on_request;
     installer_.on_restart = [&bench] {
+      ++bench.restarts_asked_for;
       if (!bench.restart_command_works) return;
       ++bench.boot;
       bench.device.reboot();
@@ -258,7 +259,12 @@ int Workbench::live(int most_lives) {
 }
 
 void Workbench::moment() {
-  if (cuts.contains(moments++)) throw PowerCut{};
+  if (!cuts.contains(moments++)) return;
+  if (cuts_are_of_power) {
+    ++boot;
+    device.reboot();
+  }
+  throw PowerCut{};
 }
 
 Record Workbench::record() const { return journal_text.empty() ? Record{} : parse_record(journal_text).value(); }

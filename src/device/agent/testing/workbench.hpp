@@ -65,7 +65,9 @@ class Workbench {
   FakeDevice device;
   FakeDownloader downloader;
   FakeConsent consent;
-  int boot = 1;  // which one
+  int boot = 1;                    // which one
+  int restarts_asked_for = 0;      // by the agent, of the device
+  bool cuts_are_of_power = false;  // a cut restarts the device; else it ends the process only
   bool restart_command_works = true;
   std::function<void()> before_restart;  // of the agent itself
   manifest::UpdateManifest manifest;
