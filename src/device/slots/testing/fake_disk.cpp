@@ -49,6 +49,50 @@ class FakeFile final : public DiskFile {
   bool may_write_;
 };
 
+FakeDisk& FakeDisk::operator=(const FakeDisk& other) {
+  if (this == &other) return *this;
+  std::map<const Inode*, InodePtr> copies;
+  const auto copy_of = [&](const InodePtr& inode) -> InodePtr {
+    if (inode == nullptr) return nullptr;
+    InodePtr& copy = copies[inode.get()];
+    if (copy == nullptr) copy = std::make_shared<Inode>(*inode);
+    return copy;
+  };
+  const auto copy_names = [&](const std::map<Path, InodePtr>& names) {
+    std::map<Path, InodePtr> made;
+    for (const auto& [path, inode] : names) made.emplace_hint(made.end(), path, copy_of(inode));
+    return made;
+  };
+  cuts = other.cuts;
+  missing_sync = other.missing_sync;
+  is_loader = other.is_loader;
+  untearable = other.untearable;
+  unjournaled = other.unjournaled;
+  now_ = copy_names(other.now_);
+  medium_ = copy_names(other.medium_);
+  pending_.clear();
+  for (const NameChange& change : other.pending_) pending_.push_back({change.path, copy_of(change.inode), change.gone});
+  counters_ = other.counters_;
+  sync_places_ = other.sync_places_;
+  sync_operations_ = other.sync_operations_;
+  operations_ = other.operations_;
+  syncs_ = other.syncs_;
+  return *this;
+}
+
+bool FakeDisk::has_unsynced() const {
+  return !pending_.empty() ||
+         std::any_of(now_.begin(), now_.end(), [](const auto& entry) { return !entry.second->pending.empty(); });
+}
+
+bool FakeDisk::holds_the_same_as(const FakeDisk& other) const {
+  if (has_unsynced() || other.has_unsynced()) return false;
+  return std::equal(medium_.begin(), medium_.end(), other.medium_.begin(), other.medium_.end(),
+                    [](const auto& one, const auto& two) {
+                      return one.first == two.first && one.second->medium == two.second->medium;
+                    });
+}
+
 void FakeDisk::step() {
   if (cuts.contains(operations_++)) throw PowerCut{};
 }

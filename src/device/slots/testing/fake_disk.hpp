@@ -22,6 +22,12 @@ enum class Loss : std::uint8_t { all, nothing, random };
 
 class FakeDisk final : public Disk {
  public:
+  FakeDisk() = default;
+  /// A disk of its own with the same content; files that are open belong to the first one.
+  FakeDisk(const FakeDisk& other) { *this = other; }
+  FakeDisk& operator=(const FakeDisk& other);
+  ~FakeDisk() override = default;
+
   Result<std::unique_ptr<DiskFile>> open(const Path& path, OpenMode mode) override;
   Result<void> rename(const Path& from, const Path& to) override;
   Result<void> remove(const Path& path) override;
@@ -32,6 +38,10 @@ class FakeDisk final : public Disk {
   void put(const Path& path, Bytes bytes);
   /// What the medium holds, without what only the cache knows.
   [[nodiscard]] const Bytes& durable(const Path& path) const;
+  /// Something was written or renamed that no sync has covered.
+  [[nodiscard]] bool has_unsynced() const;
+  /// Where nothing is unsynced: the same names and contents.
+  [[nodiscard]] bool holds_the_same_as(const FakeDisk& other) const;
   /// The power goes: the medium gets some of what was not synced, the cache is empty.
   void lose_power(Loss loss, std::uint64_t seed);
 
