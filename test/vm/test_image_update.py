@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -164,19 +165,21 @@ def cut_and_return(device: ReferenceDevice) -> None:
     device.machine.start()
 
 
-CUTS = {  # moment: what the console says just before it, and seconds more
-    "while it writes": ("verb=install", 1.0),
-    "after the switch": ("verb=install result=605", 0.0),
-    "in the trial's boot": ("boot: side={side}", 0.5),
-    "while it confirms": ("verb=apply", 0.05),
+CUTS = {  # moment: what the console says just before it, seconds more, and how often the new side is then started in all
+    "while it writes": ("verb=install", 1.0, 1),
+    "after the switch": ("verb=install result=605", 0.0, 1),
+    "in the trial's boot": ("boot: side={side}", 0.5, 2),
+    "while it confirms": ("verb=apply", 0.05, 2),
 }
 
 
 @table
 @pytest.mark.parametrize(("board", "moment"), rows(CUTS, ("after the switch", "while it confirms")))
 def test_a_power_cut_delays_an_update_and_nothing_else(lab, device, board, moment):
-    words, more = CUTS[moment]
+    words, more, starts = CUTS[moment]
     side, version = another(device)
+    start = f"boot: side={side}"
+    before = device.machine.count(start)
     lab.update(board, version)
     device.machine.skip()
     deployment = device.deploy(version, f"{device.id}-{moment}".replace(" ", "-"))
@@ -186,27 +189,40 @@ def test_a_power_cut_delays_an_update_and_nothing_else(lab, device, board, momen
     state = device.wait_ended(deployment)
     assert state["deviceState"] == "Succeeded", json.dumps(state)
     assert running(device) == (side, version)
+    assert device.machine.count(start) == before + starts, "a start too many costs an attempt"
     wait_until(f"{version} is what the service lists", lambda: device.installed() == version, 30)
 
 
-@table
-@pytest.mark.parametrize("board", [pytest.param(ARM64, id=ARM64.name)])
-def test_random_power_cuts_leave_a_whole_version_that_the_service_names(lab, device):
-    """GODWIT_VM_CUTS cuts (6), GODWIT_VM_SEED chooses the moments; the printed line says where the device was."""
-    cuts, dice = int(os.environ.get("GODWIT_VM_CUTS", "6")), random.Random(int(os.environ.get("GODWIT_VM_SEED", "7")))
-    for version in GOOD:
-        lab.update(device.board, version)
-    for number in range(cuts):
-        version = GOOD[number % 2]
+def lives_through(device: ReferenceDevice, moments: list[tuple[int, float]]) -> list[str]:
+    """The device gets an update for each moment, and its power is cut then; a line for each says where it was."""
+    said = []
+    for number, after in moments:
+        version = another(device)[1]
         deployment = device.deploy(version, f"{device.id}-cut-{number}")
-        after = dice.uniform(0.5, 22)
         time.sleep(after)
-        print(f"cut {number}: {after:.1f} s after deploying {version}; last words: {device.machine.lines[-1][:120]}")
+        said.append(f"cut {number}: {after:.1f} s after deploying {version} to {device.id}; last words: {device.machine.lines[-1][:120]}")
         cut_and_return(device)
         state = device.wait_ended(deployment)
-        assert state["deviceState"] == "Succeeded", json.dumps(state)
+        assert state["deviceState"] == "Succeeded", json.dumps([*said, state])
         wait_until(f"{version} is what the service lists", lambda: device.installed() == version, 30)
-        assert running(device)[1] == version
+        assert running(device)[1] == version, said
+    device.machine.kill()
+    return said
+
+
+@table
+def test_random_power_cuts_leave_a_whole_version_that_the_service_names(lab):
+    """GODWIT_VM_CUTS cuts (20), dealt to GODWIT_VM_MACHINES devices at a time (2); GODWIT_VM_SEED chooses the moments."""
+    cuts, machines, seed = (int(os.environ.get(f"GODWIT_VM_{name}", usual)) for name, usual in (("CUTS", "20"), ("MACHINES", "2"), ("SEED", "7")))
+    dice = random.Random(seed)
+    moments = [(number, dice.uniform(0.5, 22)) for number in range(cuts)]
+    print(f"seed {seed}: " + " ".join(f"{after:.1f}" for _, after in moments))
+    for version in GOOD:
+        lab.update(ARM64, version)
+    devices = [lab.device(ARM64) for _ in range(machines)]
+    with ThreadPoolExecutor(machines) as pool:
+        lives = [pool.submit(lives_through, device, moments[first::machines]) for first, device in enumerate(devices)]
+        print("\n".join(sorted((line for life in lives for line in life.result()), key=lambda line: int(line[4:].split(":")[0]))))
 
 
 @table
