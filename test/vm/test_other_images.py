@@ -173,7 +173,7 @@ def test_a_verity_side_that_was_altered_after_its_install_falls_back_and_says_so
     place = side.read_bytes().find(busybox[:4096])
     assert place > 0
     with open(device.machine.disk, "r+b") as disk:
-        disk.seek(build.SIDE_START["B"] * build.MIB + place + 100)
+        disk.seek(device.board.side_start("B") * build.MIB + place + 100)
         before = disk.read(1)
         disk.seek(-1, 1)
         disk.write(bytes([before[0] ^ 1]))
