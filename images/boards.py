@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+
+# Where a board's partitions lie, in MiB: boot, data, A, B.
+BOOT_START, SIDE_MIB, DATA_MIB = 1, 64, 192
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,18 @@ class Board:
     loader: str  # a key of build.LOADERS
     emulator: tuple[str, ...]  # QEMU's words; disk, network and chance come on top
     bus: str  # how QEMU's virtio devices end
-    has_flash: bool  # the boot script lies in a flash bank beside the disk
+    flash: str = ""  # a key of build.FLASHES: what lies in a flash bank beside the disk
+    boot_mib: int = 8  # of the boot partition
+    has_kernel_on_side: bool = True  # else the loader reads kernels from the boot partition only
+    start_words: str = "boot: side={side}"  # on the console at each start of a side
+
+    @property
+    def data_start(self) -> int:
+        """In MiB, as side_start()."""
+        return BOOT_START + self.boot_mib
+
+    def side_start(self, side: str) -> int:
+        return self.data_start + DATA_MIB + (SIDE_MIB if side == "B" else 0)
 
     @property
     def folder(self) -> Path:
@@ -52,7 +66,7 @@ ARM64 = Board(
     libraries=tuple(_ARM64_SYSROOT / f for f in (f"usr/lib/{_ARM64}", f"lib/{_ARM64}", "usr/lib", "lib")), linker="lib", mounts=(),
     modules=("virtio_mmio", *_COMMON_MODULES), packs_kernel=True, loader="uboot",
     emulator=("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin"),
-    bus="device", has_flash=True)
+    bus="device", flash="uboot")
 
 X86 = Board(
     name="qemu-x86", model="Reference-x86", architecture="amd64", triple=_AMD64, preset="release",
@@ -60,6 +74,11 @@ X86 = Board(
     modules=("virtio_pci", *_COMMON_MODULES), packs_kernel=False, loader="grub",
     # Never KVM: inside other virtual machines it is often there and does not work.
     emulator=("qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256", "-vga", "none"),
-    bus="pci", has_flash=False)
+    bus="pci")
 
-BOARDS = {board.name: board for board in (ARM64, X86)}
+UEFI = replace(
+    X86, name="qemu-uefi", model="Reference-UEFI", mounts=("efi",), modules=(*X86.modules, "vfat", "nls_cp437", "nls_ascii", "efivarfs"), loader="systemd-boot",
+    emulator=(*X86.emulator, "-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"),
+    flash="uefi", boot_mib=64, has_kernel_on_side=False, start_words="initrd: side={side}")
+
+BOARDS = {board.name: board for board in (ARM64, X86, UEFI)}

@@ -18,17 +18,16 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from boards import ARM64, BOARDS, Board  # noqa: E402
+from boards import ARM64, BOARDS, BOOT_START, DATA_MIB, SIDE_MIB, Board  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / "build" / "images"
 GRUB = Path("/usr/lib/grub/i386-pc")
+SYSTEMD_BOOT = Path("/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
+UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 
 MIB = 1024 * 1024
-SIDE_MIB, DATA_MIB, BOOT_MIB = 64, 192, 8
-BOOT_START, DATA_START = 1, 1 + BOOT_MIB  # MiB
-SIDE_START = {"A": DATA_START + DATA_MIB, "B": DATA_START + DATA_MIB + SIDE_MIB}
 STATE_BYTES = 512
 FLASH_MIB, FLASH_ENV = 64, 0x40000
 
@@ -132,6 +131,11 @@ def kernel_of(board: Board, debian: Path) -> Path:
     return packed
 
 
+def put_kernel(board: Board, debian: Path, folder: Path) -> None:
+    shutil.copy(kernel_of(board, debian), folder / "vmlinuz")
+    shutil.copy(make_initrd(board, debian), folder / "initrd")
+
+
 def fill_side(board: Board, root: Path, version: str, fault: str | None) -> None:
     if why := board.missing():
         raise SystemExit(f"images: {why}")
@@ -142,8 +146,8 @@ def fill_side(board: Board, root: Path, version: str, fault: str | None) -> None
         shutil.copytree(layer, root, dirs_exist_ok=True)
     for folder in board.mounts:
         (root / folder).mkdir(parents=True)
-    shutil.copy(kernel_of(board, debian), root / "boot" / "vmlinuz")
-    shutil.copy(make_initrd(board, debian), root / "boot" / "initrd")
+    if board.has_kernel_on_side:
+        put_kernel(board, debian, root / "boot")
 
     shutil.copy(debian / "bin" / "busybox", root / "bin" / "busybox")
     for applet in APPLETS:
@@ -227,7 +231,7 @@ def put_grub(board: Board, disk: Path, work: Path) -> None:
     run("grub-editenv", boot / "grubenv", "create")
     run("grub-editenv", boot / "grubenv", "set", "good=A")
     # ext2: GRUB does not replay a journal.
-    run(*as_root("mke2fs", "-q", "-t", "ext2", "-b", "1024", "-E", "root_owner=0:0", "-L", "boot", "-d", boot, work / "boot.ext2", f"{BOOT_MIB}M"))
+    run(*as_root("mke2fs", "-q", "-t", "ext2", "-b", "1024", "-E", "root_owner=0:0", "-L", "boot", "-d", boot, work / "boot.ext2", f"{board.boot_mib}M"))
     put(disk, BOOT_START, work / "boot.ext2")
     # Every module inside: nothing of GRUB but the script and the state is read from a file system.
     run("grub-mkimage", "-d", GRUB, "-O", "i386-pc", "-p", "(hd0,msdos1)/", "-o", work / "core.img", "biosdisk", "part_msdos", "ext2", "normal",
@@ -241,31 +245,66 @@ def put_grub(board: Board, disk: Path, work: Path) -> None:
         file.write(core)
 
 
-LOADERS = {"uboot": put_uboot, "grub": put_grub}
+def put_systemd_boot(board: Board, disk: Path, work: Path) -> None:
+    """The EFI system partition: systemd-boot where firmware looks without being told, a kernel for each side, the entries. mtools: no mount."""
+    debian, esp = packages(board), work / "esp"
+    (esp / "EFI" / "BOOT").mkdir(parents=True)
+    shutil.copy(SYSTEMD_BOOT, esp / "EFI" / "BOOT" / "BOOTX64.EFI")
+    entries = esp / "loader" / "entries"
+    entries.mkdir(parents=True)
+    shutil.copy(board.folder / "loader.conf", esp / "loader")
+    for side, partition in (("A", 3), ("B", 4)):
+        folder = esp / f"side-{side}"
+        folder.mkdir()
+        put_kernel(board, debian, folder)
+        text = (board.folder / "side.entry.in").read_text().replace("@SIDE@", side).replace("@ROOT@", f"/dev/vda{partition}")
+        (entries / f"side-{side.lower()}.entry").write_text(text)
+        if side == "A":
+            (entries / "side-a.conf").write_text("sort-key 00-godwit\nversion 1\n" + text)
+    run("mkfs.vfat", "-C", "-F", "32", "-n", "BOOT", work / "boot.vfat", board.boot_mib * 1024)
+    run("mcopy", "-s", "-Q", "-i", work / "boot.vfat", *sorted(esp.iterdir()), "::/")
+    put(disk, BOOT_START, work / "boot.vfat")
+
+
+LOADERS = {"uboot": (put_uboot, "83,bootable"), "grub": (put_grub, "83,bootable"), "systemd-boot": (put_systemd_boot, "ef")}  # and its partition's type
 
 
 def make_disk(disk: Path, side: Path, etc: Path, board: Board = ARM64) -> Path:
     """A disk with `side` on A, nothing on B, and the files of `etc` as /etc/godwit of the device, on the data partition."""
     disk.unlink(missing_ok=True)
     with open(disk, "wb") as file:
-        file.truncate((SIDE_START["B"] + SIDE_MIB + 1) * MIB)
-    table = "label: dos\nstart={}MiB,size={}MiB,type=83,bootable\nsize={}MiB,type=83\nsize={}MiB,type=83\nsize={}MiB,type=83\n"
-    run("sfdisk", "-q", disk, input=table.format(BOOT_START, BOOT_MIB, DATA_MIB, SIDE_MIB, SIDE_MIB))
+        file.truncate((board.side_start("B") + SIDE_MIB + 1) * MIB)
+    put_loader, kind = LOADERS[board.loader]
+    table = "label: dos\nstart={}MiB,size={}MiB,type={}\nsize={}MiB,type=83\nsize={}MiB,type=83\nsize={}MiB,type=83\n"
+    run("sfdisk", "-q", disk, input=table.format(BOOT_START, board.boot_mib, kind, DATA_MIB, SIDE_MIB, SIDE_MIB))
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         work = Path(name)
-        LOADERS[board.loader](board, disk, work)
+        put_loader(board, disk, work)
         shutil.copytree(etc, work / "data" / "etc" / "godwit")
         run(*as_root("mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-L", "data", "-d", work / "data", work / "data.ext4", f"{DATA_MIB}M"))
-        put(disk, DATA_START, work / "data.ext4")
-    put(disk, SIDE_START["A"], side)
+        put(disk, board.data_start, work / "data.ext4")
+    put(disk, board.side_start("A"), side)
     return disk
 
 
-def make_flash(flash: Path, board: Board = ARM64) -> Path:
-    """The second flash bank of the machine, where its U-Boot looks for an environment: the boot script."""
+def fill_uboot_flash(board: Board, flash: Path) -> None:
+    """Where U-Boot looks for an environment: the boot script."""
     run("mkenvimage", "-s", FLASH_ENV, "-o", flash, board.folder / "uboot.env")
     with open(flash, "r+b") as file:
         file.truncate(FLASH_MIB * MIB)
+
+
+def fill_uefi_flash(board: Board, flash: Path) -> None:
+    """The firmware's variables: none yet."""
+    shutil.copy(UEFI_VARIABLES, flash)
+
+
+FLASHES = {"uboot": fill_uboot_flash, "uefi": fill_uefi_flash}
+
+
+def make_flash(flash: Path, board: Board = ARM64) -> Path:
+    """The second flash bank of a machine that has one."""
+    FLASHES[board.flash](board, flash)
     return flash
 
 
@@ -277,7 +316,7 @@ def main() -> int:
     side.add_argument("--version", required=True)
     side.add_argument("--board", choices=BOARDS, default=ARM64.name)
     side.add_argument("--fault", choices=sorted(FAULTS), help="; ".join(f"{k}: {v}" for k, v in FAULTS.items()))
-    disk = verbs.add_parser("disk", help="a disk with that side on A, and the flash with the boot script where the board has one")
+    disk = verbs.add_parser("disk", help="a disk with that side on A, and the flash where the board has one")
     disk.add_argument("out", type=Path)
     disk.add_argument("--board", choices=BOARDS, default=ARM64.name)
     disk.add_argument("--side", type=Path, required=True)
@@ -288,10 +327,10 @@ def main() -> int:
     if wanted.verb == "side":
         make_side(wanted.out, wanted.version, wanted.fault, board)
         return 0
-    if board.has_flash and wanted.flash is None:
-        parser.error(f"{board.name} has its boot script in a flash: --flash is needed")
+    if board.flash and wanted.flash is None:
+        parser.error(f"{board.name} has a flash beside its disk: --flash is needed")
     make_disk(wanted.out, wanted.side, wanted.etc, board)
-    if board.has_flash:
+    if board.flash:
         make_flash(wanted.flash, board)
     return 0
 

@@ -40,7 +40,7 @@ class ReferenceDevice:
                                         '[agent]\ndata = "/data/godwit/agent"\ntrust_anchors = "/etc/godwit/trust-anchors.json"\n')
         (etc / "installer.toml").write_text(f'[installer]\ndata = "/data/godwit/installer"\n\n{model}\n[restart]\ncommand = ["/sbin/reboot"]\n')
         build.make_disk(self.machine.disk, side, etc, self.board)
-        if self.board.has_flash:
+        if self.board.flash:
             build.make_flash(self.machine.flash, self.board)
 
     # ---- what the service says of it ----------------------------------------------------------------------------------

@@ -8,32 +8,34 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build  # noqa: E402
-from boards import ARM64  # noqa: E402
+from boards import ARM64, Board  # noqa: E402
 
 VERITY_MODULES = ("dm-verity",)
 
 
-def programs() -> Path:
+def programs(board: Board) -> Path:
     """Debian's swupdate and veritysetup for the device, extracted, with all that they depend on."""
-    folder = build.WORK / f"{ARM64.architecture}-programs"
-    build.run(build.HERE / "common" / "get_programs.sh", ARM64.architecture, folder, "swupdate", "cryptsetup-bin")
+    folder = build.WORK / f"{board.architecture}-programs"
+    build.run(build.HERE / "common" / "get_programs.sh", board.architecture, folder, "swupdate", "cryptsetup-bin")
     return folder
 
 
-def put_program(root: Path, debian: Path, name: str, leave_out: tuple = ()) -> None:
+def put_program(board: Board, root: Path, name: str, leave_out: tuple = ()) -> None:
     """The program to /usr/bin of `root`, and each of its libraries that is not there yet."""
+    debian = programs(board)
     place = next((p for folder in ("usr/bin", "usr/sbin", "bin", "sbin") if (p := debian / folder / name).exists()), None)
     if place is None:
         raise SystemExit(f"images: there is no {name} in {debian}")
     (root / "usr" / "bin").mkdir(parents=True, exist_ok=True)
     shutil.copy(place, root / "usr" / "bin" / name)
-    of_debian = replace(ARM64, libraries=tuple(debian / f for f in (f"usr/lib/{ARM64.triple}", f"lib/{ARM64.triple}", "usr/lib", "lib")))
+    of_debian = replace(board, libraries=tuple(debian / f for f in (f"usr/lib/{board.triple}", f"lib/{board.triple}", "usr/lib", "lib", "lib64")))
     for library, source in build.needed_libraries(of_debian, [place], leave_out).items():
-        build.put_library(ARM64, root, library, source)
+        build.put_library(board, root, library, source)
 
 
 # ---- SWUpdate ----------------------------------------------------------------------------------------------------------
@@ -49,7 +51,7 @@ def without_icu_data(root: Path) -> None:
 def with_swupdate(operator: Path):
     """The side takes .swu images that are signed for this certificate, by both handlers, onto whichever side does not run."""
     def add(root: Path) -> None:
-        put_program(root, programs(), "swupdate", leave_out=("libicudata.so.72",))
+        put_program(ARM64, root, "swupdate", leave_out=("libicudata.so.72",))
         without_icu_data(root)
         (root / "bin" / "tr").symlink_to("/bin/busybox")
         (root / "etc" / "hwrevision").write_text("reference 1.0\n")
@@ -67,14 +69,14 @@ def with_swupdate(operator: Path):
 
 # ---- dm-verity ---------------------------------------------------------------------------------------------------------
 
-def add_verity(root: Path) -> None:
+def add_verity(board: Board, root: Path) -> None:
     """A second archive behind the ramdisk of the side, which the kernel unpacks after the first: veritysetup and the modules for it."""
-    debian = build.WORK / f"{ARM64.architecture}-packages"
+    debian = build.WORK / f"{board.architecture}-packages"
     with tempfile.TemporaryDirectory(dir=build.WORK) as name:
         work, archive = Path(name) / "root", Path(name) / "more.gz"
         (work / "modules").mkdir(parents=True)
         (work / "run").mkdir()
-        put_program(work, programs(), "veritysetup")
+        put_program(board, work, "veritysetup")
         # The ramdisk has reed_solomon already: ramoops needs it, too.
         build.put_modules(debian, VERITY_MODULES, work / "modules", 50, leave_out="reed_solomon")
         build.run(*build.as_root("sh", "-c", f"find . | cpio --quiet -o -H newc -R 0:0 | gzip -1 > {archive}"), cwd=work)
@@ -83,10 +85,10 @@ def add_verity(root: Path) -> None:
             initrd.write(archive.read_bytes())
 
 
-def make_verity_side(out: Path, version: str) -> dict:
+def make_verity_side(out: Path, version: str, board: Board = ARM64) -> dict:
     """A side with its tree of hashes behind the file system, as a file of the usual size; gives the handler properties for it."""
     room = 1  # MiB for the tree: 1/128 of the side and a bit
-    build.make_side(out, version, more=add_verity, mib=build.SIDE_MIB - room)
+    build.make_side(out, version, board=board, more=partial(add_verity, board), mib=build.SIDE_MIB - room)
     offset = (build.SIDE_MIB - room) * build.MIB
     with open(out, "r+b") as file:
         file.truncate(build.SIDE_MIB * build.MIB)

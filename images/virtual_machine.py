@@ -32,10 +32,11 @@ class Machine:
 
     def command(self) -> list[str]:
         bus = self.board.bus
-        # Read only: U-Boot's saveenv erases this bank and then fails under QEMU.
-        flash = ["-drive", f"if=pflash,unit=1,format=raw,readonly=on,file={self.flash}"] if self.board.has_flash else []
+        # Read only for U-Boot: its saveenv erases this bank and then fails under QEMU. UEFI keeps its variables there.
+        mode = "off" if self.board.flash == "uefi" else "on"
+        flash = ["-drive", f"if=pflash,unit=1,format=raw,readonly={mode},file={self.flash}"] if self.board.flash else []
         return [*self.board.emulator, "-smp", "1", "-nodefaults", "-nographic", "-serial", "stdio", *flash,
-                *self.block, "-device", f"virtio-blk-{bus},drive=disk",
+                *self.block, "-device", f"virtio-blk-{bus},drive=disk,bootindex=0",
                 "-object", "rng-random,id=chance,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=chance",
                 "-netdev", "user,id=net", "-device", f"virtio-net-{bus},netdev=net"]
 

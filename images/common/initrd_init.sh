@@ -9,6 +9,8 @@ for word in $(/bin/busybox cat /proc/cmdline); do
     ramoops.mem_address=*) kept=${word#ramoops.} ;;  # memory that boot loader and kernel leave alone
   esac
 done
+side=$(/bin/busybox sed -n 's/.*godwit\.side=\([AB]\).*/\1/p' /proc/cmdline)
+echo "initrd: side=$side on $root"
 for module in /modules/*.ko; do
   case $module in
     *softdog*) /bin/busybox insmod "$module" soft_margin=40 ;;

@@ -1,5 +1,6 @@
 """Sides of the reference device that are more than a plain image: written by SWUpdate from signed .swu files, by both of its handlers, and
-checked by the kernel with dm-verity. The same machine, service and agent as in test_image_update.py; all with --vm.
+checked by the kernel with dm-verity, on the board with GRUB as well. The same machines, service and agent as in test_image_update.py; all
+with --vm.
 """
 import json
 import shutil
@@ -14,6 +15,7 @@ sys.path.insert(0, str(ROOT / "images"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build  # noqa: E402
 import variants  # noqa: E402
+from boards import ARM64, BOOT_START, X86, Board  # noqa: E402
 from reference import HOSTS, ReferenceDevice  # noqa: E402
 from scene import SANITIZER_ENV  # noqa: E402
 from stack import Service, wait_until  # noqa: E402
@@ -33,10 +35,10 @@ class Lab:
         self.service.start()
         self.maker = SwuMaker(folder / "swu")
 
-    def device(self, first: Path) -> ReferenceDevice:
+    def device(self, first: Path, board: Board = ARM64) -> ReferenceDevice:
         """A device whose side A holds `first` with the version 1.0; known to the service."""
         name = f"vm-{len(self.devices) + 1}"
-        made = ReferenceDevice(self.service, name, self.folder / name, f"{name}-group")
+        made = ReferenceDevice(self.service, name, self.folder / name, f"{name}-group", board)
         made.set_up(first)
         self.devices.append(made)
         made.machine.start()
@@ -50,8 +52,8 @@ class Lab:
         folder.mkdir()
         for file in files:
             shutil.copy(file, folder)
-        self.service.cli("update", "init", "v5", "--update-provider", "Godwit", "--update-name", "Reference", "--update-version", version, "--folder", folder,
-                         "--compat", "manufacturer=Godwit", "model=Reference", "--step", f"handler={handler}", "properties=" + json.dumps(properties),
+        self.service.cli("update", "init", "v5", "--update-provider", "Godwit", "--update-name", device.board.model, "--update-version", version, "--folder", folder,
+                         "--compat", "manufacturer=Godwit", f"model={device.board.model}", "--step", f"handler={handler}", "properties=" + json.dumps(properties),
                          *[word for file in files for word in ("--file", f"path={folder / file.name}")])
         self.service.cli("update", "import", "--manifest", next(folder.glob("*.importmanifest.json")))
         return device.deploy(version)
@@ -134,15 +136,19 @@ def test_a_side_by_swupdate_that_is_not_healthy_falls_back(lab, sides):
 
 # ---- dm-verity -----------------------------------------------------------------------------------------------------------
 
-@pytest.fixture(scope="module")
-def verity(lab):
+def make_verity(lab: Lab, board: Board) -> tuple[dict, Path, Path]:
     """The handler properties and the packed file of a side with a tree of hashes, version 6.0; and the side."""
-    side = lab.folder / "verity.ext4"
-    properties = variants.make_verity_side(side, "6.0")
+    side = lab.folder / f"verity-{board.name}.ext4"
+    properties = variants.make_verity_side(side, "6.0", board)
     packed = side.with_suffix(".zst")
     subprocess.run(["zstd", "-q", "-3", "-T0", side, "-o", packed], check=True)
     digest = subprocess.run(["sha256sum", side], capture_output=True, text=True, check=True).stdout.split()[0]
     return {"imageFile": packed.name, "compression": "zstd", "imageSize": str(side.stat().st_size), "imageSha256": digest, **properties}, packed, side
+
+
+@pytest.fixture(scope="module")
+def verity(lab):
+    return make_verity(lab, ARM64)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +179,7 @@ def test_a_verity_side_that_was_altered_after_its_install_falls_back_and_says_so
     place = side.read_bytes().find(busybox[:4096])
     assert place > 0
     with open(device.machine.disk, "r+b") as disk:
-        disk.seek(build.SIDE_START["B"] * build.MIB + place + 100)
+        disk.seek(device.board.side_start("B") * build.MIB + place + 100)
         before = disk.read(1)
         disk.seek(-1, 1)
         disk.write(bytes([before[0] ^ 1]))
@@ -182,4 +188,33 @@ def test_a_verity_side_that_was_altered_after_its_install_falls_back_and_says_so
     assert state["deviceState"] == "Failed", json.dumps(state)
     assert "fell back to side A" in json.dumps(state) and "dm-verity device corrupted" in json.dumps(state), json.dumps(state)
     assert runs(device) == "side A runs version 1.0" and device.machine.count("side B runs") == 0
+    device.machine.kill()
+
+
+def test_grub_hands_the_root_hash_on_and_with_a_wrong_one_the_side_falls_back(lab):
+    if why := X86.missing():
+        pytest.skip(why)
+    properties, packed, _ = make_verity(lab, X86)
+    device = lab.device(build.make_side(lab.folder / "plain-x86.ext4", "1.0", board=X86), X86)
+    deployment = lab.deploy(device, "6.1", IMAGE, properties, [packed])
+    device.machine.wait_for("boot: side=B", timeout=400)
+    device.machine.kill()
+    # As it was installed, but the boot loader's state names another root; the word keeps its length, so grubenv stays what it was.
+    word = f":{properties['verityRootHash']}".encode()
+    disk = device.machine.disk.read_bytes()
+    place = disk.index(b"verity_B=", BOOT_START * build.MIB)
+    place = disk.index(word, place) + 1
+    assert place < X86.data_start * build.MIB
+    with open(device.machine.disk, "r+b") as file:
+        file.seek(place)
+        file.write(b"1" if disk[place:place + 1] == b"0" else b"0")
+    del disk
+    device.machine.start()
+    state = device.wait_ended(deployment, timeout=700)
+    assert state["deviceState"] == "Failed" and "fell back to side A" in json.dumps(state), json.dumps(state)
+    assert runs(device) == "side A runs version 1.0" and device.machine.count("side B runs") == 0
+    # The same image with its own root: each block is checked, and it stays.
+    state = device.wait_ended(lab.deploy(device, "6.0", IMAGE, properties, [packed]), timeout=700)
+    is_in_place(device, state, "B", "6.0")
+    assert device.machine.count(f"has to match its root hash {properties['verityRootHash']}") == 1
     device.machine.kill()
