@@ -239,7 +239,8 @@ def test_a_streamed_image_goes_on_where_the_power_went(lab, device):
     state = device.wait_ended(deployment)
     assert state["deviceState"] == "Succeeded", json.dumps(state)
     assert running(device) == ("B", "6.0")
-    assert device.machine.count("verb=install result=609") > 2, "it came in one piece"
+    # Before the cut and after it; most chunks are those of side A and are not fetched at all.
+    assert device.machine.count("verb=install result=609") >= 2
 
 
 # ---- every prefix of what was written -----------------------------------------------------------------------------------
