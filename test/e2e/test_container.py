@@ -191,7 +191,8 @@ def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, worl
         if world.runs("/usr/bin/podman", "--log-level=error", "start") == starting:
             os.kill(starting, signal.SIGKILL)
         scene.wait_state(world.device, deployment, "Succeeded")
-        assert (world.ask(8099), world.containers()) == (f"{version}|", ["web"])
+        wait_until("it answers", lambda version=version: world.ask(8099) == f"{version}|", 20)
+        assert world.containers() == ["web"]
 
 
 @pytest.mark.parametrize("end", ["Succeeded", "Failed"])
