@@ -27,7 +27,6 @@ namespace {
 
 constexpr Duration kGrace = std::chrono::seconds(10);  // for running requests after a signal
 constexpr std::size_t kRequestQueue = 256;
-constexpr ByteCount kSmallFile = 64 * 1024;
 
 [[nodiscard]] sigset_t stop_signals() {
   sigset_t set;
