@@ -37,8 +37,7 @@ class Way(Namespace):
 def scene(binaries, tmp_path_factory):
     """A service that devices know under another name: libcurl takes "localhost" for this machine, whatever a hosts file says."""
     made = Scene(tmp_path_factory.mktemp("black-hole"), binaries)
-    made.service.init(hosts=("updates.test", "localhost", "127.0.0.1"))
-    made.service.start()
+    made.start(hosts=("updates.test", "localhost", "127.0.0.1"))
     yield made
     made.end()
 

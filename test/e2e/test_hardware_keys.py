@@ -125,6 +125,16 @@ def test_a_key_in_a_token_speaks_through_a_websocket(scene, hardened, token):
     assert "works=websocket" in device.agent.log.read_text()
 
 
+def goes_away_and_comes_back(device, process):
+    """The TPM: without it the agent says what it waits for."""
+    device.agent.stop()
+    process.stop()
+    device.agent.start()
+    wait_log(device, "the device's private key handle:0x81000001")
+    process.start()
+    wait_online(device, 2)
+
+
 def test_a_key_in_a_tpm_speaks_through_a_websocket(scene, hardened, tpm):
     public_key, env, process = tpm
     device = hardened(public_key, "handle:0x81000001", env)
@@ -134,12 +144,7 @@ def test_a_key_in_a_tpm_speaks_through_a_websocket(scene, hardened, tpm):
     assert "works=websocket" in device.agent.log.read_text()
     health = subprocess.run([scene.service.binaries / "godwit-agent", "health", "--config", device.folder / "agent.toml"], capture_output=True, text=True, env={**os.environ, **device.agent.env})
     assert "in hardware" in health.stdout and "answers by websocket" in health.stdout, "beside a running agent: " + health.stdout + health.stderr
-    device.agent.stop()
-    process.stop()
-    device.agent.start()
-    wait_log(device, "the device's private key handle:0x81000001")
-    process.start()
-    wait_online(device, 2)
+    goes_away_and_comes_back(device, process)
 
 
 def test_an_rsa_key_in_a_token_connects(scene, hardened, token):
@@ -181,12 +186,7 @@ def test_a_key_in_a_tpm_speaks_for_a_device_that_is_updated(scene, hardened, tpm
     be_updated(scene, device)
     health = subprocess.run([scene.service.binaries / "godwit-agent", "health", "--config", device.folder / "agent.toml"], capture_output=True, text=True, env={**os.environ, **device.agent.env})
     assert "in hardware" in health.stdout and "its certificate is good" in health.stdout, "beside a running agent: " + health.stdout + health.stderr
-    device.agent.stop()
-    process.stop()
-    device.agent.start()
-    wait_log(device, "the device's private key handle:0x81000001")
-    process.start()
-    wait_online(device, 2)
+    goes_away_and_comes_back(device, process)
 
 
 @pytest.mark.parametrize("way", ["mqtt", "websocket"])

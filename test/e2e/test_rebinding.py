@@ -24,8 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ar
 def scene(binaries, tmp_path_factory):
     """A service that devices know under another name: libcurl takes "localhost" for this machine, whatever a name server says."""
     made = Scene(tmp_path_factory.mktemp("rebinding"), binaries)
-    made.service.init(hosts=("updates.test", "localhost", "127.0.0.1"))
-    made.service.start()
+    made.start(hosts=("updates.test", "localhost", "127.0.0.1"))
     yield made
     made.end()
 

@@ -2,19 +2,6 @@
 import json
 import subprocess
 
-import pytest
-
-from scene import Scene
-
-
-@pytest.fixture(scope="module")
-def frozen(binaries, tmp_path_factory):
-    """A service of its own, which is restarted with other root keys."""
-    made = Scene(tmp_path_factory.mktemp("root-keys"), binaries)
-    made.start()
-    yield made
-    made.end()
-
 
 def renew(scene, *words):
     keys = [word for number in (1, 2) for word in ("--key", scene.service.data / "keys" / f"root-{number}.pem")]
@@ -56,8 +43,7 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def test_a_package_that_was_not_renewed_stops_updates_and_says_so_everywhere(frozen):
-    scene = frozen
+def test_a_package_that_was_not_renewed_stops_updates_and_says_so_everywhere(scene):
     device = scene.device()
     for version in ("1.0.0", "2.0.0"):
         scene.import_update(scene.make_update(device, version))
@@ -90,7 +76,7 @@ def test_a_package_that_was_not_renewed_stops_updates_and_says_so_everywhere(fro
     assert scene.history(device)[-1] == "applied 2.0.0"
 
 
-def test_a_renewal_without_every_root_key_is_refused_in_words(frozen):
-    done = subprocess.run([frozen.service.binaries / "godwitd", "root-keys", "renew", "--data", frozen.service.data, "--key", frozen.service.data / "keys" / "root-1.pem"],
+def test_a_renewal_without_every_root_key_is_refused_in_words(scene):
+    done = subprocess.run([scene.service.binaries / "godwitd", "root-keys", "renew", "--data", scene.service.data, "--key", scene.service.data / "keys" / "root-1.pem"],
                           capture_output=True, text=True)
     assert done.returncode == 1 and "the private key of root-2-" in done.stderr and "--key" in done.stderr, done.stderr

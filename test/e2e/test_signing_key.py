@@ -2,19 +2,6 @@
 import shutil
 import subprocess
 
-import pytest
-
-from scene import Scene
-
-
-@pytest.fixture(scope="module")
-def own(binaries, tmp_path_factory):
-    """A service of its own, which is restarted with another key."""
-    made = Scene(tmp_path_factory.mktemp("signing-key"), binaries)
-    made.start()
-    yield made
-    made.end()
-
 
 def signing_key(scene, *words):
     done = subprocess.run([scene.service.binaries / "godwitd", "signing-key", *words, "--data", scene.service.data], capture_output=True, text=True, timeout=60)
@@ -39,8 +26,7 @@ def copy_key(origin, target) -> None:
         shutil.copy(origin / name, target / name)
 
 
-def test_a_replaced_key_signs_nothing_more_and_its_updates_stay_deployable(own, tmp_path):
-    scene = own
+def test_a_replaced_key_signs_nothing_more_and_its_updates_stay_deployable(scene, tmp_path):
     keys = scene.service.data / "keys"
     device, absent = scene.device(), scene.device()
     for version in ("1.0.0", "2.0.0", "3.0.0"):
@@ -81,9 +67,9 @@ def test_a_replaced_key_signs_nothing_more_and_its_updates_stay_deployable(own, 
     assert scene.history(device)[-1] == "applied 3.0.0"
 
 
-def test_a_replacement_without_every_root_key_changes_nothing(own):
-    before = signing_key(own, "show")
-    done = subprocess.run([own.service.binaries / "godwitd", "signing-key", "replace", "--data", own.service.data, "--key", own.service.data / "keys" / "root-1.pem"],
+def test_a_replacement_without_every_root_key_changes_nothing(scene):
+    before = signing_key(scene, "show")
+    done = subprocess.run([scene.service.binaries / "godwitd", "signing-key", "replace", "--data", scene.service.data, "--key", scene.service.data / "keys" / "root-1.pem"],
                           capture_output=True, text=True)
     assert done.returncode == 1 and "the private key of root-2-" in done.stderr, done.stderr
-    assert signing_key(own, "show") == before
+    assert signing_key(scene, "show") == before

@@ -62,8 +62,9 @@ class Scene:
         self.devices: list[Device] = []
         self._numbers = itertools.count(1)
 
-    def start(self) -> None:
-        self.service.init()
+    def start(self, hosts: tuple | None = None) -> None:
+        """`hosts`: names and addresses of the service, where devices know it under others than this machine's."""
+        self.service.init(**({"hosts": hosts} if hosts else {}))
         self.service.start()
 
     def end(self) -> None:
