@@ -92,6 +92,8 @@ void prepare_process() {
   return "https://" + config.api_host + ":" + std::to_string(api_port);
 }
 
+/// The package is checked against the anchors that devices got: a wrong one would make every device refuse every
+/// update.
 [[nodiscard]] Result<api::PublishedRootKeys> load_root_keys(const Layout& layout) {
   GODWIT_TRY(RootKeys kept, read_root_keys(layout));
   const trust::RootKeyPackage& package = kept.package;

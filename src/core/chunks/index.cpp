@@ -27,10 +27,7 @@ Result<Layout> parse_layout(std::string_view head) {
                 .image_size = little_endian<ByteCount>(head.substr(16)),
                 .image_sha256 = Bytes(head.substr(32, kShaSize)),
                 .stored_size = little_endian<ByteCount>(head.substr(24))};
-  const bool is_power = (layout.chunk_size & (layout.chunk_size - 1)) == 0;
-  if (layout.chunk_size < kChunkSizeMin || layout.chunk_size > kChunkSizeMax || !is_power)
-    return wrong(fmt::format("chunks of {} bytes; they must be a power of two from {} to {}", layout.chunk_size,
-                             kChunkSizeMin, kChunkSizeMax));
+  if (const auto fits = check_chunk_size(layout.chunk_size); !fits) return wrong(fits.error().message);
   if (layout.image_size == 0 || layout.image_size > ByteCount{kChunkCountMax} * layout.chunk_size)
     return wrong(
         fmt::format("an image of {} bytes is empty, or has more than {} chunks", layout.image_size, kChunkCountMax));
@@ -51,6 +48,13 @@ Chunk parse_chunk(std::string_view record) {
 }
 
 }  // namespace
+
+Result<void> check_chunk_size(std::uint32_t size) {
+  const bool is_power = (size & (size - 1)) == 0;
+  if (size >= kChunkSizeMin && size <= kChunkSizeMax && is_power) return {};
+  return fail(Code::invalid_argument, fmt::format("chunks of {} bytes: they must be a power of two from {} to {}", size,
+                                                  kChunkSizeMin, kChunkSizeMax));
+}
 
 std::uint32_t Layout::count() const { return static_cast<std::uint32_t>((image_size + chunk_size - 1) / chunk_size); }
 

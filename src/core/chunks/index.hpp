@@ -58,6 +58,9 @@ class Index {
   Bytes bytes_;
 };
 
+/// Errors: invalid_argument (no power of two from kChunkSizeMin to kChunkSizeMax).
+[[nodiscard]] Result<void> check_chunk_size(std::uint32_t size);
+
 /// The bytes of an index: print_header(), then print_chunk() of each in order.
 [[nodiscard]] Bytes print_header(const Layout& layout);
 [[nodiscard]] Bytes print_chunk(const Chunk& chunk);

@@ -17,10 +17,7 @@ struct Packed {
 };
 
 Result<void> check(std::string_view image, const PackOptions& options) {
-  const bool is_power = (options.chunk_size & (options.chunk_size - 1)) == 0;
-  if (options.chunk_size < kChunkSizeMin || options.chunk_size > kChunkSizeMax || !is_power)
-    return fail(Code::invalid_argument, fmt::format("chunks of {} bytes: they must be a power of two from {} to {}",
-                                                    options.chunk_size, kChunkSizeMin, kChunkSizeMax));
+  GODWIT_TRY_VOID(check_chunk_size(options.chunk_size));
   if (options.level < kLevelMin || options.level > kLevelMax || options.jobs == 0 || options.jobs > 64)
     return fail(Code::invalid_argument, "the level or the number of threads is out of range");
   if (image.empty()) return fail(Code::invalid_argument, "the image is empty");

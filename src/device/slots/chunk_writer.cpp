@@ -13,8 +13,6 @@ namespace {
 
 constexpr ByteCount kProgressLimit = 256 * 1024;
 
-tl::unexpected<Error> cancelled() { return fail(Code::cancelled, "cancelled while the image was written"); }
-
 /// Which index a progress belongs to.
 std::string name_of(const chunks::Index& index) { return hex_encode(sha256(print_header(index.layout()))); }
 

@@ -10,6 +10,8 @@
 
 namespace godwit::slots {
 
+inline tl::unexpected<Error> cancelled() { return fail(Code::cancelled, "cancelled while the image was written"); }
+
 /// Puts what differs into the file, neighbours in one write, and syncs before a window is exceeded.
 class DifferenceWriter {
  public:

@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::size_t kDigest = 32;
 
-tl::unexpected<Error> cancelled() { return fail(Code::cancelled, "cancelled while the image was written"); }
-
 Result<void> check_blocks(std::string_view chunk, ByteCount offset, const BlockHashes& hashes) {
   for (std::size_t at = 0; at < chunk.size(); at += hashes.block_size) {
     const auto number = static_cast<std::size_t>((offset + at) / hashes.block_size);
