@@ -1,6 +1,6 @@
-"""Whole images on the boards of images/: virtual machines with U-Boot or GRUB, Debian's kernel, and the real agent, updated by the real
-service. One cycle from A to B on the reference device runs always; with --vm the rest of the table as well: each bad image,
-each power cut, and of these the rows that a boot loader can spoil on the second board.
+"""Whole images on the boards of images/: virtual machines with U-Boot, GRUB or systemd-boot, Debian's kernel, and the real agent, updated by the real
+service. One cycle from A to B on the reference device and one under UEFI run always; with --vm the rest of the table as well: each bad image,
+each power cut, and of these the rows that a boot loader can spoil on the other boards.
 """
 import json
 import os
