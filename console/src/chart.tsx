@@ -1,5 +1,6 @@
 // Lines over time. uPlot is fetched when the first chart is drawn; it draws on a canvas, so the figures also stand in a table.
 import { useEffect, useRef, useState } from "preact/hooks";
+import "uplot/dist/uPlot.min.css";
 
 export interface Series {
   label: string;
@@ -22,6 +23,16 @@ function marks(splits: number[]): string[] {
   const form = new Intl.DateTimeFormat(undefined, span > 2 * 86_400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", ...(span < 300 ? { second: "2-digit" } : {}) });
   return splits.map((time) => form.format(time * 1000));
 }
+const ASK_AGAIN = 3000;  // ms
+/** What draws; asked for again as long as the service does not answer and somebody waits for it. */
+async function fetchPlot(isWanted: () => boolean) {
+  while (isWanted())
+    try {
+      return (await import("uplot")).default;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+    }
+}
 const HEIGHT = 220;
 const ROWS = 12;
 const CLOCK = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -42,8 +53,8 @@ export function Chart({ label, times, series, values }: { label: string; times: 
   }, []);
   useEffect(() => {
     let isGone = false;
-    void Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]).then(([{ default: Plot }]) => {
-      if (isGone || !place.current) return;
+    void fetchPlot(() => !isGone).then((Plot) => {
+      if (!Plot || isGone || !place.current) return;
       const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
       const axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
       const scales = [...new Set(series.map((one) => one.scale ?? "y"))];

@@ -5,6 +5,8 @@ import { check } from "./browser.mjs";
 export async function restart(stand) {
   const page = await stand.open();
   stand.expect(/ERR_/, /50[0-9]/);
+  let refusals = 1; // what draws the chart is on its way when the service goes
+  await page.route(/uPlot.*\.js/, (route) => (refusals-- > 0 ? route.abort() : route.continue()));
   await stand.signIn(page);
   await page.getByText("GatewayOS").first().waitFor();
   console.log(JSON.stringify({ ask: "stop" }));
@@ -13,6 +15,8 @@ export async function restart(stand) {
   await stand.shot(page, "restart");
   console.log(JSON.stringify({ ask: "start" }));
   await page.getByText("The service does not answer").waitFor({ state: "detached", timeout: 60_000 });
+  await page.locator("canvas").first().waitFor();
+  check(refusals < 0, "the part that draws was asked for again");
 }
 
 /** The line becomes slow in the middle of the work, then is gone for a while: what loads says so, what was known stays, nothing is sent twice. */

@@ -29,7 +29,7 @@ class Bench:
         return f"{stem}-{next(self._numbers)}"
 
     def device(self, model: str, group: str | None, **more) -> HubDevice:
-        made = HubDevice(self.scene, self.name("device"), model=model, group=group, **more)
+        made = HubDevice(self.scene, self.name("hub-device"), model=model, group=group, **more)
         self.devices.append(made)
         wait_listed(self.client, made)
         return made

@@ -42,7 +42,7 @@ class Stage:
         while not self._is_over.wait(20):
             for device in list(self.devices.values()):
                 try:
-                    device.wire._send(0xC0, b"")
+                    device.wire.ping()
                 except (OSError, ValueError):
                     pass  # it was sent away, or the service is
 
@@ -66,8 +66,8 @@ class Stage:
 
     def add(self, device: str, model: str, group: str | None, outcome="succeed") -> HubDevice:
         self.devices[device] = HubDevice(self.scene, device, model=model, group=group, outcome=outcome)
-        self.devices[device].wire.socket.settimeout(None)
-        self.devices[device].wire._send(0xC0, b"")  # wakes its reader, which then waits without an end
+        self.devices[device].wire.patience = None
+        self.devices[device].wire.ping()  # wakes its reader, which then waits without an end
         return self.devices[device]
 
     def wait_listed(self) -> None:

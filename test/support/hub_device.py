@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import select
 import socket
 import ssl
 import struct
@@ -47,13 +48,19 @@ def identity_report(properties: dict, contract: int) -> dict:
 
 
 class Wire:
-    """One MQTT connection: packets out, packets in; no threads of its own."""
+    """One MQTT connection: packets out, packets in; no threads of its own.
+
+    One thread may read while another sends. OpenSSL allows only one of them in a connection at a time, so the socket never blocks inside it: whoever
+    has to wait, waits outside, at most `patience` seconds (None: without an end).
+    """
 
     def __init__(self, scene, device: str, model_id: str = MODEL_ID, context: ssl.SSLContext | None = None):
         context = context or ssl.create_default_context(cafile=str(scene.service.ca))
         raw = socket.create_connection(("127.0.0.1", scene.service.ports["hub"]), 30)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = context.wrap_socket(raw, server_hostname="localhost")
+        self.socket.setblocking(False)
+        self.patience: float | None = 30
         self._buffer = b""
         self._requests = 0
         self._lock = threading.Lock()
@@ -78,12 +85,28 @@ class Wire:
             length += bytes([digit | (128 if size else 0)])
             if not size:
                 break
+        packet = memoryview(bytes([kind]) + length + body)
         with self._lock:
-            self.socket.sendall(bytes([kind]) + length + body)
+            while packet:
+                try:
+                    packet = packet[self.socket.send(packet):]
+                except ssl.SSLWantWriteError:
+                    self._wait(writing=True)
+
+    def _wait(self, writing: bool = False) -> None:
+        poll = select.poll()
+        poll.register(self.socket, select.POLLOUT if writing else select.POLLIN)
+        if not poll.poll(None if self.patience is None else self.patience * 1000):
+            raise TimeoutError(f"nothing moved for {self.patience} s")
 
     def _take(self, count: int) -> bytes:
         while len(self._buffer) < count:
-            more = self.socket.recv(65536)
+            try:
+                with self._lock:
+                    more = self.socket.recv(65536)
+            except ssl.SSLWantReadError:
+                self._wait()
+                continue
             if not more:
                 raise ConnectionError("the hub closed the connection")
             self._buffer += more
@@ -120,6 +143,9 @@ class Wire:
         request = f"report{self._requests}"
         self._send(0x30, self._text(f"$iothub/twin/PATCH/properties/reported/?$rid={request}") + json.dumps(patch).encode())
         return request
+
+    def ping(self) -> None:
+        self._send(0xC0, b"")
 
     def say_goodbye(self) -> None:
         """Sends DISCONNECT; the hub closes the connection, which is what a reader in another thread then sees."""

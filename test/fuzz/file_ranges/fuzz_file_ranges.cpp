@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto answer = json::parse_object(text, {.bytes = 1 << 16, .depth = 8});
   if (!answer) return 0;
   const auto ranges = ranges_from_answer(*answer, file_size);
-  GODWIT_CHECK(ranges.size() <= kFileRangesMax);
+  GODWIT_CHECK(ranges.size() <= extension::kFileRangesMax);
   ByteCount end = 0;
   for (const FileRange& range : ranges) {
     GODWIT_CHECK(range.length > 0 && range.offset >= end && range.offset <= file_size);
