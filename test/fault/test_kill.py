@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from connecting import wait_log
 from gate import Gate
 from stack import wait_until
 
@@ -160,21 +161,48 @@ def test_a_full_disk_at_download_fails_with_its_code(scene, tmp_path):
         subprocess.run(["umount", "-l", downloads], check=True)
 
 
+def offered_urls(scene, device, deployment_begins) -> dict:
+    """The links of the offer that comes while the agent is away."""
+    device.agent.stop()
+    deployment_begins()
+    wait_until("the offer is written", lambda: "deviceUpdate" in scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"], 30)
+    return scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"]["deviceUpdate"]["service"]["fileUrls"]
+
+
+def set_urls(scene, device, urls: dict) -> None:
+    scene.service.cli("hub", "device-twin", "update", "-d", device.id, "--desired", json.dumps({"deviceUpdate": {"service": {"fileUrls": urls}}}))
+
+
 def test_a_download_cut_by_the_network_is_resumed(scene):
     # A TCP gate between device and payload server closes each connection after 1 MiB; faults: 23, 24.
     gate = Gate(scene.service.ports["api"], limit=1024 * 1024, counts_answers=True)
     try:
         device = scene.device()
         scene.import_update(scene.make_update(device, "1.0.0", payload=PAYLOAD[:4 * 1024 * 1024]))
-        device.agent.stop()
-        deployment = scene.deploy(device, "1.0.0")
-        wait_until("the offer is written", lambda: "deviceUpdate" in scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"], 30)
-        urls = scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"]["deviceUpdate"]["service"]["fileUrls"]
-        bent = {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()}
-        scene.service.cli("hub", "device-twin", "update", "-d", device.id, "--desired", json.dumps({"deviceUpdate": {"service": {"fileUrls": bent}}}))
+        urls = offered_urls(scene, device, lambda: scene.deploy(device, "1.0.0", "cut"))
+        set_urls(scene, device, {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()})
         device.agent.start()
-        scene.wait_state(device, deployment, "Succeeded", timeout=180)
+        scene.wait_state(device, "cut", "Succeeded", timeout=180)
         assert gate.cuts >= 3, "the gate never cut"
+        assert scene.history(device) == ["installed 1.0.0", "applied 1.0.0"]
+    finally:
+        gate.close()
+
+
+def test_links_that_are_renewed_in_the_middle_of_a_download_are_used_at_once(scene):
+    # What the first links lead to goes away for good, long before the agent would give up.
+    gate = Gate(scene.service.ports["api"], limit=1024 * 1024, counts_answers=True)
+    try:
+        device = scene.device()
+        scene.import_update(scene.make_update(device, "1.0.0", payload=PAYLOAD[:8 * 1024 * 1024]))
+        urls = offered_urls(scene, device, lambda: scene.deploy(device, "1.0.0", "renewed"))
+        set_urls(scene, device, {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()})
+        device.agent.start()
+        wait_until("a part of the download came", lambda: gate.cuts >= 2, 60)
+        gate.close()
+        wait_log(device, "download.again", gate.cuts + 2)  # in vain
+        set_urls(scene, device, urls)
+        scene.wait_state(device, "renewed", "Succeeded", timeout=90)
         assert scene.history(device) == ["installed 1.0.0", "applied 1.0.0"]
     finally:
         gate.close()

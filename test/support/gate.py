@@ -50,4 +50,8 @@ class Gate:
             one.close()  # at once: one that is only shut down holds a sender up whose bytes nobody takes
 
     def close(self) -> None:
+        try:
+            self._door.shutdown(socket.SHUT_RDWR)  # ends the wait of its thread, which would let one more through
+        except OSError:
+            pass  # closed already
         self._door.close()

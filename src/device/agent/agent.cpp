@@ -313,11 +313,12 @@ Result<AgentEnd> run_agent(const AgentConfig& written, const AgentHost& host, co
   ExtensionDownloader downloader(config.extensions_file(), extension_limits(config), downloader_options(config), log);
   ExtensionMaker maker(config.extensions_file(), config.cache_folder(), extension_limits(config), log);
   ExtensionComponents components(config.extensions_file(), enumerator_limits(config), log);
+  Links links;
   Payloads payloads({.give_up_after = config.download_give_up_after,
                      .reserve = config.download_reserve.value,
                      .sources = config.download_sources,
                      .source_patience = config.download_source_patience},
-                    downloader, maker, clock, shared_random, pauses, log);
+                    links, downloader, maker, clock, shared_random, pauses, log);
   DeviceConsent consent(
       {.pause_file = config.pause_file(), .command = config.consent_command, .command_time = config.consent_time_limit},
       clock, pauses, log);
@@ -346,6 +347,7 @@ Result<AgentEnd> run_agent(const AgentConfig& written, const AgentHost& host, co
                      .effects = worker,
                      .reporter = reporter,
                      .history = history,
+                     .links = links,
                      .clock = clock,
                      .log = log,
                      .boot = extension::boot_id()});

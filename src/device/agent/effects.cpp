@@ -265,9 +265,8 @@ EffectResult DeviceEffects::fetch_all(const Turn& turn, const std::vector<std::s
                      .done_bytes = static_cast<std::int64_t>(before + done),
                      .total_bytes = static_cast<std::int64_t>(total)});
     };
-    const auto fetched = ports_.payloads.obtain(
-        {.file = *file, .urls = turn.record.goal->file_urls, .update = turn.record.target.value_or(UpdateId{})}, folder,
-        turn.stop, progressed);
+    const auto fetched = ports_.payloads.obtain({.file = *file, .update = turn.record.target.value_or(UpdateId{})},
+                                                folder, turn.stop, progressed);
     if (!fetched) return failed(fetched.error());
     if (*fetched != 0 && std::ranges::find(soft, *fetched) == soft.end() && soft.size() < kSoftCodesLimit)
       soft.push_back(*fetched);
@@ -339,10 +338,7 @@ DeviceEffects::Reply DeviceEffects::install_act(const Turn& turn) {
     const auto file = std::ranges::find(files, given->file_id, &PlannedFile::id);
     if (file == files.end() || !file->is_streamed)
       return fail(Code::bad_packet, "the installer asks for pieces of a file that is not streamed");
-    const auto url = turn.record.goal->file_urls.find(file->id);
-    const auto fetched =
-        ports_.payloads.fetch_pieces(*file, url == turn.record.goal->file_urls.end() ? "" : url->second, given->ranges,
-                                     sandbox(turn.record), turn.stop);
+    const auto fetched = ports_.payloads.fetch_pieces(*file, given->ranges, sandbox(turn.record), turn.stop);
     if (!fetched)
       return ActOutcome{.result_code = fetched.error().result_code,
                         .extended_codes = {fetched.error().extended_code},

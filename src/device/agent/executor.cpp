@@ -122,13 +122,14 @@ void Executor::consider_goal() {
   if (!is_goal_waiting_) newest_goal_.reset();
 }
 
-/// What runs goes on with what it was given; the next effect has the new ones.
+/// What runs has the new links from its next try on.
 void Executor::take_new_means(Record changed) {
   if (auto saved = ports_.journal.save(changed); !saved) {
     ports_.log.error("journal.not_written", {{"reason", saved.error().message}, {"remedy", "the old links are kept"}});
     return;
   }
   record_ = std::move(changed);
+  ports_.links.renew(record_.goal->file_urls);
   ports_.log.info("goal.renewed", {{"workflow", workflow_of(record_)}});
 }
 
@@ -225,6 +226,7 @@ void Executor::carry_out(const Row& row) {
 
 void Executor::start_effect(Effect effect) {
   running_epoch_ = next_epoch_++;
+  if (record_.goal) ports_.links.renew(record_.goal->file_urls);
   show_phase();
   ports_.effects.start({running_epoch_, effect, record_});
 }

@@ -12,6 +12,7 @@
 #include "device/agent/history.hpp"
 #include "device/agent/inbox.hpp"
 #include "device/agent/journal.hpp"
+#include "device/agent/links.hpp"
 #include "device/agent/record.hpp"
 #include "device/agent/reporter.hpp"
 #include "device/agent/worker.hpp"
@@ -25,6 +26,7 @@ class Executor {
     EffectQueue& effects;
     Reporter& reporter;
     History& history;
+    Links& links;  // what the worker reads
     const Clock& clock;
     Log& log;
     std::string boot = {};  // the kernel's id of the present boot; "" if it has none: then no restart is noticed

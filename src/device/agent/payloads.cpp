@@ -98,8 +98,13 @@ FetchAnswer ExtensionDownloader::fetch(const FetchRequest& request, const std::s
   return answer;
 }
 
-Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string& name, const Patience& patience,
-                                        const std::stop_token& stop, const Progress& progress) {
+Payloads::Place Payloads::link_of(const PlannedFile& file) const {
+  return [this, id = file.id] { return links_.url_of(id); };
+}
+
+Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const Place& place, const std::string& name,
+                                        const Patience& patience, const std::stop_token& stop,
+                                        const Progress& progress) {
   Duration last_headway = clock_.monotonic();
   std::uint32_t failures = 0;
   int tries = 0;
@@ -110,6 +115,7 @@ Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string&
       request.resume_offset = 0;
     }
     if (request.size && request.resume_offset == *request.size) return false;
+    request.url = place();
     const FetchAnswer answer = downloader_.fetch(request, stop, progress);
     if (answer.result_code > 0) return is_first && request.resume_offset == 0;
     if (stop.stop_requested()) return stopped();
@@ -122,7 +128,11 @@ Attempt<bool> Payloads::fetch_patiently(FetchRequest request, const std::string&
           fmt::format("download {}: the disk is full, {} are missing and {} are free; free some space and retry", name,
                       readable_size(missing), readable_size(*space)));
     const ExtendedCode code = answer.extended_code != 0 ? answer.extended_code : erc::download_failed;
-    if (!answer.is_retryable) return trouble(code, fmt::format("download {}: {}", name, answer.details));
+    if (!answer.is_retryable) {
+      if (place() == request.url) return trouble(code, fmt::format("download {}: {}", name, answer.details));
+      log_.info("download.renewed", {{"file", name}, {"reason", answer.details}, {"have_bytes", here}});
+      continue;
+    }
     if (here > request.resume_offset) {
       last_headway = clock_.monotonic();
       failures = 0;
@@ -158,8 +168,8 @@ Attempt<void> Payloads::check(const PlannedFile& file, const Path& path) const {
   return {};
 }
 
-Attempt<ExtendedCode> Payloads::fetch(const PlannedFile& file, const std::string& url, const Path& folder,
-                                      const std::stop_token& stop, const Progress& progress) {
+Attempt<ExtendedCode> Payloads::fetch(const PlannedFile& file, const Path& folder, const std::stop_token& stop,
+                                      const Progress& progress) {
   const Path whole = folder / file.id;
   if (size_of(whole) == file.size && check(file, whole)) {
     progress(file.size);
@@ -169,9 +179,9 @@ Attempt<ExtendedCode> Payloads::fetch(const PlannedFile& file, const std::string
   ExtendedCode soft = 0;
   std::string story;
   for (const std::string& source : settings_.sources) {
-    const std::string filled = fill_source(source, file, url);
-    if (filled.empty()) continue;
-    const std::string place = url_for_log(filled);
+    const Place filled = [&] { return fill_source(source, file, links_.url_of(file.id)); };
+    if (filled().empty()) continue;
+    const std::string place = url_for_log(filled());
     const auto fetched = fetch_from(filled, file, whole, {settings_.source_patience, kSourceTries}, stop, progress);
     if (fetched) {
       log_.info("download.from_source", {{"file", file.name}, {"source", place}});
@@ -189,21 +199,21 @@ Attempt<ExtendedCode> Payloads::fetch(const PlannedFile& file, const std::string
     // The bytes stay, the hash decides; but what one server calls its version tells nothing to the next.
     remove_quietly(beside(partial(whole), ".meta"));
   }
-  if (url.empty())
+  if (links_.url_of(file.id).empty())
     return trouble(erc::download_bad_url,
                    fmt::format("download {}: the service gave no URL for file {}{}", file.name, file.id, story));
-  const auto fetched = fetch_from(url, file, whole, {settings_.give_up_after}, stop, progress);
+  const auto fetched = fetch_from(link_of(file), file, whole, {settings_.give_up_after}, stop, progress);
   if (fetched) return soft;
   Trouble problem = fetched.error();
   if (problem.result_code != result::cancelled) problem.details += story;
   return tl::unexpected<Trouble>{std::move(problem)};
 }
 
-Attempt<void> Payloads::fetch_from(const std::string& url, const PlannedFile& file, const Path& whole,
+Attempt<void> Payloads::fetch_from(const Place& place, const PlannedFile& file, const Path& whole,
                                    const Patience& patience, const std::stop_token& stop, const Progress& progress) {
-  FetchRequest request{.url = url, .target = partial(whole), .size = file.size, .size_limit = file.size};
+  const FetchRequest request{.target = partial(whole), .size = file.size, .size_limit = file.size};
   for (bool may_start_over = true;; may_start_over = false) {
-    const auto fetched = fetch_patiently(request, file.name, patience, stop, progress);
+    const auto fetched = fetch_patiently(request, place, file.name, patience, stop, progress);
     if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
     const auto checked = check(file, request.target);
     if (checked) break;
@@ -230,10 +240,12 @@ Attempt<void> Payloads::give_its_name(const Path& from, const Path& whole) const
   return {};
 }
 
-MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::string& url, const std::stop_token& stop) {
+MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::stop_token& stop) {
   MakeRequest again = request;
   MakeAnswer answer = maker_.make(again, stop);
-  for (int round = 0; round < kPieceRounds && !answer.is_willing && !answer.lacks.empty() && !url.empty(); ++round) {
+  const Place place = link_of(request.file);
+  for (int round = 0; round < kPieceRounds && !answer.is_willing && !answer.lacks.empty() && !place().empty();
+       ++round) {
     again.ranges = answer.lacks;
     const ByteCount sum = extension::sum_of(again.ranges);
     again.ranges_file = request.work_folder / pieces_name(again.ranges);
@@ -242,13 +254,12 @@ MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::str
                                      {"pieces", again.ranges.size()},
                                      {"bytes", sum},
                                      {"reason", answer.details}});
-    const auto fetched = fetch_patiently({.url = url,
-                                          .target = again.ranges_file,
+    const auto fetched = fetch_patiently({.target = again.ranges_file,
                                           .size = sum,
                                           .size_limit = sum,
                                           .ranges = again.ranges,
                                           .whole_size = request.file.size},
-                                         request.file.name, {settings_.give_up_after}, stop, [](ByteCount) {});
+                                         place, request.file.name, {settings_.give_up_after}, stop, [](ByteCount) {});
     if (!fetched) return {.extended_code = fetched.error().extended_code, .details = fetched.error().details};
     answer = maker_.make(again, stop);
     remove_quietly(again.ranges_file);
@@ -256,10 +267,9 @@ MakeAnswer Payloads::make_with_pieces(const MakeRequest& request, const std::str
   return answer;
 }
 
-Attempt<Path> Payloads::fetch_pieces(const PlannedFile& file, const std::string& url,
-                                     const std::vector<FileRange>& ranges, const Path& folder,
+Attempt<Path> Payloads::fetch_pieces(const PlannedFile& file, const std::vector<FileRange>& ranges, const Path& folder,
                                      const std::stop_token& stop) {
-  if (url.empty())
+  if (links_.url_of(file.id).empty())
     return trouble(erc::download_bad_url,
                    fmt::format("download {}: the service gave no URL for file {}", file.name, file.id));
   if (const auto made = make_folders(folder, 0755); !made) return trouble(code_of(made.error()), made.error().message);
@@ -272,16 +282,15 @@ Attempt<Path> Payloads::fetch_pieces(const PlannedFile& file, const std::string&
     if (name.starts_with(prefix + "pieces-") && !name.starts_with(target.filename().string())) remove_quietly(*entry);
   }
   const ByteCount sum = extension::sum_of(ranges);
-  const auto fetched = fetch_patiently(
-      {.url = url, .target = target, .size = sum, .size_limit = sum, .ranges = ranges, .whole_size = file.size},
-      file.name, {settings_.give_up_after}, stop, [](ByteCount) {});
+  const auto fetched =
+      fetch_patiently({.target = target, .size = sum, .size_limit = sum, .ranges = ranges, .whole_size = file.size},
+                      link_of(file), file.name, {settings_.give_up_after}, stop, [](ByteCount) {});
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
   remove_quietly(beside(target, ".meta"));
   return target;
 }
 
-MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,
-                                     const Path& whole, const std::stop_token& stop) {
+MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const Path& whole, const std::stop_token& stop) {
   const auto refuse = [](const Trouble& problem) {
     return MakeAnswer{.extended_code = problem.extended_code, .details = problem.details};
   };
@@ -291,13 +300,11 @@ MakeAnswer Payloads::make_from_parts(const MakeRequest& request, const std::map<
   if (!chosen.is_willing) return chosen;
   for (const std::string& id : chosen.related) {
     const auto related = std::ranges::find(request.file.related, id, &RelatedFile::id);
-    const auto url = urls.find(id);
     const PlannedFile part{.id = id, .name = related->name, .size = related->size, .sha256 = related->sha256};
-    const auto fetched = fetch(part, url == urls.end() ? "" : url->second, request.work_folder, stop, [](ByteCount) {});
+    const auto fetched = fetch(part, request.work_folder, stop, [](ByteCount) {});
     if (!fetched) return refuse(fetched.error());
   }
-  const auto url = urls.find(request.file.id);
-  MakeAnswer answer = make_with_pieces(request, url == urls.end() ? "" : url->second, stop);
+  MakeAnswer answer = make_with_pieces(request, stop);
   if (!answer.is_willing) return answer;
   if (const auto checked = check(request.file, request.target); !checked)
     return {.extended_code = erc::make_failed, .details = "what it made is not the file: " + checked.error().details};
@@ -315,7 +322,7 @@ Attempt<ExtendedCode> Payloads::obtain(const Wanted& wanted, const Path& folder,
     const Path made = beside(whole, ".made");
     const MakeRequest request{
         .file = file, .target = made, .work_folder = beside(whole, ".make"), .update = wanted.update};
-    const MakeAnswer answer = make_from_parts(request, wanted.urls, whole, stop);
+    const MakeAnswer answer = make_from_parts(request, whole, stop);
     remove_quietly(made);
     if (stop.stop_requested()) return stopped();  // what was fetched for it goes on later
     remove_quietly(request.work_folder);
@@ -330,8 +337,7 @@ Attempt<ExtendedCode> Payloads::obtain(const Wanted& wanted, const Path& folder,
                                     {"code", extended_code_hex(soft)},
                                     {"reason", answer.details}});
   }
-  const auto url = wanted.urls.find(file.id);
-  const auto fetched = fetch(file, url == wanted.urls.end() ? "" : url->second, folder, stop, progress);
+  const auto fetched = fetch(file, folder, stop, progress);
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
   return soft != 0 ? soft : *fetched;
 }
@@ -351,8 +357,9 @@ void Payloads::keep_sources(const std::vector<PlannedStep>& steps, const UpdateI
 
 Attempt<std::string> Payloads::fetch_text(const std::string& url, const Path& target, ByteCount limit,
                                           const std::stop_token& stop) {
-  const auto fetched = fetch_patiently({.url = url, .target = target, .size = std::nullopt, .size_limit = limit},
-                                       target.filename().string(), {settings_.give_up_after}, stop, [](ByteCount) {});
+  const auto fetched = fetch_patiently(
+      {.target = target, .size = std::nullopt, .size_limit = limit}, [&url] { return url; }, target.filename().string(),
+      {settings_.give_up_after}, stop, [](ByteCount) {});
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
   auto text = read_file(target, limit);
   remove_quietly(target);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -15,6 +14,7 @@
 #include "core/base/json.hpp"
 #include "core/base/log.hpp"
 #include "core/base/random.hpp"
+#include "device/agent/links.hpp"
 #include "device/agent/maker.hpp"
 #include "device/agent/pauses.hpp"
 #include "device/agent/record.hpp"
@@ -24,8 +24,8 @@
 namespace godwit::agent {
 
 struct FetchRequest {
-  std::string url;
-  Path target;                      // continued from its present size
+  std::string url{};
+  Path target{};                    // continued from its present size
   std::optional<ByteCount> size{};  // nothing: unknown, then `size_limit` bounds it
   ByteCount size_limit = 0;
   ByteCount resume_offset = 0;
@@ -77,9 +77,10 @@ struct PayloadSettings {
 class Payloads {
  public:
   using Progress = std::function<void(ByteCount done)>;  // bytes of this file that are here
-  Payloads(PayloadSettings settings, ContentDownloader& downloader, PayloadMaker& maker, const Clock& clock,
-           Random& random, Pauses& pauses, Log& log)
+  Payloads(PayloadSettings settings, const Links& links, ContentDownloader& downloader, PayloadMaker& maker,
+           const Clock& clock, Random& random, Pauses& pauses, Log& log)
       : settings_(settings),
+        links_(links),
         downloader_(downloader),
         maker_(maker),
         clock_(clock),
@@ -89,7 +90,6 @@ class Payloads {
 
   struct Wanted {
     const PlannedFile& file;
-    const std::map<std::string, std::string>& urls;  // file id -> URL, those of related files too
     UpdateId update;
   };
   /// As fetch(), but a file with a download handler is made from what is here, if that works. Gives the soft code that
@@ -102,15 +102,16 @@ class Payloads {
                     const std::stop_token& stop);
 
   /// Makes `folder / file.id` hold the file, whole and checked. A whole one is only checked, a partial one continued.
-  /// The configured sources are asked in their order, then `url`: who fails, or holds another file, is followed by the
-  /// next. Gives the soft code that tells of those; 0: nothing to tell.
-  Attempt<ExtendedCode> fetch(const PlannedFile& file, const std::string& url, const Path& folder,
-                              const std::stop_token& stop, const Progress& progress);
+  /// The configured sources are asked in their order, then the link of the service: who fails, or holds another file,
+  /// is followed by the next. A link that is renewed meanwhile is used from the next try on. Gives the soft code that
+  /// tells of those that failed; 0: nothing to tell.
+  Attempt<ExtendedCode> fetch(const PlannedFile& file, const Path& folder, const std::stop_token& stop,
+                              const Progress& progress);
   /// Fetches pieces of a streamed file into a file of `folder`, one after the other, and says which: after a cut the
   /// very same pieces are continued. Whether they are right only their user can tell. Removes what other pieces of the
   /// file an earlier run left.
-  Attempt<Path> fetch_pieces(const PlannedFile& file, const std::string& url, const std::vector<FileRange>& ranges,
-                             const Path& folder, const std::stop_token& stop);
+  Attempt<Path> fetch_pieces(const PlannedFile& file, const std::vector<FileRange>& ranges, const Path& folder,
+                             const std::stop_token& stop);
   /// Fetches a small document whose size and hash nobody knows before, e.g. the root key package.
   Attempt<std::string> fetch_text(const std::string& url, const Path& target, ByteCount limit,
                                   const std::stop_token& stop);
@@ -125,22 +126,26 @@ class Payloads {
     Duration give_up_after{};  // without a byte
     int tries = 0;             // at most, headway or not: who trickles is followed by the next; 0: no limit
   };
-  /// Tries until the file is there, or nothing came for too long. True: it came in one try from the first byte.
-  Attempt<bool> fetch_patiently(FetchRequest request, const std::string& name, const Patience& patience,
-                                const std::stop_token& stop, const Progress& progress);
+  using Place = std::function<std::string()>;  // the URL as of now
+  /// Tries until the file is there, or nothing came for too long. Each try asks `place` where; a place that refuses is
+  /// asked again once it has changed. True: it came in one try from the first byte.
+  Attempt<bool> fetch_patiently(FetchRequest request, const Place& place, const std::string& name,
+                                const Patience& patience, const std::stop_token& stop, const Progress& progress);
   /// fetch() from one place: the file has its name, or the trouble is told and no wrong byte is left.
-  Attempt<void> fetch_from(const std::string& url, const PlannedFile& file, const Path& whole, const Patience& patience,
+  Attempt<void> fetch_from(const Place& place, const PlannedFile& file, const Path& whole, const Patience& patience,
                            const std::stop_token& stop, const Progress& progress);
   Attempt<void> check(const PlannedFile& file, const Path& path) const;
   /// Lets the download handler choose, fetches what it chose, lets it make the file, checks it and names it `whole`.
   /// The answer of whoever was not willing, or did not deliver; willing: the file is there.
-  MakeAnswer make_from_parts(const MakeRequest& request, const std::map<std::string, std::string>& urls,
-                             const Path& whole, const std::stop_token& stop);
+  MakeAnswer make_from_parts(const MakeRequest& request, const Path& whole, const std::stop_token& stop);
   /// Lets it make the file; pieces that it lacks are fetched from the full file and it is asked again.
-  MakeAnswer make_with_pieces(const MakeRequest& request, const std::string& url, const std::stop_token& stop);
+  MakeAnswer make_with_pieces(const MakeRequest& request, const std::stop_token& stop);
   Attempt<void> give_its_name(const Path& from, const Path& whole) const;
 
+  [[nodiscard]] Place link_of(const PlannedFile& file) const;
+
   PayloadSettings settings_;
+  const Links& links_;
   ContentDownloader& downloader_;
   PayloadMaker& maker_;
   const Clock& clock_;

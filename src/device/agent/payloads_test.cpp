@@ -27,8 +27,7 @@ class PayloadsTest : public ::testing::Test {
   PayloadsTest() { downloader_.files["https://x/f1"] = content_; }
 
   Attempt<ExtendedCode> fetch() {
-    return payloads_.fetch(file_, "https://x/f1", folder_.path(), stop_.get_token(),
-                           [this](ByteCount done) { progress_ = done; });
+    return payloads_.fetch(file_, folder_.path(), stop_.get_token(), [this](ByteCount done) { progress_ = done; });
   }
   std::string on_disk() const { return read_file(folder_.path() / "f1", 10'000'000).value_or(""); }
 
@@ -42,7 +41,8 @@ class PayloadsTest : public ::testing::Test {
   std::string content_ = awkward_content();
   PlannedFile file_{.id = "f1", .name = "app.bin", .size = content_.size(), .sha256 = sha256(content_)};
   PayloadSettings settings_{.reserve = 0};
-  Payloads payloads_{settings_, downloader_, maker_, clock_, random_, pauses_, log_};
+  Links links_{{{"f1", "https://x/f1"}}};
+  Payloads payloads_{settings_, links_, downloader_, maker_, clock_, random_, pauses_, log_};
   std::stop_source stop_;
   ByteCount progress_ = 0;
 };
@@ -69,10 +69,11 @@ class MadeTest : public PayloadsTest {
     urls_ = {{"f1", "https://x/f1"}, {"r1", "https://x/r1"}, {"r2", "https://x/r2"}};
   }
   Attempt<ExtendedCode> obtain() {
-    return payloads_.obtain({.file = file_, .urls = urls_, .update = {}}, folder_.path(), stop_.get_token(),
+    links_.renew(urls_);
+    return payloads_.obtain({.file = file_, .update = {}}, folder_.path(), stop_.get_token(),
                             [this](ByteCount done) { progress_ = done; });
   }
-  std::map<std::string, std::string> urls_;
+  Links::Urls urls_;
 };
 
 TEST_F(MadeTest, a_file_is_made_from_what_its_handler_chose_and_nothing_is_left_beside_it) {
@@ -151,8 +152,8 @@ TEST_F(MadeTest, a_downloader_without_pieces_and_a_handler_never_satisfied_end_w
 TEST_F(PayloadsTest, pieces_of_a_streamed_file_are_continued_and_make_room_for_the_next) {
   const std::vector<FileRange> first{{.offset = 10, .length = 300'000}, {.offset = 700'000, .length = 5}};
   downloader_.tricks.push_back({.bytes = 65'536});
-  const auto fetch_pieces = [&](const std::vector<FileRange>& ranges, const std::string& url = "https://x/f1") {
-    return payloads_.fetch_pieces(file_, url, ranges, folder_.path(), stop_.get_token());
+  const auto fetch_pieces = [&](const std::vector<FileRange>& ranges) {
+    return payloads_.fetch_pieces(file_, ranges, folder_.path(), stop_.get_token());
   };
   const auto one = fetch_pieces(first);
   ASSERT_TRUE(one) << one.error().details;
@@ -164,8 +165,26 @@ TEST_F(PayloadsTest, pieces_of_a_streamed_file_are_continued_and_make_room_for_t
   ASSERT_TRUE(two);
   EXPECT_NE(*two, *one);
   EXPECT_FALSE(std::filesystem::exists(*one)) << "never more than one round lies here";
-  EXPECT_EQ(fetch_pieces(first, "").error().extended_code, erc::download_bad_url);
-  EXPECT_NE(fetch_pieces(first, "https://x/gone").error().details.find("HTTP 404"), std::string::npos);
+  links_.renew({});
+  EXPECT_EQ(fetch_pieces(first).error().extended_code, erc::download_bad_url);
+  links_.renew({{"f1", "https://x/gone"}});
+  EXPECT_NE(fetch_pieces(first).error().details.find("HTTP 404"), std::string::npos);
+}
+
+TEST_F(PayloadsTest, a_link_that_is_renewed_under_way_is_used_from_the_next_try_on) {
+  downloader_.tricks.push_back({.bytes = 65'536});
+  downloader_.tricks.push_back({.bytes = 65'536, .answer = {.extended_code = 0x40301016, .details = "HTTP 403"}});
+  downloader_.on_fetch = [this] {
+    if (downloader_.tries == 1) links_.renew({{"f1", "https://x/second"}});
+    if (downloader_.tries == 2) links_.renew({{"f1", "https://x/third"}});
+  };
+  downloader_.files["https://x/second"] = downloader_.files["https://x/third"] = content_;
+  const auto fetched = fetch();
+  ASSERT_TRUE(fetched) << fetched.error().details;
+  EXPECT_EQ(downloader_.urls, (std::vector<std::string>{"https://x/f1", "https://x/second", "https://x/third"}));
+  EXPECT_EQ(pauses_.waited.size(), 1U) << "a new link is not waited for";
+  EXPECT_EQ(downloader_.bytes_sent, content_.size()) << "no byte came twice";
+  EXPECT_EQ(on_disk(), content_);
 }
 
 TEST(PiecesOfAnAnswer, only_rising_pieces_inside_the_file_count) {
@@ -269,8 +288,9 @@ class SourcesTest : public PayloadsTest {
  protected:
   SourcesTest() { settings_.sources = {"file:///medium/{name}", "https://cache/{sha256}"}; }
   Attempt<ExtendedCode> fetch_from_sources(const std::string& url = "https://x/f1") {
-    Payloads payloads(settings_, downloader_, maker_, clock_, random_, pauses_, log_);
-    return payloads.fetch(file_, url, folder_.path(), stop_.get_token(), [](ByteCount) {});
+    const Links links({{"f1", url}});
+    Payloads payloads(settings_, links, downloader_, maker_, clock_, random_, pauses_, log_);
+    return payloads.fetch(file_, folder_.path(), stop_.get_token(), [](ByteCount) {});
   }
   std::string medium_ = "file:///medium/app.bin";
   std::string cache_ = "https://cache/" + hex_encode(file_.sha256);
@@ -385,7 +405,8 @@ TEST_F(PayloadsTest, a_stop_ends_it_and_keeps_what_came) {
 }
 
 TEST_F(PayloadsTest, a_missing_url_names_the_file) {
-  const auto fetched = payloads_.fetch(file_, "", folder_.path(), {}, [](ByteCount) {});
+  links_.renew({});
+  const auto fetched = payloads_.fetch(file_, folder_.path(), {}, [](ByteCount) {});
   ASSERT_FALSE(fetched);
   EXPECT_EQ(fetched.error().extended_code, erc::download_bad_url);
 }
@@ -414,7 +435,8 @@ TEST_F(PayloadsTest, the_installers_copy_on_the_same_disk_is_counted) {
   ASSERT_EQ(::stat(folder_.path().c_str(), &info), 0);
   constexpr ByteCount kSize = 256ULL << 20U;
   const ByteCount free = static_cast<ByteCount>(disk.f_bavail) * disk.f_frsize;
-  const Payloads careful({.reserve = free - kSize * 3 / 2}, downloader_, maker_, clock_, random_, pauses_, log_);
+  const Payloads careful({.reserve = free - kSize * 3 / 2}, links_, downloader_, maker_, clock_, random_, pauses_,
+                         log_);
   const PlannedFile large{.id = "large", .name = "large", .size = kSize, .sha256 = sha256("")};
   EXPECT_TRUE(careful.reserve_space({&large}, folder_.path(), info.st_dev + 1));
   std::filesystem::remove(folder_.path() / "large.part");

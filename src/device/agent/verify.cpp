@@ -68,8 +68,7 @@ struct Detached {
   manifest::UpdateManifest manifest{};
 };
 Attempt<Detached> fetch_detached(const manifest::UpdateManifest& signed_manifest, const std::string& id,
-                                 const twin::DesiredUpdate& goal, Payloads& payloads, const Path& sandbox,
-                                 const std::stop_token& stop) {
+                                 Payloads& payloads, const Path& sandbox, const std::stop_token& stop) {
   const auto entry = signed_manifest.files.find(id);
   if (entry == signed_manifest.files.end())
     return trouble(erc::detached_manifest, "the manifest names a detached manifest file that it does not describe");
@@ -77,9 +76,7 @@ Attempt<Detached> fetch_detached(const manifest::UpdateManifest& signed_manifest
     return trouble(erc::detached_manifest, "the detached manifest is larger than 2 MiB");
   const PlannedFile file{
       .id = id, .name = entry->second.file_name, .size = entry->second.size, .sha256 = entry->second.sha256()};
-  const auto url = goal.file_urls.find(id);
-  const auto fetched =
-      payloads.fetch(file, url == goal.file_urls.end() ? "" : url->second, sandbox, stop, [](ByteCount) {});
+  const auto fetched = payloads.fetch(file, sandbox, stop, [](ByteCount) {});
   if (!fetched) return tl::unexpected<Trouble>{fetched.error()};
   auto bytes = read_file(sandbox / id, manifest::kDetachedManifestLimit);
   if (!bytes) return trouble(erc::detached_manifest, bytes.error().message);
@@ -93,10 +90,10 @@ Attempt<Detached> fetch_detached(const manifest::UpdateManifest& signed_manifest
   return Detached{.document = *std::move(bytes), .manifest = *std::move(whole)};
 }
 
-Attempt<void> fetch_whole(VerifiedGoal& verified, const twin::DesiredUpdate& goal, Payloads& payloads,
-                          const Path& sandbox, const std::stop_token& stop) {
+Attempt<void> fetch_whole(VerifiedGoal& verified, Payloads& payloads, const Path& sandbox,
+                          const std::stop_token& stop) {
   auto detached =
-      fetch_detached(verified.manifest, verified.manifest.detached_manifest_file_id, goal, payloads, sandbox, stop);
+      fetch_detached(verified.manifest, verified.manifest.detached_manifest_file_id, payloads, sandbox, stop);
   if (!detached) return tl::unexpected<Trouble>{detached.error()};
   if (detached->manifest.update_id != verified.manifest.update_id)
     return trouble(erc::detached_manifest,
@@ -108,13 +105,13 @@ Attempt<void> fetch_whole(VerifiedGoal& verified, const twin::DesiredUpdate& goa
 }
 
 /// The updates that reference steps name, all of them before anything is planned.
-Attempt<void> fetch_children(VerifiedGoal& verified, const twin::DesiredUpdate& goal, Payloads& payloads,
-                             const Path& sandbox, const std::stop_token& stop) {
+Attempt<void> fetch_children(VerifiedGoal& verified, Payloads& payloads, const Path& sandbox,
+                             const std::stop_token& stop) {
   ByteCount total = 0;
   for (const auto& step : verified.manifest.steps) {
     const std::string& id = step.detached_manifest_file_id;
     if (id.empty() || verified.children.contains(id)) continue;
-    auto child = fetch_detached(verified.manifest, id, goal, payloads, sandbox, stop);
+    auto child = fetch_detached(verified.manifest, id, payloads, sandbox, stop);
     if (!child) return tl::unexpected<Trouble>{child.error()};
     total += child->document.size();
     if (total > kChildrenLimit)
@@ -164,7 +161,7 @@ Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifyS
   VerifiedGoal verified{
       .manifest = *std::move(parsed), .detached_manifest = "", .root_key_package = *std::move(text), .children = {}};
   if (!verified.manifest.detached_manifest_file_id.empty()) {
-    if (auto whole = fetch_whole(verified, goal, payloads, sandbox, stop); !whole)
+    if (auto whole = fetch_whole(verified, payloads, sandbox, stop); !whole)
       return tl::unexpected<Trouble>{whole.error()};
   }
   if (!matches_any(verified.manifest.compatibility, settings.device_properties)) {
@@ -174,7 +171,7 @@ Attempt<VerifiedGoal> verify_goal(const twin::DesiredUpdate& goal, const VerifyS
                    fmt::format("{} is for devices with {}; this device has {}", verified.manifest.update_id.str(),
                                wanted.empty() ? "nothing" : wanted, list_of(settings.device_properties)));
   }
-  if (auto children = fetch_children(verified, goal, payloads, sandbox, stop); !children)
+  if (auto children = fetch_children(verified, payloads, sandbox, stop); !children)
     return tl::unexpected<Trouble>{children.error()};
   return verified;
 }

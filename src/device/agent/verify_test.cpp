@@ -22,8 +22,9 @@ class VerifyTest : public ::testing::Test {
     SeededRandom random(1);
     FakePauses pauses(bench_.clock);
     FakeMaker maker;
-    Payloads payloads({.give_up_after = std::chrono::seconds(5), .reserve = 0}, bench_.downloader, maker, bench_.clock,
-                      random, pauses, log);
+    const Links links(goal.file_urls);
+    Payloads payloads({.give_up_after = std::chrono::seconds(5), .reserve = 0}, links, bench_.downloader, maker,
+                      bench_.clock, random, pauses, log);
     const VerifySettings settings{.trust_anchors = anchors_,
                                   .root_keys_file = bench_.folder.path() / "rootkeys.json",
                                   .device_properties = properties_,

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "device/agent/payloads.hpp"
 
@@ -22,11 +23,13 @@ class FakeDownloader final : public ContentDownloader {
   std::function<void()> on_fetch;
   bool knows_no_ranges = false;
   int tries = 0;
+  std::vector<std::string> urls;  // of each try
   ByteCount bytes_sent = 0;
 
   [[nodiscard]] FetchAnswer fetch(const FetchRequest& request, const std::stop_token& stop,
                                   const Progress& progress) override {
     ++tries;
+    urls.push_back(request.url);
     if (on_fetch) on_fetch();
     if (stop.stop_requested()) return {.result_code = result::cancelled, .details = "cancelled"};
     const auto found = files.find(request.url);

@@ -74,8 +74,8 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
         outbox_(*Outbox::open(bench.folder.path() / "outbox", log_)),
         pauses_(bench.clock),
         installer_(bench.device),
-        payloads_({.give_up_after = std::chrono::minutes(5), .reserve = 0}, bench.downloader, maker_, bench.clock,
-                  random_, pauses_, log_),
+        payloads_({.give_up_after = std::chrono::minutes(5), .reserve = 0}, links_, bench.downloader, maker_,
+                  bench.clock, random_, pauses_, log_),
         effects_({.downloads = bench.folder.path() / "downloads",
                   .verify = {.trust_anchors = bench.folder.path() / "anchors.json",
                              .root_keys_file = bench.folder.path() / "rootkeys.json",
@@ -92,6 +92,7 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
                    .effects = *this,
                    .reporter = reporter_,
                    .history = history_,
+                   .links = links_,
                    .clock = bench.clock,
                    .log = log_,
                    .boot = "boot-" + std::to_string(bench.boot)}) {
@@ -179,6 +180,7 @@ class Life final : public Journal, public EffectQueue, public PatchSender {
   DirectInstaller installer_;
   FakeMaker maker_;
   FakeComponents components_;
+  Links links_;
   Payloads payloads_;
   DeviceEffects effects_;
   Reporter reporter_;
