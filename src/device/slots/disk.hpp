@@ -27,6 +27,8 @@ class DiskFile {
   [[nodiscard]] virtual Result<ByteCount> size() = 0;
   /// Fills `buffer` from `offset` on; fewer bytes only at the end. Errors: io_failed.
   [[nodiscard]] virtual Result<std::size_t> read_at(ByteCount offset, std::span<char> buffer) = 0;
+  /// These bytes are read soon: the medium may begin with them while the caller works on others. A hint.
+  virtual void will_read(ByteCount /*offset*/, ByteCount /*size*/) {}
   /// Writes all of `bytes`. Errors: io_failed, disk_full. Nothing is durable before sync().
   [[nodiscard]] virtual Result<void> write_at(ByteCount offset, std::string_view bytes) = 0;
   /// After success everything written so far survives a power cut. After a failure nothing is known about it: the

@@ -48,6 +48,11 @@ class HostFile final : public DiskFile {
     return done;
   }
 
+  void will_read(ByteCount offset, ByteCount size) override {
+    // Without it the medium rests while a chunk is hashed or compared; what the kernel does not take is read later.
+    (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+  }
+
   Result<void> write_at(ByteCount offset, std::string_view bytes) override {
     while (!bytes.empty()) {
       const auto put = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));

@@ -10,6 +10,14 @@ namespace godwit::slots {
 namespace {
 
 constexpr std::size_t kDigest = 32;
+constexpr std::size_t kChunksAhead = 4;  // what the medium reads while one chunk is worked on
+
+/// Asks for what comes next: at `offset` 0 all chunks ahead, then one more each time.
+void read_ahead(DiskFile& target, ByteCount offset, ByteCount size, std::size_t chunk) {
+  const ByteCount end = std::min<ByteCount>(offset + (1 + kChunksAhead) * chunk, size);
+  const ByteCount begin = offset == 0 ? 0 : offset + kChunksAhead * chunk;
+  if (begin < end) target.will_read(begin, end - begin);
+}
 
 Result<void> check_blocks(std::string_view chunk, ByteCount offset, const BlockHashes& hashes) {
   for (std::size_t at = 0; at < chunk.size(); at += hashes.block_size) {
@@ -47,6 +55,7 @@ Result<Written> write_image(DiskFile& target, ImageSource& source, const Image& 
   for (ByteCount offset = 0; offset < image.size;) {
     if (watch.is_cancelled()) return cancelled();
     const auto want = static_cast<std::size_t>(std::min<ByteCount>(options.chunk, image.size - offset));
+    read_ahead(target, offset, image.size, options.chunk);
     GODWIT_TRY(const std::size_t got, source.read(std::span(wanted).first(want)));
     if (got != want)
       return fail(Code::size_mismatch,
@@ -75,6 +84,7 @@ Result<Bytes> digest_of(DiskFile& target, ByteCount size, const WriterOptions& o
   for (ByteCount offset = 0; offset < size;) {
     if (watch.is_cancelled()) return cancelled();
     const auto want = static_cast<std::size_t>(std::min<ByteCount>(options.chunk, size - offset));
+    read_ahead(target, offset, size, options.chunk);
     GODWIT_TRY(const std::size_t got, target.read_at(offset, std::span(buffer).first(want)));
     if (got != want) return fail(Code::size_mismatch, fmt::format("the side ends after {} bytes", offset + got));
     sum.update({buffer.data(), got});
