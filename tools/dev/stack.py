@@ -269,7 +269,7 @@ model = "{self.model}"
 
 def binaries_folder(default_preset: str) -> Path:
     """GODWIT_BIN, or build/<preset>/bin of this checkout."""
-    folder = Path(os.environ.get("GODWIT_BIN", ROOT / "build" / default_preset / "bin"))
+    folder = Path(os.environ.get("GODWIT_BIN", ROOT / "build" / default_preset / "bin")).resolve()
     if not (folder / "godwitd").exists():
         sys.exit(f"no binaries in {folder}: run ./dev build {default_preset} first")
     return folder
