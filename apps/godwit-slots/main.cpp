@@ -45,7 +45,22 @@ json::Object held_json(const slots::Held& held) {
   json::Object entry{{"sha256", godwit::hex_encode(held.image.sha256)},
                      {"size", static_cast<std::int64_t>(held.image.size)}};
   if (!held.last_words.empty()) entry["lastWords"] = held.last_words;
+  json::Object pairs;
+  for (const auto& [name, content] : held.pairs)
+    pairs[name] =
+        json::Object{{"sha256", godwit::hex_encode(content.sha256)}, {"size", static_cast<std::int64_t>(content.size)}};
+  if (!pairs.empty()) entry["pairs"] = std::move(pairs);
   return entry;
+}
+
+void print_pairs(const slots::Device& device, slots::Side side, const std::optional<slots::Held>& held) {
+  for (const slots::Pair& pair : device.places.pairs) {
+    std::cout << "         " << pair.name << "  " << pair.of(side).string();
+    const auto content = held ? held->pairs.find(pair.name) : slots::PairContents::const_iterator{};
+    if (held && content != held->pairs.end())
+      std::cout << "  " << content->second.size << " bytes, sha256 " << godwit::hex_encode(content->second.sha256);
+    std::cout << '\n';
+  }
 }
 
 void print_text(const slots::Device& device, const slots::BootState& state, const slots::Contents& contents) {
@@ -61,6 +76,7 @@ void print_text(const slots::Device& device, const slots::BootState& state, cons
       std::cout << "  not written by an update";
     }
     std::cout << '\n';
+    print_pairs(device, side, contents.of(side));
   }
 }
 

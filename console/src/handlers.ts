@@ -52,13 +52,16 @@ const SCRIPT: Property[] = [
 export const COMMON: Property[] = [{ name: "restoreScope", label: "All or nothing", help: "A failure or a cancel puts back every step of the update that was changed, not the failing one only.", kind: "yes", yes: "update", isRare: true }];
 const APT_LOCK: Property = { name: "lockTimeoutSeconds", label: "Wait for other apt runs, seconds", help: "Empty: 600.", kind: "number", low: 1, high: 86_400 };
 
-function imageRule(text: (name: string) => string, _files: string[], isDelta: boolean): [string, string] | null {
+function imageRule(text: (name: string) => string, files: string[], isDelta: boolean): [string, string] | null {
   if (text("indexFile")) {
     if (text("indexFile") === text("imageFile")) return ["indexFile", "The index is another file than the image."];
     if (text("compression") !== "zstd") return ["indexFile", "A streamed image is packed with zstd."];
     if (text("blockHashesFile")) return ["blockHashesFile", "The index has the hashes already: leave this empty."];
     if (isDelta) return ["indexFile", "A streamed image is not fetched as a delta; it takes what the other side has by itself."];
   }
+  const ofPairs = text("pairs").split("\n").map((line) => line.slice(line.indexOf("=") + 1).trim()).filter(Boolean);
+  const strange = ofPairs.find((file) => !files.includes(file) || [text("imageFile"), text("blockHashesFile"), text("indexFile")].includes(file));
+  if (strange) return ["pairs", `${strange} is not another of the step's files.`];
   const block = Number(text("blockSize"));
   if (block && !Number.isInteger(Math.log2(block))) return ["blockSize", "It must be a power of two, such as 65536."];
   if (!text("verityRootHash") !== !text("verityHashOffset")) return [text("verityRootHash") ? "verityHashOffset" : "verityRootHash", "The root hash and where its tree begins come together."];
@@ -90,6 +93,11 @@ function volumeOf(line: string): unknown {
 /** NAME=value */
 function variableOf(line: string): unknown {
   const found = /^([A-Za-z_][A-Za-z0-9_]{0,127})=(.*)$/.exec(line);
+  return found ? [found[1], found[2]] : undefined;
+}
+/** NAME=FILE */
+function pairOf(line: string): unknown {
+  const found = /^([a-z0-9-]{1,32})=([^/]+)$/.exec(line);
   return found ? [found[1], found[2]] : undefined;
 }
 const deviceOf = (line: string) => (isMountPath(line) && line.startsWith("/dev/") ? line : undefined);
@@ -152,7 +160,7 @@ export const HANDLERS: Handler[] = [
     id: "godwit/image:1",
     title: "Whole image on the other side (A/B)",
     says: "Writes an image onto the side that does not run, tries it at the next start, and goes back when it is not healthy.",
-    files: { least: 1, most: 2, says: "The image, and a file of block hashes or the index of a streamed image if there is one." },
+    files: { least: 1, most: 10, says: "The image, a file of block hashes or the index of a streamed image if there is one, and what comes for the pairs." },
     properties: [
       { name: "imageFile", label: "Image", help: "Which of the step's files is the image.", kind: "file", isNeeded: true },
       { name: "compression", label: "Packed with", help: "zstd with a window of at most 8 MiB.", kind: "choice", options: ["none", "gzip", "zstd"] },
@@ -163,6 +171,7 @@ export const HANDLERS: Handler[] = [
       { name: "indexFile", label: "Index of a streamed image", help: "Which of the step's files it is, as godwit image pack made it beside the image: the image is then fetched in pieces while it is written.", kind: "file", isRare: true },
       { name: "blockSize", label: "Bytes of a block", help: "A power of two from 4,096. Empty: 1,048,576.", kind: "number", low: 4096, high: 2 ** 20, isRare: true },
       { name: "verityRootHash", label: "dm-verity root hash", help: "Of an image that carries such a tree: what veritysetup format printed, 64 hexadecimal digits.", kind: "text", pattern: /^[0-9a-fA-F]{64}$/, shape: "64 hexadecimal digits", isRare: true },
+      { name: "pairs", label: "Files for pairs of the device", help: "What switches together with the side, one on each line: kernel=vmlinuz.zst. Unpacked by the end of the name: .zst, .gz. A pair that is not named here is copied from the side that runs.", kind: "lines", element: pairOf, isObject: true, most: 8, shape: "a name of at most 32 lower case letters, digits and “-”, and one of the step's files: kernel=vmlinuz.zst", isRare: true },
       { name: "verityHashOffset", label: "Where the tree begins, byte", help: "The --hash-offset of veritysetup, a multiple of 4,096.", kind: "number", low: 4096, high: Number.MAX_SAFE_INTEGER, isRare: true },
     ],
     rule: imageRule,

@@ -5,6 +5,7 @@
 #include "core/base/file.hpp"
 #include "core/base/json.hpp"
 #include "core/base/text.hpp"
+#include "device/slots/layout.hpp"
 
 namespace godwit::step_image {
 namespace {
@@ -22,7 +23,30 @@ std::optional<ByteCount> number(const json::Object& object, std::string_view key
   return value && *value >= 0 ? std::optional<ByteCount>(static_cast<ByteCount>(*value)) : std::nullopt;
 }
 
+Result<std::map<std::string, std::string>> pairs_in(const json::Object& object, const ImageProperties& of_image) {
+  std::map<std::string, std::string> pairs;
+  const json::Value* value = json::find(object, "pairs");
+  if (value == nullptr) return pairs;
+  if (!value->is_object() || value->get_object().size() > slots::kMostPairs)
+    return wrong("pairs", fmt::format("an object of at most {} names of pairs with their files", slots::kMostPairs));
+  for (const auto& [name, file] : value->get_object()) {
+    if (const std::string why = slots::check_pair_name(name); !why.empty())
+      return wrong("pairs", "an object of names of pairs with their files; " + why);
+    const std::string file_name = file.is_string() ? std::string(file.get_string()) : "";
+    if (!is_plain_file_name(file_name) || file_name == of_image.image_file || file_name == of_image.block_hashes_file ||
+        file_name == of_image.index_file)
+      return wrong(fmt::format("pairs.{}", std::string_view(name)), "the name of another of the step's files");
+    pairs[std::string(name)] = file_name;
+  }
+  return pairs;
+}
+
 }  // namespace
+
+slots::Compression compression_of(std::string_view file_name) {
+  if (file_name.ends_with(".zst")) return slots::Compression::zstd;
+  return file_name.ends_with(".gz") ? slots::Compression::gzip : slots::Compression::none;
+}
 
 Result<ImageProperties> parse_properties(std::string_view handler_properties_json) {
   const auto object = json::parse_object(handler_properties_json);
@@ -76,6 +100,7 @@ Result<ImageProperties> parse_properties(std::string_view handler_properties_jso
     if (!version) return wrong("versionFloor", "a version such as 2.1.0");
     properties.version_floor = *std::move(version);
   }
+  GODWIT_TRY(properties.pairs, pairs_in(*object, properties));
   return properties;
 }
 

@@ -1,6 +1,7 @@
 // The handlerProperties of godwit/image:1, checked. Values; safe from any thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +21,11 @@ struct ImageProperties {
   std::size_t block_size = 1024 * 1024;
   std::string index_file{};                // not empty: the image file is streamed in pieces, which this file describes
   std::optional<Version> version_floor{};  // once the image is confirmed, older updates are refused
+  std::map<std::string, std::string> pairs{};  // of each pair that comes along: which of the step's files it is
 };
+
+/// How a file of a pair is packed, by the end of its name: .zst, .gz, or not.
+[[nodiscard]] slots::Compression compression_of(std::string_view file_name);
 
 /// Errors: bad_manifest naming the property and what it must be.
 [[nodiscard]] Result<ImageProperties> parse_properties(std::string_view handler_properties_json);

@@ -26,6 +26,17 @@ TEST(ImageProperties, the_root_of_the_verity_tree_is_part_of_the_image) {
   EXPECT_EQ(slots::verity_word(*parsed->image.verity), "8192:" + kDigest);
 }
 
+TEST(ImageProperties, files_of_pairs_are_packed_as_their_names_end) {
+  const auto parsed = parse_properties(fmt::format(
+      R"({{"imageFile":"r.img","imageSize":1,"imageSha256":"{}","pairs":{{"kernel":"vmlinuz.zst","dtb-1":"dtb"}}}})",
+      kDigest));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->pairs, (std::map<std::string, std::string>{{"dtb-1", "dtb"}, {"kernel", "vmlinuz.zst"}}));
+  EXPECT_EQ(compression_of("vmlinuz.zst"), slots::Compression::zstd);
+  EXPECT_EQ(compression_of("Image.gz"), slots::Compression::gzip);
+  EXPECT_EQ(compression_of("Image"), slots::Compression::none);
+}
+
 TEST(ImageProperties, each_that_breaks_its_rule_is_named) {
   const auto with = [](std::string_view member) {
     return fmt::format(R"({{"imageFile":"r.img","imageSize":1,"imageSha256":"{}",{}}})", kDigest, member);
@@ -53,6 +64,12 @@ TEST(ImageProperties, each_that_breaks_its_rule_is_named) {
       {with(R"("compression":"zstd","streamedFile":"r.img","indexFile":"r.index","blockHashesFile":"b")"),
        "blockHashesFile"},
       {with(R"("blockSize":2097152)"), "blockSize"},
+      {with(R"("pairs":"vmlinuz")"), "pairs"},
+      {with(R"("pairs":{"Kernel":"vmlinuz"})"), "'Kernel' is no name of a pair"},
+      {with(R"("pairs":{"kernel":7})"), "pairs.kernel"},
+      {with(R"("pairs":{"kernel":"../vmlinuz"})"), "pairs.kernel"},
+      {with(R"("pairs":{"kernel":"r.img"})"), "pairs.kernel"},
+      {with(R"("pairs":{"1":"x","2":"x","3":"x","4":"x","5":"x","6":"x","7":"x","8":"x","9":"x"})"), "at most 8"},
   };
   for (const auto& [text, word] : cases) {
     const auto parsed = parse_properties(text);

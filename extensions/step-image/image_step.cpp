@@ -29,8 +29,26 @@ struct Scene {
   slots::Device device;
 };
 
+/// What makes the pairs of this update the same as others: the hashes of their files in the signed manifest.
+Result<void> name_pairs(Scene& scene, const godwit_step& step) {
+  for (const auto& [pair, name] : scene.properties.pairs) {
+    const godwit_file* file = author::file_named(step, name);
+    if (file == nullptr)
+      return fail(Code::bad_manifest,
+                  fmt::format("handlerProperties: pairs.{}: the step has no file '{}'", pair, name));
+    const bool is_told = file->size >= offsetof(godwit_file, sha256) + sizeof(file->sha256);
+    auto digest = hex_decode(is_told ? author::view(file->sha256) : "");
+    if (!digest || digest->size() != 32)
+      return fail(Code::unsupported,
+                  "the installer of this device does not tell the hashes of files, which pairs need: update it first");
+    scene.properties.image.pairs[pair] = *std::move(digest);
+  }
+  return {};
+}
+
 Result<void> open(Scene& scene, const Path& slots_file, const godwit_step& step) {
   GODWIT_TRY(scene.properties, parse_properties(author::view(step.handler_properties_json)));
+  GODWIT_TRY_VOID(name_pairs(scene, step));
   GODWIT_TRY_VOID(slots::open_device(scene.device, slots_file));
   return make_folders(scene.device.config.data);
 }
@@ -110,6 +128,16 @@ Outcome is_installed(slots::Slots& slots, const Scene& scene) {
                                  slots::side_name(scene.device.places.running), slots::stage_name(*stage))};
 }
 
+/// The files of the pairs that come along, which are here whole.
+Result<slots::PairSources> pair_sources(const Scene& scene, const godwit_step& step) {
+  slots::PairSources sources;
+  for (const auto& [pair, name] : scene.properties.pairs) {
+    GODWIT_TRY(const Path file, file_of(step, name));
+    sources[pair] = [file, packed = compression_of(name)] { return slots::open_image(file, packed); };
+  }
+  return sources;
+}
+
 /// From the file that is here whole.
 Result<Answer> install_whole(slots::Slots& slots, const Scene& scene, const godwit_step& step,
                              const slots::Watch& watch) {
@@ -120,9 +148,10 @@ Result<Answer> install_whole(slots::Slots& slots, const Scene& scene, const godw
     GODWIT_TRY(const Path list, file_of(step, wanted.block_hashes_file));
     GODWIT_TRY(hashes.digests, read_file(list, kBlockHashesLimit));
   }
+  GODWIT_TRY(const slots::PairSources pairs, pair_sources(scene, step));
   return slots.install(
       wanted.image, [&] { return slots::open_image(file, wanted.compression); },
-      wanted.block_hashes_file.empty() ? nullptr : &hashes, watch);
+      wanted.block_hashes_file.empty() ? nullptr : &hashes, watch, pairs);
 }
 
 Result<chunks::Index> read_index(const Scene& scene, const godwit_step& step) {
@@ -165,7 +194,8 @@ Result<Answer> install_round(slots::Slots& slots, Scene& scene, const godwit_ste
     is_whole = missing.empty();
     return slots::Slots::Filled{.is_whole = is_whole, .written = writer.written()};
   };
-  auto answer = slots.install(scene.properties.image, fill, watch);
+  GODWIT_TRY(const slots::PairSources pairs, pair_sources(scene, step));
+  auto answer = slots.install(scene.properties.image, fill, watch, pairs);
   // Every chunk was right when it was looked at, and the whole is not: somebody else has written there.
   if (is_whole && !answer && answer.error().code == Code::digest_mismatch) GODWIT_TRY_VOID(writer.forget());
   return answer;

@@ -34,8 +34,8 @@ class StepImage : public ::testing::Test {
         slots_file(),
         fmt::format("[slots]\na = \"{0}/a\"\nb = \"{0}/b\"\ndata = \"{0}/data\"\ncommand_line = \"{0}/cmdline\"\n"
                     "[boot]\nenvironment = \"{0}/state\"\n[health]\ncommand = {1}\ntime_limit = \"1s\"\npause = "
-                    "\"200ms\"\npanic_log = \"{0}/panic\"\n",
-                    where, health)));
+                    "\"200ms\"\npanic_log = \"{0}/panic\"\n{2}",
+                    where, health, pair_block_)));
   }
   Path slots_file() const { return folder_ / "slots.toml"; }
   void start(Side side) {
@@ -73,6 +73,7 @@ class StepImage : public ::testing::Test {
         {"attempt", 1},
         {"step", 0}};
     if (!stored_.empty()) call["files"] = streamed_files();
+    if (!kernel_file_.empty()) call["files"].as_array().push_back(kernel_entry());
     const auto outcome = extension::run_extension(registration_, call, limits_, {}, {});
     EXPECT_TRUE(outcome) << outcome.error().message;
     return outcome ? *outcome : Outcome{};
@@ -90,6 +91,31 @@ class StepImage : public ::testing::Test {
     properties_["compression"] = "zstd";
     properties_["streamedFile"] = "image";
     properties_["indexFile"] = "index";
+  }
+  /// The device gets a pair of files, and the update a kernel for it.
+  void bring_kernel(const Bytes& kernel, const std::string& name = "vmlinuz") {
+    const std::string where = folder_.path().string();
+    for (const char* side : {"A", "B"}) ASSERT_TRUE(make_folders(folder_ / "efi" / side));
+    pair_block_ =
+        fmt::format("[[pairs]]\nname = \"kernel\"\na = \"{0}/efi/A/vmlinuz\"\nb = \"{0}/efi/B/vmlinuz\"\n", where);
+    configure("[\"/bin/true\"]");
+    ASSERT_TRUE(write_file_durably(folder_ / "efi" / "A" / "vmlinuz", "the kernel of A"));
+    ASSERT_TRUE(write_file_durably(folder_ / name, kernel));
+    kernel_file_ = name;
+    properties_["pairs"] = json::Object{{"kernel", name}};
+  }
+  json::Object kernel_entry() const {
+    const Bytes bytes = *read_file(folder_ / kernel_file_, 1 << 20);
+    json::Object entry{{"id", "f9"},
+                       {"name", kernel_file_},
+                       {"path", kernel_is_here_ ? (folder_ / kernel_file_).string() : ""},
+                       {"size", bytes.size()}};
+    if (hash_is_told_) entry["sha256"] = hex_encode(sha256(bytes));
+    return entry;
+  }
+  Bytes kernel_of(const std::string& side) const {
+    const auto bytes = read_file(folder_ / "efi" / side / "vmlinuz", 1 << 20);
+    return bytes ? *bytes : Bytes("none");
   }
   json::Array streamed_files() const {
     json::Object image{{"id", "f1"}, {"name", "image"}, {"path", ""}, {"size", stored_.size()}};
@@ -120,6 +146,10 @@ class StepImage : public ::testing::Test {
   std::string version_ = "2.0";
   Bytes stored_{};        // not empty: the image is streamed
   json::Array pieces_{};  // what came along
+  std::string pair_block_{};
+  std::string kernel_file_{};  // not empty: it comes along
+  bool kernel_is_here_ = true;
+  bool hash_is_told_ = true;
   extension::Limits limits_{.time_limit = std::chrono::seconds(60)};
 };
 
@@ -153,6 +183,76 @@ TEST_F(StepImage, a_streamed_image_is_asked_for_in_pieces_then_tried_and_kept) {
   loader_tries();
   EXPECT_EQ(run("apply").result_code, result::apply_ok);
   EXPECT_EQ(run("is_installed").result_code, result::is_installed);
+}
+
+TEST_F(StepImage, a_kernel_comes_along_with_the_image_and_counts_as_part_of_it) {
+  bring_kernel("the new kernel");
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed);
+  const Outcome installed = run("install");
+  ASSERT_EQ(installed.result_code, result::install_reboot) << installed.details;
+  EXPECT_EQ(kernel_of("B"), "the new kernel");
+  EXPECT_EQ(kernel_of("A"), "the kernel of A") << "nothing of the running side is written";
+  loader_tries();
+  EXPECT_EQ(run("apply").result_code, result::apply_ok);
+  kernel_is_here_ = false;
+  EXPECT_EQ(run("is_installed").result_code, result::is_installed) << "the manifest is enough to know it";
+  ASSERT_TRUE(write_file_durably(folder_ / "vmlinuz", "a newer kernel"));
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed) << "the same image, but not its kernel";
+  const Outcome missing = run("install");
+  EXPECT_NE(missing.details.find("'vmlinuz' is not here yet"), std::string::npos) << missing.details;
+}
+
+TEST_F(StepImage, a_packed_kernel_is_unpacked_and_a_streamed_image_brings_one_as_well) {
+  const Bytes kernel(50'000, 'k');
+  Bytes packed;
+  ASSERT_TRUE(chunks::pack(kernel,
+                           [&](std::string_view frame) -> Result<void> {
+                             packed += frame;
+                             return {};
+                           },
+                           {.chunk_size = chunks::kChunkSizeMin, .level = 3, .jobs = 1}));
+  bring_kernel(packed, "vmlinuz.zst");
+  pack();
+  const Outcome asked = run("install");
+  ASSERT_EQ(asked.result_code, result::install_wants_pieces) << asked.details;
+  EXPECT_EQ(kernel_of("B"), "none") << "not before the image is whole";
+  fetch(asked);
+  const Outcome installed = run("install");
+  ASSERT_EQ(installed.result_code, result::install_reboot) << installed.details;
+  EXPECT_EQ(kernel_of("B"), kernel);
+}
+
+TEST_F(StepImage, a_kernel_that_the_update_does_not_bring_is_copied) {
+  bring_kernel("unused");
+  properties_.erase("pairs");
+  ASSERT_EQ(run("install").result_code, result::install_reboot);
+  EXPECT_EQ(kernel_of("B"), "the kernel of A");
+}
+
+TEST_F(StepImage, pairs_that_cannot_be_are_refused_before_anything_has_changed) {
+  bring_kernel("the new kernel");
+  const Bytes state = *read_file(folder_ / "state", 4096);
+  const auto expect_refused = [&](std::string_view words) {
+    const Outcome refused = run("install");
+    EXPECT_EQ(refused.result_code, result::failure);
+    EXPECT_EQ(refused.extended_code, erc::handler_refused);
+    EXPECT_NE(refused.details.find(words), std::string::npos) << refused.details;
+    EXPECT_EQ(*read_file(folder_ / "state", 4096), state);
+    EXPECT_EQ(*read_file(folder_ / "b", 1 << 20), std::string(64 * 1024, '-'));
+    EXPECT_EQ(kernel_of("B"), "none");
+  };
+  properties_["pairs"] = json::Object{{"dtb", "vmlinuz"}};
+  expect_refused("brings a file for the pair 'dtb', but slots.toml of this device has only kernel");
+  properties_["pairs"] = json::Object{{"kernel", "other"}};
+  expect_refused("pairs.kernel: the step has no file 'other'");
+  properties_["pairs"] = json::Object{{"kernel", "vmlinuz"}};
+  hash_is_told_ = false;
+  expect_refused("does not tell the hashes of files");
+  hash_is_told_ = true;
+  ASSERT_TRUE(write_file_durably(folder_ / "vmlinuz.gz", "no gzip"));
+  kernel_file_ = "vmlinuz.gz";
+  properties_["pairs"] = json::Object{{"kernel", "vmlinuz.gz"}};
+  expect_refused("the gzip stream is damaged");
 }
 
 TEST_F(StepImage, a_streamed_image_that_was_altered_on_the_way_is_never_tried) {

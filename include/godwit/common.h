@@ -31,7 +31,7 @@ extern "C" {
 /* The ABI number that these headers describe: the argument of every entry function, and `major` of the contract. */
 #define GODWIT_ABI 1u
 /* Additions within ABI 1: `minor` of the contract. A host accepts every minor version of a major that it knows. */
-#define GODWIT_ABI_MINOR 4u
+#define GODWIT_ABI_MINOR 5u
 
 #if defined(__GNUC__)
 #define GODWIT_EXPORT __attribute__((visibility("default")))
@@ -132,6 +132,10 @@ typedef struct godwit_file {
   godwit_text pieces_path;
   const godwit_range* pieces;
   size_t piece_count; /* 0: none came along */
+
+  /* Since minor version 5: 64 lower case hexadecimal digits, the hash that the signed manifest names for the file; also
+   * while `path` is empty. */
+  godwit_text sha256;
 } godwit_file;
 
 #ifdef __cplusplus

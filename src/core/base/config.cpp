@@ -98,7 +98,22 @@ struct PrintTarget {
   }
   std::string operator()(const std::vector<std::string>* value) const { return print_list(*value); }
   std::string operator()(const Path* value) const { return in_quotes(value->string()); }
+  std::string operator()(const Blocks*) const { return "[]"; }  // print_blocks() has them
 };
+
+/// Without a block one as an example, in comments.
+std::string print_blocks(const Key& key, const Blocks& blocks) {
+  std::string out = fmt::format("# {}\n", key.help);
+  const std::string mark = blocks.rows.empty() ? "# " : "";
+  const std::vector<std::vector<std::string>> example{std::vector<std::string>(blocks.columns.size())};
+  for (const auto& row : blocks.rows.empty() ? example : blocks.rows) {
+    out += fmt::format("{}[[{}]]\n", mark, key.name);
+    for (std::size_t i = 0; i < blocks.columns.size(); ++i)
+      out += fmt::format("{}# {}\n{}{} = {}\n", mark, blocks.columns[i].help, mark, blocks.columns[i].name,
+                         in_quotes(row[i]));
+  }
+  return out;
+}
 
 /// Reads one TOML value into one target; the answer says what was wrong, without the place.
 class Assign {
@@ -168,8 +183,43 @@ class Assign {
     *target = std::move(items);
     return {};
   }
+  Result<void> operator()(Blocks* target) const {
+    const auto* list = node_.as_array();
+    if (list == nullptr) return wrong(fmt::format("expected blocks that begin with [[{}]]", key_.name));
+    if (static_cast<std::int64_t>(list->size()) > key_.maximum)
+      return wrong(fmt::format("there may be {} of them at most", key_.maximum));
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& item : *list) {
+      auto row = block(*target, item);
+      if (!row) return with_context(fmt::format("block {}", rows.size() + 1), std::move(row).error());
+      rows.push_back(*std::move(row));
+    }
+    target->rows = std::move(rows);
+    return {};
+  }
 
  private:
+  [[nodiscard]] Result<std::vector<std::string>> block(const Blocks& blocks, const toml::node& node) const {
+    const auto* table = node.as_table();
+    if (table == nullptr) return wrong(fmt::format("expected a block that begins with [[{}]]", key_.name));
+    std::vector<std::string> row;
+    std::vector<std::string> names;
+    for (const auto& column : blocks.columns) {
+      names.push_back(column.name);
+      const auto* value = table->get(column.name);
+      if (value == nullptr) return wrong(fmt::format("\"{}\" is missing", column.name));
+      const auto* text = value->as_string();
+      if (text == nullptr) return wrong(fmt::format("\"{}\": expected a string in quotes", column.name));
+      row.push_back(text->get());
+    }
+    for (const auto& [name, value] : *table) {
+      if (std::find(names.begin(), names.end(), name.str()) != names.end()) continue;
+      const auto close = nearest(name.str(), names);
+      return wrong(fmt::format("\"{}\" is not a known key{}", name.str(),
+                               close.empty() ? "" : "; did you mean \"" + close + "\"?"));
+    }
+    return row;
+  }
   static tl::unexpected<Error> wrong(std::string why) { return fail(Code::invalid_argument, std::move(why)); }
   [[nodiscard]] Result<std::string> string(std::string_view wanted) const {
     const auto* text = node_.as_string();
@@ -313,6 +363,7 @@ Result<void> assign_text(const Key& key, std::string_view text) {
     if (auto done = with_table("list = " + std::string(text), "text", list); done) return {};
     return wrong("expected a list of strings such as [\"/usr/bin/scan\", \"-\"]");
   }
+  if (std::holds_alternative<Blocks*>(key.target)) return wrong("blocks stand in the file only");
   if (std::holds_alternative<ByteSize*>(key.target) && number) return assign(toml::value<std::int64_t>(*number));
   return assign(toml::value<std::string>(std::string(text)));
 }
@@ -346,25 +397,29 @@ Result<void> Schema::load_text(std::string_view toml_text, std::string_view sour
 }
 
 std::string Schema::print() const {
+  const auto is_blocks = [](const Key& key) { return std::holds_alternative<Blocks*>(key.target); };
   const auto table_of = [](const Key& key) {
     const auto dot = key.name.rfind('.');
     return dot == std::string::npos ? std::string() : key.name.substr(0, dot);
   };
   std::vector<std::string> tables{""};  // keys without a table must stand before the first header
   for (const auto& key : keys_) {
+    if (is_blocks(key)) continue;
     if (std::find(tables.begin(), tables.end(), table_of(key)) == tables.end()) tables.push_back(table_of(key));
   }
   std::string out;
   for (const auto& table : tables) {
     if (!table.empty()) out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
     for (const auto& key : keys_) {
-      if (table_of(key) != table) continue;
+      if (is_blocks(key) || table_of(key) != table) continue;
       out += fmt::format("# {}\n", key.help);
       if (!key.choices.empty()) out += fmt::format("# One of {}.\n", print_list(key.choices));
       out += fmt::format("{} = {}\n", table.empty() ? key.name : key.name.substr(table.size() + 1),
                          std::visit(PrintTarget{}, key.target));
     }
   }
+  for (const auto& key : keys_)
+    if (is_blocks(key)) out += (out.empty() ? "" : "\n") + print_blocks(key, *std::get<Blocks*>(key.target));
   return out;
 }
 
@@ -384,32 +439,6 @@ Result<std::uint64_t> parse_byte_size(std::string_view text) {
     return fail(Code::invalid_argument,
                 fmt::format("\"{}\" is not a size such as 512B, 64KiB, 32MiB or 2GiB", text.substr(0, 40)));
   return static_cast<std::uint64_t>(*value);
-}
-
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  const auto distance = [&](std::string_view other) {
-    std::vector<std::size_t> row(other.size() + 1);
-    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= word.size(); ++i) {
-      auto diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j < row.size(); ++j) {
-        const auto substituted = diagonal + (word[i - 1] == other[j - 1] ? 0 : 1);
-        diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, substituted}));
-      }
-    }
-    return row.back();
-  };
-  std::string best;
-  std::size_t best_distance = std::size_t(-1);
-  if (word.size() > 200) return best;  // nobody mistypes that much
-  for (const auto& candidate : candidates) {
-    const auto d = distance(candidate);
-    if (d < best_distance && d <= candidate.size() / 2) {
-      best = candidate;
-      best_distance = d;
-    }
-  }
-  return best;
 }
 
 }  // namespace godwit::config

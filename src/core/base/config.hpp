@@ -21,15 +21,24 @@ namespace godwit::config {
 struct ByteSize {
   std::uint64_t value = 0;
 };
+/// [[NAME]], as often as needed: each block has all of `columns`, and they are strings.
+struct Blocks {
+  struct Column {
+    std::string name;
+    std::string help;  // one sentence
+  };
+  std::vector<Column> columns;
+  std::vector<std::vector<std::string>> rows{};  // of each block its values, in the order of `columns`
+};
 using Target = std::variant<std::string*, std::int64_t*, bool*, std::chrono::milliseconds*, ByteSize*,
-                            std::vector<std::string>*, Path*>;
+                            std::vector<std::string>*, Path*, Blocks*>;
 
 struct Key {
-  std::string name;                  // dotted: "hub.port"
-  Target target;                     // holds the default when declared
-  std::string help;                  // one sentence
-  std::int64_t minimum = INT64_MIN;  // for integers; milliseconds for durations; bytes for sizes
-  std::int64_t maximum = INT64_MAX;
+  std::string name;                    // dotted: "hub.port"
+  Target target;                       // holds the default when declared
+  std::string help;                    // one sentence
+  std::int64_t minimum = INT64_MIN;    // for integers; milliseconds for durations; bytes for sizes
+  std::int64_t maximum = INT64_MAX;    // of blocks: how many
   std::vector<std::string> choices{};  // for strings: allowed words, empty = any
 };
 
@@ -40,7 +49,8 @@ class Schema {
   [[nodiscard]] Result<void> load_file(const Path& file);
   [[nodiscard]] Result<void> load_text(std::string_view toml, std::string_view source_name);
   /// One key from text as it stands in an environment variable or on a command line: what the file has between the
-  /// quotes; a list as in the file, ["a", "b"]. Errors: invalid_argument with `source` in front, as for a file.
+  /// quotes; a list as in the file, ["a", "b"]; never blocks. Errors: invalid_argument with `source` in front, as for a
+  /// file.
   [[nodiscard]] Result<void> set(std::string_view name, std::string_view text, std::string_view source);
   /// Every variable whose name begins with `prefix` sets the key that variable_of() makes it from; the names of those
   /// that did, in order. `environment` holds NAME=VALUE. Errors: invalid_argument naming the variable; one that belongs

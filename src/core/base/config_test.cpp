@@ -145,6 +145,39 @@ TEST(Config, what_it_prints_reads_back_to_the_same_values) {
   EXPECT_NE(text.find("# Where devices connect.\nport = 8883\n"), std::string::npos) << text;
 }
 
+TEST(Config, blocks_are_read_in_their_order_print_and_read_back) {
+  config::Blocks parts{.columns = {{"name", "What it is called."}, {"place", "Where it lies."}}};
+  std::string folder;
+  config::Schema schema;
+  schema.add({.name = "parts", .target = &parts, .help = "Parts of it.", .maximum = 2});
+  schema.add({.name = "data.folder", .target = &folder, .help = "Where data lies."});
+  const auto wrong = [&](std::string_view toml) {
+    const auto loaded = schema.load_text(toml, "t");
+    return loaded ? "accepted" : loaded.error().message;
+  };
+  const std::string empty = schema.print();
+  EXPECT_NE(empty.find("# [[parts]]\n# # What it is called.\n# name = \"\"\n"), std::string::npos) << empty;
+  EXPECT_EQ(wrong(empty), "accepted");
+  EXPECT_TRUE(parts.rows.empty());
+  const std::string two = "[[parts]]\nname = \"x\"\nplace = \"\\\"1\"\n[[parts]]\nplace = \"2\"\nname = \"y\"\n";
+  ASSERT_EQ(wrong(two), "accepted");
+  const std::vector<std::vector<std::string>> rows{{"x", "\"1"}, {"y", "2"}};
+  EXPECT_EQ(parts.rows, rows);
+  const std::string printed = schema.print();
+  parts.rows.clear();
+  ASSERT_EQ(wrong(printed), "accepted") << printed;
+  EXPECT_EQ(parts.rows, rows);
+  EXPECT_EQ(wrong("[[parts]]\nname = \"x\"\n"), "t:1: parts: block 1: \"place\" is missing");
+  EXPECT_EQ(wrong(two + "more = 1\n"), "t:1: parts: block 2: \"more\" is not a known key");
+  EXPECT_EQ(wrong("[[parts]]\nname = \"x\"\nplace = 1\n"),
+            "t:1: parts: block 1: \"place\": expected a string in quotes");
+  EXPECT_EQ(wrong(two + two), "t:1: parts: there may be 2 of them at most");
+  EXPECT_EQ(wrong("parts = 7\n"), "t:1: parts: expected blocks that begin with [[parts]]");
+  EXPECT_EQ(wrong("parts = [7]\n"), "t:1: parts: block 1: expected a block that begins with [[parts]]");
+  EXPECT_EQ(parts.rows, rows) << "what was refused changes nothing";
+  EXPECT_EQ(schema.set("parts", "[]", "PARTS").error().message, "PARTS: blocks stand in the file only");
+}
+
 TEST(Config, durations_and_sizes_print_in_the_largest_whole_unit) {
   EXPECT_EQ(config::print_duration(0ms), "0ms");
   EXPECT_EQ(config::print_duration(7 * 24h), "7d");

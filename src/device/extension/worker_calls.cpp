@@ -110,6 +110,7 @@ Result<void> read_file(CallFile& into, const json::Value& value, Texts& texts) {
   GODWIT_TRY(into.pieces, ranges_in(object));
   file.pieces = into.pieces.data();
   file.piece_count = into.pieces.size();
+  file.sha256 = texts.member_or_absent(object, "sha256");
   return {};
 }
 

@@ -234,7 +234,8 @@ json::Object Installer::call_for(const ActRequest& request, const OpenedWorkflow
     json::Object entry{{"id", file.id},
                        {"name", file.name},
                        {"path", is_here ? (folder / file.name).string() : ""},
-                       {"size", file.size}};
+                       {"size", file.size},
+                       {"sha256", file.sha256}};
     if (!pieces.empty() && file.id == request.pieces->file_id) {
       entry["pieces_path"] = pieces.string();
       entry["ranges"] = extension::ranges_to_json(request.pieces->ranges);

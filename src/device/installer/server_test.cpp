@@ -303,7 +303,7 @@ TEST_F(Server, a_streamed_file_comes_in_the_pieces_that_its_step_asks_for) {
   EXPECT_NE(refuse(wrong).find("symbolic link"), std::string::npos);
   const auto ended = outcome(bench_.ask(request));
   EXPECT_EQ(ended.result_code, 600) << ended.details;
-  EXPECT_EQ(ended.details, "tent of 2 pieces, path ''");
+  EXPECT_EQ(ended.details, "tent of 2 pieces, path '', hash " + hex_encode(sha256("content")));
   EXPECT_FALSE(std::filesystem::exists(bench_.step_folder() / ".pieces-f-a"));
   EXPECT_TRUE(bench_.act(Verb::install).recorded) << "its end is written down, its questions are not";
   open("stream_beyond", "w-2");

@@ -12,11 +12,20 @@ const Image kNoImage{};
 }  // namespace
 
 Result<Answer> Slots::free_other() {
+  std::optional<PairTransfer> pairs;
   for (;;) {
     GODWIT_TRY(const Facts facts, look());
     switch (next(Ask::install, stage_of(facts, kNoImage))) {
-      case Act::close: GODWIT_TRY_VOID(close(facts)); break;
-      case Act::write: return Answer{.kind = Answer::Kind::done, .details = {}};
+      case Act::close:
+        GODWIT_TRY_VOID(plan_pairs(pairs, facts, {}, {}));
+        GODWIT_TRY_VOID(close(facts));
+        break;
+      case Act::write: {
+        GODWIT_TRY_VOID(plan_pairs(pairs, facts, {}, {}));
+        GODWIT_TRY(const Written copied, pairs->write());
+        GODWIT_TRY(const PairContents contents, pairs->read_back());
+        return Answer{.kind = Answer::Kind::done, .details = {}, .written = copied};
+      }
       default: return answer(Act::say_blocked, facts);
     }
   }
@@ -45,7 +54,8 @@ Result<Answer> Slots::take_over(ByteCount size, const Bytes& sha256, const Watch
   if (!sha256.empty() && image.sha256 != sha256)
     return fail(Code::digest_mismatch, fmt::format("side {} holds an image with the hash {}, not {}", side_name(there),
                                                    hex_encode(image.sha256), hex_encode(sha256)));
-  GODWIT_TRY_VOID(record(facts, image));
+  GODWIT_TRY(PairContents pairs, read_pairs(disk_, places_.pairs, there, places_.writer, watch));
+  GODWIT_TRY_VOID(record(facts, image, std::move(pairs)));
   GODWIT_TRY(const Facts now, look());
   GODWIT_TRY_VOID(mark_try(now));
   return answer(Act::restart, now);

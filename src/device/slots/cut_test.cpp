@@ -13,6 +13,7 @@
 namespace godwit::slots {
 namespace {
 
+using testing::Build;
 using testing::CutDevice;
 using testing::FakeDisk;
 using testing::Goal;
@@ -29,6 +30,30 @@ Goal unhealthy(std::size_t image) { return {.image = image, .is_abandoned = fals
 const std::vector<Goal> kLife{abandoned(1), wanted(4),    wanted(2), unhealthy(1),
                               wanted(3),    abandoned(4), wanted(1), wanted(3)};
 const std::vector<Goal> kShortLife{abandoned(1), wanted(4), wanted(2)};
+/// B gets a kernel of its own and the firmware of A; then A a dying image, then one with both of its own.
+const std::vector<Goal> kLifeOfPairs{wanted(4), wanted(2), wanted(3)};
+const std::vector<Goal> kShorterLifeOfPairs{wanted(4), wanted(3)};
+const std::vector<Goal> kShortLifeOfPairs{wanted(4)};
+
+/// A device, and what it lives through.
+struct Subject {
+  Build build;
+  const std::vector<Goal>& life;
+};
+/// Each boot loader; then a device with pairs, whose files lie on a file system without a journal, and one with.
+std::vector<Subject> subjects() {
+  std::vector<Subject> all;
+  for (const Loader loader : kLoaders) all.push_back({{.loader = loader}, kLife});
+  all.push_back({{.loader = Loader::systemd_boot, .has_pairs = true}, kLifeOfPairs});
+  all.push_back({{.loader = Loader::grub, .has_pairs = true}, kShorterLifeOfPairs});
+  return all;
+}
+std::vector<Subject> short_subjects() {
+  std::vector<Subject> all;
+  for (const Loader loader : kLoaders) all.push_back({{.loader = loader}, kShortLife});
+  all.push_back({{.loader = Loader::systemd_boot, .has_pairs = true}, kShortLifeOfPairs});
+  return all;
+}
 
 struct Variant {
   Loss loss;
@@ -47,8 +72,8 @@ std::vector<Variant> variants(int random) {
 /// and end as soon as they are where the undisturbed one was: how it goes on from there is known.
 class Life {
  public:
-  Life(Loader loader, const std::vector<Goal>& goals, int attempts, Variant variant) : variant_(variant) {
-    CutDevice device(loader, goals, attempts);
+  Life(Build build, const std::vector<Goal>& goals, int attempts, Variant variant) : variant_(variant) {
+    CutDevice device(build, goals, attempts);
     device.live(variant.loss, variant.seed, [this](const CutDevice& now) {
       if (now.left_unsynced) known_from_ = starts_.size();
       starts_.push_back(now);
@@ -97,22 +122,21 @@ class Life {
   std::size_t known_from_ = 0;
 };
 
-std::vector<Life> lives_of(Loader loader, const std::vector<Goal>& goals, int attempts,
+std::vector<Life> lives_of(Build build, const std::vector<Goal>& goals, int attempts,
                            const std::vector<Variant>& variants) {
   std::vector<Life> lives;
-  for (const Variant variant : variants) lives.emplace_back(loader, goals, attempts, variant);
+  for (const Variant variant : variants) lives.emplace_back(build, goals, attempts, variant);
   return lives;
 }
 
 TEST(SlotsCut, a_cut_at_any_operation_leaves_a_device_that_boots_and_finishes) {
   int points = 0;
-  for (const Loader loader : kLoaders) {
-    const auto lives = lives_of(loader, kLife, kLeastAttempts, variants(3));
+  for (const auto& [build, goals] : subjects()) {
+    const auto lives = lives_of(build, goals, kLeastAttempts, variants(3));
     for (int cut = 0; cut < lives.front().operations(); ++cut)
       for (const Life& life : lives) {
         ++points;
-        ASSERT_EQ(life.cut({cut}), "") << "loader " << static_cast<int>(loader) << ", cut at operation " << cut
-                                       << ", loss " << life.variant();
+        ASSERT_EQ(life.cut({cut}), "") << build << ", cut at operation " << cut << ", loss " << life.variant();
       }
   }
   std::cout << "slots: " << points << " cut points ran\n";
@@ -122,16 +146,15 @@ TEST(SlotsCut, a_cut_at_any_operation_leaves_a_device_that_boots_and_finishes) {
 TEST(SlotsCut, a_second_cut_during_the_recovery_changes_nothing_of_that) {
   constexpr int kReach = 12;  // operations after the first cut: from the next start to the mark of the side
   int points = 0;
-  for (const Loader loader : kLoaders) {
-    const Life life(loader, kShortLife, kLeastAttempts + 1, {Loss::all, 0});
+  for (const auto& [build, goals] : short_subjects()) {
+    const Life life(build, goals, kLeastAttempts + 1, {Loss::all, 0});
     for (int cut = 0; cut < life.operations(); ++cut)
       for (int second = cut + 1; second <= cut + kReach; ++second)
         for (const Variant variant :
              {Variant{Loss::all, 0}, Variant{Loss::random, static_cast<std::uint64_t>(second)}}) {
           ++points;
           ASSERT_EQ(life.cut({cut, second}, variant), "")
-              << "loader " << static_cast<int>(loader) << ", cuts at operations " << cut << " and " << second
-              << ", loss " << variant;
+              << build << ", cuts at operations " << cut << " and " << second << ", loss " << variant;
         }
   }
   std::cout << "slots: " << points << " pairs of cut points ran\n";
@@ -156,15 +179,14 @@ bool is_noticed(const std::vector<Life>& lives, int missing) {
 
 TEST(SlotsCut, every_sync_that_is_taken_away_is_noticed) {
   int taken = 0;
-  for (const Loader loader : kLoaders) {
-    const auto lives = lives_of(loader, kLife, kLeastAttempts, variants(10));
+  for (const auto& [build, goals] : subjects()) {
+    const auto lives = lives_of(build, goals, kLeastAttempts, variants(build.has_pairs ? 5 : 10));
     const CutDevice& whole = lives.front().end();
     for (int missing = 0; missing < whole.disk.syncs(); ++missing, ++taken) {
       if (whole.spared_syncs.contains(missing)) continue;
       EXPECT_TRUE(is_noticed(lives, missing))
-          << "loader " << static_cast<int>(loader) << ": nobody notices that sync " << missing << " of "
-          << whole.disk.syncs() << ", of " << whole.disk.sync_places()[static_cast<std::size_t>(missing)]
-          << ", is missing";
+          << build << ": nobody notices that sync " << missing << " of " << whole.disk.syncs() << ", of "
+          << whole.disk.sync_places()[static_cast<std::size_t>(missing)] << ", is missing";
     }
   }
   std::cout << "slots: " << taken << " syncs were taken away\n";

@@ -49,6 +49,12 @@ enum class OpenMode : std::uint8_t {
   create,  // a new, empty file; what was there is truncated
 };
 
+/// What is free of a file system.
+struct Room {
+  ByteCount free = 0;
+  std::uint64_t file_system = 0;  // which one
+};
+
 class Disk {
  public:
   Disk() = default;
@@ -65,6 +71,8 @@ class Disk {
   [[nodiscard]] virtual Result<void> sync_folder(const Path& folder) = 0;
   /// Plain names in `folder`, sorted. Errors: not_found, io_failed, too_many above 4096.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const Path& folder) = 0;
+  /// Of the file system that `folder` is on. Errors: not_found, io_failed, refused (it is mounted read only).
+  [[nodiscard]] virtual Result<Room> room(const Path& folder) = 0;
 };
 
 /// Reads the whole file. Errors: too_large above `limit`, not_found, io_failed.

@@ -45,8 +45,12 @@ std::string in_words(const std::set<std::string>& disks) { return fmt::format("{
 
 }  // namespace
 
+Result<DeviceNumber> number_of(const Path& path, const DiskWorld& world) {
+  return world.number_of ? world.number_of(path) : kernel_number(path);
+}
+
 Result<std::set<std::string>> disks_under(const Path& path, const DiskWorld& world) {
-  GODWIT_TRY(const DeviceNumber device, world.number_of ? world.number_of(path) : kernel_number(path));
+  GODWIT_TRY(const DeviceNumber device, number_of(path, world));
   std::set<std::string> disks;
   std::error_code problem;
   const Path entry = world.sys_block / fmt::format("{}:{}", major(device.number), minor(device.number));

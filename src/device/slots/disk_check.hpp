@@ -29,6 +29,9 @@ struct DiskWorld {
   std::function<Result<DeviceNumber>(const Path&)> number_of = nullptr;
 };
 
+/// As `world` says, or the kernel where it says nothing. Errors: io_failed.
+[[nodiscard]] Result<DeviceNumber> number_of(const Path& path, const DiskWorld& world);
+
 /// Names of the whole disks below `path` ("vda"), through mapped devices; empty when it is on none that can be told:
 /// an overlay, a file system in memory or of several disks' own numbering. Errors: io_failed; not_found (a block
 /// device that sysfs does not know).

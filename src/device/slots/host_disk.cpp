@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -146,6 +147,17 @@ Result<std::vector<std::string>> HostDisk::list(const Path& folder) {
   if (problem) return fail_errno("read the folder", folder, problem.value());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+Result<Room> HostDisk::room(const Path& folder) {
+  struct statvfs info {};
+  struct stat place {};
+  if (::statvfs(folder.c_str(), &info) != 0 || ::stat(folder.c_str(), &place) != 0)
+    return fail_errno("look at", folder, errno);
+  if ((info.f_flag & ST_RDONLY) != 0)
+    return fail(Code::refused, folder.string() + " is mounted read only; mount it so that root can write it");
+  return Room{.free = static_cast<ByteCount>(info.f_bavail) * info.f_frsize,
+              .file_system = static_cast<std::uint64_t>(place.st_dev)};
 }
 
 }  // namespace godwit::slots

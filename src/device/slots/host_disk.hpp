@@ -16,6 +16,7 @@ class HostDisk final : public Disk {
   [[nodiscard]] Result<void> remove(const Path& path) override;
   [[nodiscard]] Result<void> sync_folder(const Path& folder) override;
   [[nodiscard]] Result<std::vector<std::string>> list(const Path& folder) override;
+  [[nodiscard]] Result<Room> room(const Path& folder) override;
 };
 
 }  // namespace godwit::slots

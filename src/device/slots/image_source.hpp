@@ -2,6 +2,7 @@
 // thread. A damaged or cut stream is an error, never a short image.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,6 +27,9 @@ class ImageSource {
   /// (the stream ends early), invalid_argument (it is damaged, or needs more than 8 MiB of window).
   [[nodiscard]] virtual Result<std::size_t> read(std::span<char> buffer) = 0;
 };
+
+/// Opens a source anew each time it is called.
+using OpenSource = std::function<Result<std::unique_ptr<ImageSource>>()>;
 
 /// Errors: not_found, io_failed.
 [[nodiscard]] Result<std::unique_ptr<ImageSource>> open_image(const Path& file, Compression compression);

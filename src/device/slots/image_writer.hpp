@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct Image {
   ByteCount size = 0;  // unpacked: 1 byte or more
   Bytes sha256;        // 32 bytes, of the unpacked image
   std::optional<Verity> verity{};
+  std::map<std::string, Bytes> pairs{};  // files that come with it: by the name of their pair the SHA-256 of each
   friend bool operator==(const Image&, const Image&) = default;
 };
 

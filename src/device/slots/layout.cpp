@@ -5,6 +5,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <set>
+
 #include "core/base/text.hpp"
 #include "device/slots/custom_switch.hpp"
 #include "device/slots/grub_switch.hpp"
@@ -66,7 +69,115 @@ Result<Side> find_running(const std::array<Path, 2>& sides, const SlotsConfig& c
                                          root.string(), sides[0].string(), sides[1].string()));
 }
 
+struct PairPlace {
+  Path path;
+  bool is_file = false;
+};
+
+/// A partition by a word or by its path, or a file that may still be missing.
+Result<PairPlace> find_pair_place(const std::string& word, const Host& host) {
+  const Path path = word;
+  std::error_code problem;
+  if (!path.is_absolute() || std::filesystem::is_block_file(path, problem)) {
+    GODWIT_TRY(Path found, find_partition(word, host));
+    return PairPlace{.path = std::move(found), .is_file = false};
+  }
+  const auto refuse = [&](std::string_view words) {
+    return fail(Code::refused, fmt::format("{} {}", path.string(), words));
+  };
+  if (path.string().starts_with("/dev/")) return fail(Code::not_found, "there is no partition " + path.string());
+  if (!is_plain_file_name(path.filename().string())) return refuse("names no file");
+  const auto kind = std::filesystem::symlink_status(path, problem).type();
+  if (kind == std::filesystem::file_type::symlink) return refuse("is a symbolic link; name the file itself");
+  if (kind != std::filesystem::file_type::regular && kind != std::filesystem::file_type::not_found)
+    return refuse("is neither a partition nor a file");
+  const Path folder = std::filesystem::canonical(path.parent_path(), problem);
+  if (problem || !std::filesystem::is_directory(folder, problem))
+    return fail(Code::not_found, fmt::format("the folder {} does not exist; mount its file system, or make the folder",
+                                             path.parent_path().string()));
+  return PairPlace{.path = folder / path.filename(), .is_file = true};
+}
+
+/// FAT takes names that differ in their case for the same.
+bool is_same_place(const Path& one, const Path& two) { return lower_case(one.string()) == lower_case(two.string()); }
+
+/// What else would be written with `path`: the place of something else, or the name beside a file.
+Result<void> check_apart(const std::string& key, const Path& path, const std::string& other_key, const Path& other) {
+  if (!is_same_place(path, other) && !is_same_place(path, beside(other)) && !is_same_place(beside(path), other))
+    return {};
+  return fail(Code::invalid_argument,
+              fmt::format("{} ({}) and {} ({}) are the same place, or one is written beside the "
+                          "other; give each a place of its own",
+                          key, path.string(), other_key, other.string()));
+}
+
+std::string pair_key(const Pair& pair, Side side) {
+  return fmt::format("pairs.{}.{}", pair.name, side == Side::a ? "a" : "b");
+}
+
+/// By their keys: both sides and both halves of each pair.
+std::vector<std::pair<std::string, Path>> places_of(const Places& places) {
+  std::vector<std::pair<std::string, Path>> all{{"slots.a", places.sides[0]}, {"slots.b", places.sides[1]}};
+  for (const Pair& pair : places.pairs)
+    for (const Side side : {Side::a, Side::b}) all.emplace_back(pair_key(pair, side), pair.of(side));
+  return all;
+}
+
+Result<std::vector<Pair>> find_pairs(const SlotsConfig& config, const Host& host) {
+  std::vector<Pair> pairs;
+  for (const auto& row : config.pairs.rows) {
+    Pair pair{.name = row[0], .places = {}};
+    std::array<PairPlace, 2> found;
+    for (const Side side : {Side::a, Side::b}) {
+      auto place = find_pair_place(row[1 + index_of(side)], host);
+      if (!place) return with_context(pair_key(pair, side), place.error());
+      found[index_of(side)] = *std::move(place);
+      pair.places[index_of(side)] = found[index_of(side)].path;
+    }
+    if (found[0].is_file != found[1].is_file)
+      return fail(Code::invalid_argument,
+                  fmt::format("pairs.{}: {} is a {} and {} a {}; both must be partitions, or both files", pair.name,
+                              found[0].path.string(), found[0].is_file ? "file" : "partition", found[1].path.string(),
+                              found[1].is_file ? "file" : "partition"));
+    pair.is_file = found[0].is_file;
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+/// A file on a side's own file system would go with that side, and is not what the boot loader reads for both.
+Result<void> check_not_on_a_side(const Pair& pair, const Places& places, const DiskWorld& world) {
+  if (!pair.is_file) return {};
+  for (const Side half : {Side::a, Side::b}) {
+    GODWIT_TRY(const DeviceNumber on, number_of(pair.of(half).parent_path(), world));
+    for (const Side side : {Side::a, Side::b}) {
+      GODWIT_TRY(const DeviceNumber device, number_of(places.of(side), world));
+      if (!device.is_block_device || on.is_block_device || device.number != on.number) continue;
+      return fail(Code::refused, fmt::format("{} ({}) lies on side {} itself; is the file system mounted that the boot "
+                                             "loader reads it from?",
+                                             pair_key(pair, half), pair.of(half).string(), side_name(side)));
+    }
+  }
+  return {};
+}
+
+Result<void> check_alike(const std::array<Path, 2>& places, Disk& disk) {
+  std::array<ByteCount, 2> sizes{};
+  for (std::size_t i = 0; i < 2; ++i) {
+    GODWIT_TRY(const auto half, disk.open(places[i], OpenMode::read));
+    GODWIT_TRY(sizes[i], half->size());
+  }
+  return check_sizes(sizes[0], sizes[1]);
+}
+
 }  // namespace
+
+std::string check_pair_name(std::string_view name) {
+  const bool is_word =
+      std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+  if (!name.empty() && name.size() <= kPairName && is_word) return {};
+  return fmt::format("'{:.64}' is no name of a pair: lower case letters, digits and '-', at most {}", name, kPairName);
+}
 
 config::Schema SlotsConfig::schema() {
   constexpr std::int64_t kSecond = 1000;
@@ -81,8 +192,8 @@ config::Schema SlotsConfig::schema() {
   keys.add({.name = "slots.other_disk",
             .target = &other_disk,
             .help =
-                "What may lie on another disk than side A: \"boot\" (the boot loader's state), \"data\" (slots.data) "
-                "or \"b\" (side B); all else is refused there."});
+                "What may lie on another disk than side A: \"boot\" (the boot loader's state), \"data\" (slots.data), "
+                "\"pairs\" or \"b\" (side B); all else is refused there."});
   keys.add({.name = "slots.attempts",
             .target = &attempts,
             .help =
@@ -159,6 +270,12 @@ config::Schema SlotsConfig::schema() {
   keys.add({.name = "trial.restart",
             .target = &restart_command,
             .help = "Program and arguments by which the guard restarts the device; an absolute path, no shell."});
+  keys.add({.name = "pairs",
+            .target = &pairs,
+            .help =
+                "What switches together with the side besides its root file system, such as a kernel: any number of "
+                "these blocks, up to 8. The boot loader takes the half of the side that it starts.",
+            .maximum = kMostPairs});
   return keys;
 }
 
@@ -173,8 +290,13 @@ Result<SlotsConfig> load_slots_config(const Path& file) {
   if (config.a.empty() || config.b.empty()) return wrong("slots.a and slots.b are needed: the two partitions");
   if (!config.data.is_absolute()) return wrong("slots.data must be an absolute path");
   for (const std::string& word : config.other_disk)
-    if (word != "b" && word != "boot" && word != "data")
-      return wrong(fmt::format("slots.other_disk: '{}' is none of b, boot, data", word));
+    if (word != "b" && word != "boot" && word != "data" && word != "pairs")
+      return wrong(fmt::format("slots.other_disk: '{}' is none of b, boot, data, pairs", word));
+  std::set<std::string> names;
+  for (const auto& row : config.pairs.rows) {
+    if (const std::string why = check_pair_name(row[0]); !why.empty()) return wrong("pairs: " + why);
+    if (!names.insert(row[0]).second) return wrong(fmt::format("pairs: two are called '{}'", row[0]));
+  }
   if (config.loader == "uboot" && config.environment.empty())
     return wrong("boot.environment is missing: where U-Boot's script keeps its state");
   if (config.counter == "bootcount" && config.format != "redundant")
@@ -227,6 +349,11 @@ Result<Places> find_places(const SlotsConfig& config, const Host& host) {
   if (places.sides[0] == places.sides[1])
     return fail(Code::invalid_argument,
                 fmt::format("slots.a and slots.b are the same partition, {}", places.sides[0].string()));
+  GODWIT_TRY(places.pairs, find_pairs(config, host));
+  const auto all = places_of(places);
+  for (std::size_t i = 2; i < all.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      GODWIT_TRY_VOID(check_apart(all[i].first, all[i].second, all[k].first, all[k].second));
   GODWIT_TRY(places.running, find_running(places.sides, config, host));
   places.contents = config.data / "contents.json";
   places.attempts = static_cast<int>(config.attempts);
@@ -243,13 +370,26 @@ Result<void> check_disks(const SlotsConfig& config, const Places& places, Disk& 
       GODWIT_TRY(const Path path, find_partition(copy, host));
       others.push_back({"boot.environment", "boot", path});
     }
+  for (const Pair& pair : places.pairs)
+    for (const Side side : {Side::a, Side::b}) {
+      const std::string key = pair_key(pair, side);
+      GODWIT_TRY_VOID(check_apart(key, pair.of(side), "slots.data", places.contents));
+      for (const DiskUser& user : others) {
+        if (user.word != "boot") continue;
+        std::error_code problem;
+        const Path other = std::filesystem::weakly_canonical(user.path, problem);
+        GODWIT_TRY_VOID(check_apart(key, pair.of(side), user.key, other));
+        if (pair.is_file) GODWIT_TRY_VOID(check_apart(key, pair.of(side).parent_path(), user.key, other));
+      }
+      others.push_back({key, "pairs", pair.of(side)});
+    }
   GODWIT_TRY_VOID(check_one_disk({"slots.a", "a", places.sides[0]}, others, config.other_disk, host.disks));
-  std::array<ByteCount, 2> sizes{};
-  for (std::size_t i = 0; i < 2; ++i) {
-    GODWIT_TRY(const auto side, disk.open(places.sides[i], OpenMode::read));
-    GODWIT_TRY(sizes[i], side->size());
+  for (const Pair& pair : places.pairs) {
+    GODWIT_TRY_VOID(check_not_on_a_side(pair, places, host.disks));
+    if (pair.is_file) continue;
+    if (auto alike = check_alike(pair.places, disk); !alike) return with_context("pairs." + pair.name, alike.error());
   }
-  return check_sizes(sizes[0], sizes[1]);
+  return check_alike(places.sides, disk);
 }
 
 Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, Disk& disk, const Host& host) {

@@ -1,5 +1,6 @@
-// Which partitions a device has, from slots.toml, and which side really runs: by the root device that the kernel
-// mounted or by its command line, never by a file that an update could have left. Plain values, filled once per call.
+// Which partitions, and files beside them, a device has, from slots.toml, and which side really runs: by the root
+// device that the kernel mounted or by its command line, never by a file that an update could have left. Plain values,
+// filled once per call.
 #pragma once
 
 #include <chrono>
@@ -16,12 +17,18 @@
 
 namespace godwit::slots {
 
+inline constexpr std::size_t kMostPairs = 8;
+inline constexpr std::size_t kPairName = 32;
+
+/// "" if a pair may be called that: 1..32 of a-z 0-9 and '-', else what is wrong, as the end of a sentence.
+[[nodiscard]] std::string check_pair_name(std::string_view name);
+
 struct SlotsConfig {
   // slots
   std::string a;  // "PARTLABEL=...", "PARTUUID=...", "LABEL=...", "UUID=..." or an absolute path
   std::string b;
   Path data = "/var/lib/godwit/slots";    // on the data partition
-  std::vector<std::string> other_disk{};  // what need not lie on the disk of side A: "b", "boot", "data"
+  std::vector<std::string> other_disk{};  // what need not lie on the disk of side A: "b", "boot", "data", "pairs"
   std::int64_t attempts = 3;
   Path command_line = "/proc/cmdline";
 
@@ -50,6 +57,14 @@ struct SlotsConfig {
   Duration trial_time = std::chrono::minutes(15);
   std::vector<std::string> restart_command{"/usr/bin/systemctl", "reboot"};
 
+  // what switches together with the side: name, place of A, place of B
+  config::Blocks pairs{
+      .columns = {{"name", "How an update names it: lower case letters, digits and '-', at most 32."},
+                  {"a",
+                   "Where it lies for side A: a partition, as slots.a, or the absolute path of a file on a mounted "
+                   "file system, whose folder exists."},
+                  {"b", "The same for side B."}}};
+
   [[nodiscard]] config::Schema schema();
 };
 
@@ -67,12 +82,12 @@ struct Host {
 /// The path behind a word such as "PARTLABEL=side-a", links resolved. Errors: not_found, invalid_argument.
 [[nodiscard]] Result<Path> find_partition(const std::string& word, const Host& host);
 
-/// Finds and checks both sides: they exist, differ, and exactly one of them runs.
+/// Finds and checks both sides and the pairs: they exist (of a file its folder), differ, and exactly one side runs.
 /// Errors: not_found, invalid_argument, refused (the running system is on neither side, or on both).
 [[nodiscard]] Result<Places> find_places(const SlotsConfig& config, const Host& host);
 
-/// That both sides, the boot state and the data folder are where they belong: on one disk, and the sides alike in size.
-/// Errors: refused with what to do; not_found; io_failed.
+/// That the sides, pairs, the boot state and the data folder are where they belong: on one disk, no pair where
+/// something else lies, and both halves alike in size. Errors: refused with what to do; not_found; io_failed.
 [[nodiscard]] Result<void> check_disks(const SlotsConfig& config, const Places& places, Disk& disk, const Host& host);
 
 /// Errors: invalid_argument, not_found.

@@ -37,19 +37,21 @@ Result<Stage> Slots::stage(const Image& image) {
   return stage_of(facts, image);
 }
 
-Result<Answer> Slots::install(const Image& image, const OpenSource& open, const BlockHashes* hashes,
-                              const Watch& watch) {
+Result<Answer> Slots::install(const Image& image, const OpenSource& open, const BlockHashes* hashes, const Watch& watch,
+                              const PairSources& pairs) {
   const Fill fill = [&](DiskFile& target, const Path&) -> Result<Filled> {
     GODWIT_TRY(const auto source, open());
     GODWIT_TRY(const Written written, write_image(target, *source, image, hashes, places_.writer, watch));
     return Filled{.is_whole = true, .written = written};
   };
-  return install(image, fill, watch);
+  return install(image, fill, watch, pairs);
 }
 
-Result<Answer> Slots::install(const Image& image, const Fill& fill, const Watch& watch) {
+Result<Answer> Slots::install(const Image& image, const Fill& fill, const Watch& watch, const PairSources& sources) {
+  for (const auto& [name, file] : image.pairs) GODWIT_CHECK(sources.contains(name));
   Filled filled;
   bool has_written = false;
+  std::optional<PairTransfer> pairs;
   for (;;) {
     GODWIT_TRY(const Facts facts, look());
     Stage at = stage_of(facts, image);
@@ -59,17 +61,22 @@ Result<Answer> Slots::install(const Image& image, const Fill& fill, const Watch&
       case Act::close: {
         // What does not fit is refused before anything has changed.
         GODWIT_TRY(const auto fits, in_side("look at", target, open_side(target, image)));
+        GODWIT_TRY_VOID(plan_pairs(pairs, facts, sources, watch));
         GODWIT_TRY_VOID(in_side("close", target, close(facts)));
         break;
       }
       case Act::write: {
         GODWIT_TRY(const auto file, in_side("write", target, open_side(target, image)));
+        GODWIT_TRY_VOID(plan_pairs(pairs, facts, sources, watch));
         GODWIT_TRY(filled, in_side("write", target, fill(*file, places_.of(facts.running))));
         if (!filled.is_whole) return Answer{.kind = Answer::Kind::unfinished, .details = "", .written = filled.written};
+        GODWIT_TRY(const Written with_it, pairs->write());
+        filled.written.written += with_it.written;
+        filled.written.skipped += with_it.skipped;
         has_written = true;
         break;
       }
-      case Act::read_back: GODWIT_TRY_VOID(in_side("read back", target, read_back(facts, image, watch))); break;
+      case Act::read_back: GODWIT_TRY_VOID(in_side("read back", target, read_back(facts, image, *pairs, watch))); break;
       case Act::mark_try: GODWIT_TRY_VOID(in_side("let the boot loader try", target, mark_try(facts))); break;
       default: {
         GODWIT_CHECK(is_answer(act));
@@ -113,7 +120,11 @@ Result<Answer> Slots::restore(const Image& image) {
         GODWIT_TRY_VOID(in_side("end the trial of", facts.running, give_back(facts)));
         return Answer{.kind = Answer::Kind::restart,
                       .details = fmt::format("side {} boots next", side_name(other(facts.running)))};
-      default: GODWIT_CHECK(is_answer(act)); return answer(act, facts);
+      default:
+        GODWIT_CHECK(is_answer(act));
+        if (facts.boot.good == facts.running)
+          GODWIT_TRY_VOID(remove_leftovers(disk_, places_.pairs, other(facts.running)));
+        return answer(act, facts);
     }
   }
 }
@@ -128,15 +139,25 @@ Result<void> Slots::close(const Facts& facts) {
   return store_contents(disk_, places_.contents, contents);
 }
 
-Result<void> Slots::read_back(const Facts& facts, const Image& image, const Watch& watch) {
-  GODWIT_TRY(const auto target, open_side(other(facts.running), image));
-  GODWIT_TRY_VOID(verify_image(*target, image, places_.writer, watch));
-  return record(facts, image);
+Result<void> Slots::plan_pairs(std::optional<PairTransfer>& pairs, const Facts& facts, const PairSources& sources,
+                               const Watch& watch) {
+  if (pairs) return {};
+  const auto& held = facts.contents.of(facts.running);
+  pairs.emplace(disk_, places_.pairs, other(facts.running), held ? held->pairs : PairContents{}, places_.writer, watch);
+  return pairs->check(sources);
 }
 
-Result<void> Slots::record(const Facts& facts, const Image& image) {
+Result<void> Slots::read_back(const Facts& facts, const Image& image, PairTransfer& pairs, const Watch& watch) {
+  GODWIT_TRY(const auto target, open_side(other(facts.running), image));
+  GODWIT_TRY_VOID(verify_image(*target, image, places_.writer, watch));
+  GODWIT_TRY(PairContents contents, pairs.read_back());
+  return record(facts, image, std::move(contents));
+}
+
+Result<void> Slots::record(const Facts& facts, const Image& image, PairContents pairs) {
   Contents contents = facts.contents;
-  contents.of(other(facts.running)) = Held{.image = image, .attempts = places_.attempts, .last_words = {}};
+  contents.of(other(facts.running)) =
+      Held{.image = image, .attempts = places_.attempts, .last_words = {}, .pairs = std::move(pairs)};
   return store_contents(disk_, places_.contents, contents);
 }
 

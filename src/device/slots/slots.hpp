@@ -13,6 +13,7 @@
 #include "device/slots/image_source.hpp"
 #include "device/slots/image_writer.hpp"
 #include "device/slots/life.hpp"
+#include "device/slots/pairs.hpp"
 
 namespace godwit::slots {
 
@@ -22,6 +23,7 @@ struct Places {
   Path contents;              // contents.json on the data partition
   int attempts = 3;           // boots that a new side gets: kLeastAttempts..kMostAttempts
   WriterOptions writer{};
+  std::vector<Pair> pairs{};  // that switch together with the side
   [[nodiscard]] const Path& of(Side side) const { return sides[index_of(side)]; }
 };
 
@@ -49,7 +51,7 @@ class Slots {
     Written written{};
   };
   using Fill = std::function<Result<Filled>(DiskFile& target, const Path& running)>;
-  using OpenSource = std::function<Result<std::unique_ptr<ImageSource>>()>;
+  using OpenSource = slots::OpenSource;
   /// Nothing when healthy, else why not. Asked on a side that is on trial, once for each call of apply().
   using HealthCheck = std::function<Result<void>()>;
 
@@ -59,14 +61,16 @@ class Slots {
   [[nodiscard]] Result<Facts> look();
   [[nodiscard]] Result<Stage> stage(const Image& image);
 
-  /// Brings `image` onto the other side and marks it to be tried; the running side is never written. Answers done,
-  /// restart or blocked. Errors: too_large (it does not fit), those of write_image() and verify_image(); the other
-  /// side is then not bootable.
+  /// Brings `image` onto the other side, `pairs` and copies of the running side's other pairs into its places, and
+  /// marks it to be tried; nothing of the running side is ever written. `pairs` has what `image` names. Answers done,
+  /// restart or blocked. Errors: too_large (it does not fit) and those of PairTransfer::check(), before anything has
+  /// changed; those of write_image() and verify_image(); the other side is then not bootable.
   [[nodiscard]] Result<Answer> install(const Image& image, const OpenSource& open, const BlockHashes* hashes,
-                                       const Watch& watch);
+                                       const Watch& watch, const PairSources& pairs = {});
   /// As above, with `fill` as the way of the bytes; answers unfinished where it says so. The other side is then not
   /// bootable, and stays so until a later call finds it whole.
-  [[nodiscard]] Result<Answer> install(const Image& image, const Fill& fill, const Watch& watch);
+  [[nodiscard]] Result<Answer> install(const Image& image, const Fill& fill, const Watch& watch,
+                                       const PairSources& pairs = {});
   /// After the restart: asks the health check and makes the running side the good one. Answers done, restart,
   /// not_there, not_tried, fell_back, blocked or unhealthy.
   [[nodiscard]] Result<Answer> apply(const Image& image, const HealthCheck& is_healthy);
@@ -76,12 +80,13 @@ class Slots {
   // For an image that another program writes (by_others.cpp): free_other(), then that program, then take_over(); after
   // the restart settle(), or take_back(). The same table.
 
-  /// Takes the other side out of the boot loader's choice, and what is claimed of it: it may then be written. Answers
-  /// done or blocked.
+  /// Takes the other side out of the boot loader's choice, and what is claimed of it, and copies the running side's
+  /// pairs into its places: it, and they, may then be written. Answers done or blocked. Errors: as PairTransfer's.
   [[nodiscard]] Result<Answer> free_other();
-  /// Reads the other side from the medium, records what it holds and marks it to be tried. `size` 0: the whole
-  /// partition. `sha256`: what the first `size` bytes must have; empty: whatever they have. Answers restart, blocked,
-  /// or not_there (it was not freed before). Errors: digest_mismatch, too_large, io_failed; it is then not bootable.
+  /// Reads the other side and its pairs from the medium, records what they hold and marks it to be tried. `size` 0: the
+  /// whole partition. `sha256`: what the first `size` bytes must have; empty: whatever they have. Answers restart,
+  /// blocked, or not_there (it was not freed before). Errors: digest_mismatch, too_large, io_failed; it is then not
+  /// bootable.
   [[nodiscard]] Result<Answer> take_over(ByteCount size, const Bytes& sha256, const Watch& watch);
   /// What became of the side that was tried last: confirms it where it runs and is healthy. Answers as apply(), and
   /// done where nothing is on trial.
@@ -91,9 +96,12 @@ class Slots {
 
  private:
   [[nodiscard]] Result<void> close(const Facts& facts);
-  [[nodiscard]] Result<void> read_back(const Facts& facts, const Image& image, const Watch& watch);
+  [[nodiscard]] Result<void> read_back(const Facts& facts, const Image& image, PairTransfer& pairs, const Watch& watch);
+  /// Fills `pairs` where it is empty, and checks that all of them fit.
+  [[nodiscard]] Result<void> plan_pairs(std::optional<PairTransfer>& pairs, const Facts& facts,
+                                        const PairSources& sources, const Watch& watch);
   [[nodiscard]] Result<Image> read_other(Side side, ByteCount size, const Watch& watch);
-  [[nodiscard]] Result<void> record(const Facts& facts, const Image& image);
+  [[nodiscard]] Result<void> record(const Facts& facts, const Image& image, PairContents pairs);
   [[nodiscard]] Result<void> mark_try(const Facts& facts);
   [[nodiscard]] Result<void> confirm(const Facts& facts);
   [[nodiscard]] Result<void> give_back(const Facts& facts);

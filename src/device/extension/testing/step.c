@@ -126,9 +126,9 @@ static void take_pieces(const godwit_host* host, const godwit_step* step, godwit
   FILE* pieces = fopen(path, "r");
   if (pieces == NULL || fread(bytes, 1, sizeof bytes - 1, pieces) == 0) snprintf(bytes, sizeof bytes, "nothing");
   if (pieces != NULL) fclose(pieces);
-  char line[128];
-  snprintf(line, sizeof line, "%s of %lu pieces, path '%.*s'", bytes, (unsigned long)file->piece_count,
-           (int)file->path.size, file->path.data);
+  char line[256];
+  snprintf(line, sizeof line, "%s of %lu pieces, path '%.*s', hash %.*s", bytes, (unsigned long)file->piece_count,
+           (int)file->path.size, file->path.data, (int)file->sha256.size, file->sha256.data);
   say(outcome, 600, line);
 }
 

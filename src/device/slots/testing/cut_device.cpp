@@ -18,28 +18,51 @@ const Path kSideA = "/dev/a";
 const Path kSideB = "/dev/b";
 const Path kBoot = "/boot/state";
 const Path kEntries = "/efi/loader/entries";
+constexpr std::size_t kCopied = 1000;  // of a firmware: the shortest that an image brings
 const Path kContents = "/data/contents.json";
 constexpr ByteCount kPartition = 8 * 1024;
+constexpr ByteCount kSmallPartition = 2 * 1024;
 constexpr WriterOptions kWriter{.chunk = 2048, .grain = 512, .window = 2048};
 constexpr int kMostStarts = 60;
+
+const std::vector<Pair>& pairs() {
+  static const std::vector<Pair> kPairs{
+      {.name = "firmware", .places = {"/dev/firmware-a", "/dev/firmware-b"}, .is_file = false},
+      {.name = "kernel", .places = {"/efi/side-A/kernel", "/efi/side-B/kernel"}, .is_file = true}};
+  return kPairs;
+}
 
 struct TestImage {
   Bytes bytes;
   Image image;
   bool is_good = true;
+  std::array<Bytes, 2> pairs{};  // the first may be empty: it does not come along
 };
 
-TestImage make_image(unsigned number, bool is_good) {
-  TestImage made{.bytes = Bytes(4 * 1024 + 300, '\0'), .image = {}, .is_good = is_good};
+TestImage make_image(unsigned number, bool is_good, bool has_firmware = true) {
   std::mt19937 dice(number);
-  for (char& byte : made.bytes) byte = static_cast<char>(dice());
+  const auto noise = [&](std::size_t size) {
+    Bytes bytes(size, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(dice());
+    return bytes;
+  };
+  TestImage made{.bytes = noise(4 * 1024 + 300), .image = {}, .is_good = is_good};
   made.image = {.size = made.bytes.size(), .sha256 = sha256(made.bytes)};
+  made.pairs = {has_firmware ? noise(1000 + 100 * number) : Bytes(), noise(1500 - 200 * number)};
   return made;
+}
+
+/// As a device with pairs is asked for it.
+Image with_pairs(const TestImage& test) {
+  Image image = test.image;
+  for (std::size_t i = 0; i < pairs().size(); ++i)
+    if (!test.pairs[i].empty()) image.pairs[pairs()[i].name] = sha256(test.pairs[i]);
+  return image;
 }
 
 const std::array<TestImage, 5>& images() {
   static const std::array<TestImage, 5> kImages{make_image(1, true), make_image(2, true), make_image(3, false),
-                                                make_image(4, true), make_image(5, true)};
+                                                make_image(4, true), make_image(5, true, false)};
   return kImages;
 }
 
@@ -56,6 +79,10 @@ class BytesSource final : public ImageSource {
   const Bytes& bytes_;
   std::size_t at_ = 0;
 };
+
+OpenSource source_of(const Bytes& bytes) {
+  return [&bytes]() -> Result<std::unique_ptr<ImageSource>> { return std::make_unique<BytesSource>(bytes); };
+}
 
 UBootFormat format_of(Loader loader) {
   return loader == Loader::uboot_plain ? UBootFormat::plain : UBootFormat::redundant;
@@ -107,13 +134,22 @@ bool is_of_boot(const std::string& place) { return place == kBoot.string() || pl
 
 }  // namespace
 
-CutDevice::CutDevice(Loader loader, std::vector<Goal> goals, int attempts)
-    : loader_(loader), goals_(std::move(goals)), attempts_(attempts) {
+CutDevice::CutDevice(Build build, std::vector<Goal> goals, int attempts)
+    : build_(build), goals_(std::move(goals)), attempts_(attempts) {
   Bytes a = images()[0].bytes;
   a.resize(kPartition, '\0');
   disk.put(kSideA, std::move(a));
   disk.put(kSideB, Bytes(kPartition, 'x'));
-  put_boot_state(loader, disk);
+  put_boot_state(build_.loader, disk);
+  if (!build_.has_pairs) return;
+  Bytes firmware = images()[0].pairs[0];
+  firmware.resize(kSmallPartition, '\0');
+  disk.put(pairs()[0].of(Side::a), std::move(firmware));
+  disk.put(pairs()[0].of(Side::b), Bytes(kSmallPartition, 'x'));
+  disk.put(pairs()[1].of(Side::a), images()[0].pairs[1]);  // there is none yet for B
+  running_pairs_ = pairs_on(Side::a);
+  if (build_.loader != Loader::systemd_boot) return;
+  for (const Side side : {Side::a, Side::b}) disk.unjournaled.insert(pairs()[1].of(side).parent_path().string());
 }
 
 void CutDevice::live(Loss loss, std::uint64_t seed, const std::function<bool(const CutDevice&)>& before_start) {
@@ -145,6 +181,25 @@ void CutDevice::expect(bool holds, const std::string& words) {
 
 const Bytes& CutDevice::bytes_on(Side side) const { return disk.durable(side == Side::a ? kSideA : kSideB); }
 
+std::array<Bytes, 2> CutDevice::pairs_on(Side side) const {
+  std::array<Bytes, 2> found;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    if (build_.has_pairs && disk.is_durable(pairs()[i].of(side))) found[i] = disk.durable(pairs()[i].of(side));
+  return found;
+}
+
+void CutDevice::check_pairs(Side side, std::size_t image, const BootState& state) {
+  if (!build_.has_pairs) return;
+  const auto found = pairs_on(side);
+  const Bytes& firmware = images()[image].pairs[0];
+  expect(found[1] == images()[image].pairs[1], "a side was booted with the kernel of another image");
+  if (!firmware.empty())
+    expect(found[0].starts_with(firmware), "a side was booted with the firmware of another image");
+  else if (state.good != side)
+    expect(found[0].substr(0, kCopied) == pairs_on(other(side))[0].substr(0, kCopied),
+           "a side was booted with a firmware that is neither its own nor that of the side before");
+}
+
 std::optional<std::size_t> CutDevice::image_on(Side side) const {
   for (std::size_t i = 0; i < images().size(); ++i)
     if (bytes_on(side).starts_with(images()[i].bytes)) return i;
@@ -152,9 +207,9 @@ std::optional<std::size_t> CutDevice::image_on(Side side) const {
 }
 
 bool CutDevice::boot() {
-  const auto boot_switch = switch_of(loader_, disk);
+  const auto boot_switch = switch_of(build_.loader, disk);
   disk.is_loader = true;
-  const auto side = pick_side(loader_, disk, *boot_switch);
+  const auto side = pick_side(build_.loader, disk, *boot_switch);
   disk.is_loader = false;
   if (!side) {
     expect(false, "the device does not start: " + side.error().message);
@@ -164,8 +219,10 @@ bool CutDevice::boot() {
   expect(image.has_value(), fmt::format("side {} was booted and holds no whole image", side_name(*side)));
   if (!image) return false;
   expect(image != taken_back_, "an update that was taken back was booted");
+  check_pairs(*side, *image, *boot_switch->read());
   if (!images()[*image].is_good) return false;
   running_ = *side;
+  running_pairs_ = pairs_on(running_);
   if (confirmed_) {
     expect(boot_switch->read()->good == *confirmed_, "a confirmed side is not the good one after a restart");
   }
@@ -173,13 +230,14 @@ bool CutDevice::boot() {
 }
 
 void CutDevice::run() {
-  const auto boot_switch = switch_of(loader_, disk);
+  const auto boot_switch = switch_of(build_.loader, disk);
   Slots slots(disk, *boot_switch,
               {.sides = {kSideA, kSideB},
                .running = running_,
                .contents = kContents,
                .attempts = attempts_,
-               .writer = kWriter});
+               .writer = kWriter,
+               .pairs = build_.has_pairs ? pairs() : std::vector<Pair>{}});
   while (goal_ < goals_.size() && broken.empty()) {
     const auto answer = ask(slots);
     if (!answer) return expect(false, "a question failed: " + answer.error().message);
@@ -189,21 +247,23 @@ void CutDevice::run() {
 
 Result<Answer> CutDevice::ask(Slots& slots) {
   const TestImage& wanted = images()[goals_[goal_].image];
+  const Image image = build_.has_pairs ? with_pairs(wanted) : wanted.image;
   const auto before = static_cast<std::size_t>(disk.syncs());
   if (ask_ == Ask::install) {
-    auto answer = slots.install(
-        wanted.image,
-        [&]() -> Result<std::unique_ptr<ImageSource>> { return std::make_unique<BytesSource>(wanted.bytes); }, nullptr,
-        {});
+    PairSources sources;
+    for (std::size_t i = 0; i < pairs().size(); ++i)
+      if (image.pairs.contains(pairs()[i].name)) sources[pairs()[i].name] = source_of(wanted.pairs[i]);
+    auto answer = slots.install(image, source_of(wanted.bytes), nullptr, {}, sources);
     if (goals_[goal_].is_abandoned) spare_syncs(before, 0);
+    spare_names_beside(before);
     return answer;
   }
   if (ask_ == Ask::restore) {
-    auto answer = slots.restore(wanted.image);
+    auto answer = slots.restore(image);
     if (!goals_[goal_].is_wanted()) spare_syncs(before, 1);
     return answer;
   }
-  return slots.apply(wanted.image, [this]() -> Result<void> {
+  return slots.apply(image, [this]() -> Result<void> {
     if (goals_[goal_].is_unhealthy) return fail(Code::process_failed, "it stays cold");
     return {};
   });
@@ -215,6 +275,17 @@ void CutDevice::spare_syncs(std::size_t begin, std::size_t but) {
     if (is_of_boot(disk.sync_places()[i])) found.push_back(static_cast<int>(i));
   found.resize(found.size() - std::min(found.size(), but));
   spared_syncs.insert(found.begin(), found.end());
+}
+
+/// Of two syncs of a folder in one install the first one is of the new name, the second of the rename.
+void CutDevice::spare_names_beside(std::size_t begin) {
+  const std::string folder = pairs()[1].of(other(running_)).parent_path().string() + "/";
+  std::optional<int> first;
+  for (std::size_t i = begin; i < static_cast<std::size_t>(disk.syncs()); ++i) {
+    if (disk.sync_places()[i] != folder) continue;
+    if (first) spared_syncs.insert(*first);
+    first = static_cast<int>(i);
+  }
 }
 
 bool CutDevice::conclude(const Answer& answer) {
@@ -261,7 +332,7 @@ void CutDevice::end_goal(bool has_succeeded) {
 }
 
 void CutDevice::check_medium() {
-  const auto boot_switch = switch_of(loader_, disk);
+  const auto boot_switch = switch_of(build_.loader, disk);
   const auto state = boot_switch->read();
   if (!state) return expect(false, "no boot state is whole: " + state.error().message);
   const auto contents = load_contents(disk, kContents);
@@ -270,7 +341,15 @@ void CutDevice::check_medium() {
     const auto& held = contents->of(side);
     expect(!held || sha256(bytes_on(side).substr(0, held->image.size)) == held->image.sha256,
            fmt::format("contents.json claims of side {} what is not there", side_name(side)));
+    const auto found = pairs_on(side);
+    for (std::size_t i = 0; held && i < found.size() && build_.has_pairs; ++i) {
+      const auto claimed = held->pairs.find(pairs()[i].name);
+      expect(claimed != held->pairs.end() && sha256(found[i].substr(0, claimed->second.size)) == claimed->second.sha256,
+             fmt::format("contents.json claims of side {} and its {} what is not there", side_name(side),
+                         pairs()[i].name));
+    }
   }
+  expect(pairs_on(running_) == running_pairs_, "a pair of the running side was written");
   if (state->trial && state->attempts_left > 0)
     expect(contents->of(*state->trial).has_value(), "a side is to be tried of which nothing is known");
   if (marked_)
@@ -285,10 +364,10 @@ void CutDevice::check_end() {
   std::size_t last_good = 0;
   for (const Goal& goal : goals_)
     if (images()[goal.image].is_good && goal.is_wanted()) last_good = goal.image;
-  const auto boot_switch = switch_of(loader_, disk);
+  const auto boot_switch = switch_of(build_.loader, disk);
   const auto state = boot_switch->read();
   expect(state && image_on(state->good) == last_good, "the last good image is not what the device ends with");
-  expect(loader_ == Loader::grub || loader_ == Loader::systemd_boot ||
+  expect(build_.loader == Loader::grub || build_.loader == Loader::systemd_boot ||
              disk.durable(kBoot).find(std::string_view("serial=7\0", 9)) != Bytes::npos,
          "a word of somebody else is lost");
 }

@@ -67,6 +67,7 @@ FakeDisk& FakeDisk::operator=(const FakeDisk& other) {
   missing_sync = other.missing_sync;
   is_loader = other.is_loader;
   untearable = other.untearable;
+  free = other.free;
   unjournaled = other.unjournaled;
   now_ = copy_names(other.now_);
   medium_ = copy_names(other.medium_);
@@ -132,9 +133,8 @@ Result<void> FakeDisk::rename(const Path& from, const Path& to) {
   const auto found = now_.find(from);
   if (found == now_.end()) return fail(Code::not_found, from.string() + " does not exist");
   if (!unjournaled.contains(to.parent_path().string())) {
-    // One change of the journal: both names or neither. The old name may linger; nobody reads it.
-    change_name(to, found->second);
-    now_.erase(from);
+    // One change of the journal: both names or neither.
+    change_name(to, found->second, from);
   } else if (is_loader) {
     change_name(to, found->second, from);
   } else {
@@ -171,6 +171,8 @@ Result<std::vector<std::string>> FakeDisk::list(const Path& folder) {
     if (path.parent_path() == folder) names.push_back(path.filename().string());
   return names;
 }
+
+Result<Room> FakeDisk::room(const Path& /*folder*/) { return Room{.free = free, .file_system = 1}; }
 
 void FakeDisk::put(const Path& path, Bytes bytes) {
   auto inode = std::make_shared<Inode>();

@@ -33,11 +33,13 @@ class FakeDisk final : public Disk {
   Result<void> remove(const Path& path) override;
   Result<void> sync_folder(const Path& folder) override;
   Result<std::vector<std::string>> list(const Path& folder) override;
+  Result<Room> room(const Path& folder) override;
 
   /// Puts a durable file there, without counting.
   void put(const Path& path, Bytes bytes);
   /// What the medium holds, without what only the cache knows.
   [[nodiscard]] const Bytes& durable(const Path& path) const;
+  [[nodiscard]] bool is_durable(const Path& path) const { return medium_.contains(path); }
   /// Something was written or renamed that no sync has covered.
   [[nodiscard]] bool has_unsynced() const;
   /// Where nothing is unsynced: the same names and contents.
@@ -53,6 +55,8 @@ class FakeDisk final : public Disk {
   bool is_loader = false;
   /// Sectors of these are written whole or not at all; elsewhere they may tear in the middle.
   std::set<std::string> untearable{};
+  /// Free on its one file system.
+  ByteCount free = 1024 * 1024;
   /// Folders without a journal: of the changes of their names that were not synced any may arrive, and of a rename one
   /// half without the other. The boot loader's renames arrive whole.
   std::set<std::string> unjournaled{};
