@@ -105,7 +105,7 @@ def put_modules(debian: Path, names, folder: Path, first: int = 0, leave_out: st
 
 def make_initrd(board: Board, debian: Path) -> Path:
     """busybox and the few modules that Debian's cloud kernel needs to see its disk; made once."""
-    made = WORK / f"{board.architecture}-initrd.gz"
+    made = WORK / f"{board.name}-initrd.gz"
     sources = [HERE / "common" / "initrd_init.sh", HERE / "boards.py", Path(__file__)]
     if made.exists() and made.stat().st_mtime > max(s.stat().st_mtime for s in sources):
         return made

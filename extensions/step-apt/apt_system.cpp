@@ -147,6 +147,21 @@ Trouble AptSystem::run(const Path& program, const std::vector<std::string>& word
   }
 }
 
+/// dpkg has taken the earlier version half away then and configures neither; apt-get -f leaves it so. The version that
+/// dpkg names comes once more; what was not there before goes.
+Trouble AptSystem::put_back_what_was_cut() const {
+  const auto output = output_of({kDpkgQuery, "-W", "-f", std::string(kMessFormat)});
+  if (!output) return {.extended_code = code::broken, .details = output.error().message};
+  Trouble first;
+  for (const Wish& package : packages_in_a_mess(*output)) {
+    const Trouble trouble = package.is_removal
+                                ? run(kDpkg, {"--force-remove-reinstreq", "--remove", package.name}, false)
+                                : install({apt_word(package)}, {.heeds_cancel = false, .reinstalls = true});
+    if (!first) first = trouble;
+  }
+  return first;
+}
+
 Trouble AptSystem::repair() const {
   if (Trouble trouble = wait_for_locks(true)) return trouble;
   const auto audit = [&] { return output_of({kDpkg, "--audit"}); };
@@ -161,9 +176,12 @@ Trouble AptSystem::repair() const {
   const Trouble fixed = run(
       kAptGet,
       {"-y", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "-f", "install"}, false);
-  const auto after = audit();
+  auto after = audit();
   if (is_whole(after)) return {};
-  const Trouble& worse = fixed ? fixed : configured;
+  const Trouble put_back = put_back_what_was_cut();
+  after = audit();
+  if (is_whole(after)) return {};
+  const Trouble& worse = put_back ? put_back : fixed ? fixed : configured;
   return {.extended_code = code::broken,
           .details = fmt::format("the package system is broken and could not be repaired: {}{}", worse.details,
                                  after ? "; dpkg --audit: " + after->substr(0, 300) : "")};
@@ -191,6 +209,7 @@ Trouble AptSystem::install(const std::vector<std::string>& words, const Run& how
                                "-o",
                                "Dpkg::Options::=--force-confold"};
   if (how.only_download) all.emplace_back("--download-only");
+  if (how.reinstalls) all.emplace_back("--reinstall");
   if (!how.may_download)  // no repository is known then; --no-download does not get along with .deb files
     all.insert(all.end(), {"-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=/dev/null"});
   all.emplace_back("install");

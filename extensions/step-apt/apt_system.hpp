@@ -37,8 +37,8 @@ class AptSystem {
 
   [[nodiscard]] Result<InstalledPackages> installed() const;
 
-  /// What a cut left: interrupted dpkg runs are finished (dpkg --configure -a), unmet dependencies fixed. Does nothing
-  /// on a whole system.
+  /// What a cut left: interrupted dpkg runs are finished (dpkg --configure -a), unmet dependencies fixed, packages that
+  /// were cut while they were unpacked put back from the repositories. Does nothing on a whole system.
   [[nodiscard]] Trouble repair() const;
 
   /// apt-get update; a failure is a warning in the log only.
@@ -48,6 +48,7 @@ class AptSystem {
     bool only_download = false;
     bool may_download = true;
     bool heeds_cancel = true;
+    bool reinstalls = false;  // also what has its version already
   };
   /// apt-get install of `words` (apt_word(), or paths of .deb files).
   [[nodiscard]] Trouble install(const std::vector<std::string>& words, const Run& run) const;
@@ -63,6 +64,7 @@ class AptSystem {
   [[nodiscard]] Trouble wait_for_locks(bool heeds_cancel) const;
   [[nodiscard]] Trouble run(const Path& program, const std::vector<std::string>& words, bool heeds_cancel) const;
   [[nodiscard]] Trouble run_once(const Path& program, const std::vector<std::string>& words, bool heeds_cancel) const;
+  [[nodiscard]] Trouble put_back_what_was_cut() const;
   [[nodiscard]] Result<std::string> output_of(const std::vector<std::string>& words) const;
 
   const author::Host& host_;

@@ -60,6 +60,18 @@ InstalledPackages parse_dpkg_query(std::string_view output) {
   return packages;
 }
 
+std::vector<Wish> packages_in_a_mess(std::string_view output) {
+  std::vector<Wish> packages;
+  each_line(output, [&](std::string_view line) {
+    const auto parts = split(line, '\t');
+    if (parts.size() != 4 || parts[0] != "reinstreq") return;
+    packages.push_back({.name = parts[2] == "all" ? std::string(parts[1]) : fmt::format("{}:{}", parts[1], parts[2]),
+                        .version = std::string(parts[3]),
+                        .is_removal = parts[3].empty()});
+  });
+  return packages;
+}
+
 std::vector<std::string> parse_simulation(std::string_view output) {
   std::vector<std::string> names;
   each_line(output, [&](std::string_view line) {

@@ -28,6 +28,12 @@ inline constexpr std::string_view kQueryFormat = "${Package}\t${Architecture}\t$
 /// Packages that are not on the device (only their configuration is) do not come in.
 [[nodiscard]] InstalledPackages parse_dpkg_query(std::string_view output);
 
+/// The format for packages_in_a_mess().
+inline constexpr std::string_view kMessFormat = "${db:Status-Eflag}\t${Package}\t${Architecture}\t${Version}\n";
+/// Packages whose unpacking was cut: dpkg wants them unpacked once more, and configures them no more. As wishes for the
+/// version that dpkg names, which is the one from before the cut; a removal where it names none.
+[[nodiscard]] std::vector<Wish> packages_in_a_mess(std::string_view output);
+
 /// What a simulated run of apt-get (-s) would touch: the names of its Inst and Remv lines, each once.
 [[nodiscard]] std::vector<std::string> parse_simulation(std::string_view output);
 

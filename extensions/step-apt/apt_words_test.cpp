@@ -16,6 +16,15 @@ TEST(AptWords, dpkg_says_what_is_installed) {
   EXPECT_EQ(packages.count("gone"), 0U);
 }
 
+TEST(AptWords, packages_whose_unpacking_was_cut_are_found) {
+  const auto packages =
+      packages_in_a_mess("ok\ttree\tamd64\t2.1.0-1\nreinstreq\tfoo\tall\t1.0\nreinstreq\tbar\tamd64\t\nbad line\n");
+  ASSERT_EQ(packages.size(), 2U);
+  EXPECT_EQ(apt_word(packages[0]), "foo=1.0");
+  EXPECT_EQ(packages[1].name, "bar:amd64");
+  EXPECT_TRUE(packages[1].is_removal);
+}
+
 TEST(AptWords, the_first_wish_that_does_not_hold_is_told) {
   const auto packages = parse_dpkg_query(kQuery);
   EXPECT_EQ(what_is_missing({{"tree", "2.1.0-1", false}, {"gone", "", true}, {"tree:amd64", "", false}}, packages),

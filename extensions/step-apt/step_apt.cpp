@@ -1,5 +1,6 @@
 // The border of microsoft/apt:1 (an APT manifest) and godwit/deb:1 (.deb files): both end in apt-get install.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -178,9 +179,12 @@ Outcome is_installed(const Host& host, const godwit_step&, const Order& order, c
   return {result::is_installed, 0, ""};
 }
 
-Outcome download(const Host&, const godwit_step&, const Order& order, const AptSystem& apt) {
+Outcome download(const Host& host, const godwit_step&, const Order& order, const AptSystem& apt) {
   if (!order.may_download) return {result::download_ok, 0, ""};
-  if (const Trouble trouble = apt.repair()) return trouble.outcome();
+  if (const Trouble trouble = apt.repair()) {
+    if (trouble.extended_code != code::broken) return trouble.outcome();
+    host.warning(trouble.details);  // the step may bring what mends it
+  }
   apt.refresh_lists();
   if (const Trouble trouble = apt.install(order.words, {.only_download = true})) return trouble.outcome();
   return {result::download_ok, 0, ""};
@@ -217,6 +221,7 @@ Outcome backup(const Host& host, const godwit_step& step, const Order& order, co
     if (!version.empty() && !apt.fetch(name, version, work / kBackupFolder))
       host.warning(fmt::format("{} {} is nowhere to be had; a restore needs it from a repository", name, version));
   }
+  ::sync();  // what the note calls kept is on the disk before the note is
   if (auto written = godwit::write_file_durably(work / kBackupName, print_backup(before)); !written)
     return failed(author::kRefused, written.error().message);
   return {result::backup_ok, 0, ""};
@@ -231,9 +236,15 @@ Trouble verify(const Order& order, const AptSystem& apt) {
   return {};
 }
 
+/// A package system that cannot be repaired from the repositories may be by what the step brings.
 Outcome install(const Host&, const godwit_step&, const Order& order, const AptSystem& apt) {
-  if (const Trouble trouble = apt.repair()) return trouble.outcome();
-  if (const Trouble trouble = apt.install(order.words, {.may_download = order.may_download})) return trouble.outcome();
+  const Trouble broken = apt.repair();
+  if (broken && broken.extended_code != code::broken) return broken.outcome();
+  const bool is_broken = static_cast<bool>(broken);
+  if (const Trouble trouble = apt.install(order.words, {.may_download = order.may_download, .reinstalls = is_broken}))
+    return is_broken ? broken.outcome() : trouble.outcome();
+  if (is_broken)
+    if (const Trouble trouble = apt.repair()) return trouble.outcome();
   if (const Trouble trouble = verify(order, apt)) return trouble.outcome();
   return {result::install_ok, 0, ""};
 }
@@ -284,7 +295,7 @@ Outcome restore(const Host& host, const godwit_step& step, const Order& order, c
     if (package.is_automatic && !package.version.empty()) automatic.push_back(package.name);
   }
   if (!words.empty()) {
-    const Trouble trouble = apt.install(words, {.heeds_cancel = false});
+    const Trouble trouble = apt.install(words, {.heeds_cancel = false, .reinstalls = true});
     if (trouble) return failed(code::restore_failed, "the earlier versions could not be put back: " + trouble.details);
     if (!automatic.empty())
       if (const Trouble marks = apt.mark_automatic(automatic)) host.warning(marks.details);

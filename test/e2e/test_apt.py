@@ -220,6 +220,29 @@ def test_the_installer_is_killed_in_the_middle_of_dpkg(scene, world):
     assert "configured" in (marker / "history").read_text()
 
 
+@pytest.mark.parametrize("earlier", ["1.0", "", "1.0 nowhere"])
+def test_the_installer_is_killed_while_dpkg_unpacks(scene, world, earlier):
+    """dpkg then wants the package once more and configures it no more: from the repository, or from the step itself where it has that version no more."""
+    marker = world.device.root
+    if earlier:
+        tool(world, "1.0")
+        update(scene, world, "1.0.0", (TOOL, "1.0"), (LIBRARY, "1.0"))
+    tool(world, "2.0", preinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done")
+    if "nowhere" in earlier:
+        (world.repository / f"{TOOL}_1.0_all.deb").unlink()
+        world.publish()
+    scene.import_update(make_update(scene, world.device, "2.0.0", APT, manifest((TOOL, "2.0")), {"installedCriteria": "2"}))
+    deployment = scene.deploy(world.device, "2.0.0")
+    wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
+    world.device.installer.kill()
+    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    world.device.start_installer()  # which ends what the one before left
+    wait_until("what was cut is mended", lambda: "dpkg was interrupted earlier" in installer_log(world), 60)
+    (marker / "go").touch()
+    scene.wait_state(world.device, deployment, "Succeeded")
+    assert world.version(TOOL) == "2.0" and world.is_whole()
+
+
 def test_a_cancel_in_the_middle_of_dpkg_leaves_no_half_of_a_package(scene, world):
     marker = world.device.root
     tool(world, "1.0", postinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done")

@@ -2,6 +2,7 @@
 dpkg's books and apt's lists apart; what apt and dpkg do there stays there. And a repository made on the spot, served over HTTP."""
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import shutil
@@ -28,16 +29,40 @@ exec sleep 100000
 """
 
 
+class Repository:
+    """A folder of packages, served over HTTP."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder)))
+        self.server.held, self.server.reached = "", threading.Event()
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.port = self.server.server_port
+
+    def hold(self, words: str) -> threading.Event:
+        """From now on half of each file whose name contains `words` is served, and then nothing more; "": no file any more. Set once one was asked for."""
+        self.server.held, self.server.reached = words, threading.Event()
+        return self.server.reached
+
+    def publish(self, *debs: Path) -> None:
+        for deb in debs:
+            shutil.copy(deb, self.folder)
+        packages = subprocess.run(["dpkg-scanpackages", "-m", "."], cwd=self.folder, capture_output=True, text=True, check=True).stdout
+        (self.folder / "Packages").write_text(packages)
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class AptWorld(NamespaceWorld):
     def __init__(self, device):
         self.folder = folder = device.folder.parent / f"{device.id}-world"
-        self.repository = device.folder.parent / f"{device.id}-repository"
-        self.repository.mkdir()
+        self.served = Repository(device.folder.parent / f"{device.id}-repository")
+        self.repository, self.publish = self.served.folder, self.served.publish
         super().__init__(device, "-m", SETUP, folder, device.folder, device.service.binaries.parent, ready=folder / "ready", inside=("chroot", folder / "system"))
-        handler = functools.partial(QuietHandler, directory=str(self.repository))
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{self.server.server_port}/"
+        url = f"http://127.0.0.1:{self.served.port}/"
         self.write("/etc/apt/sources.list", f"deb [trusted=yes] {url} ./\n")
         self.write("/etc/apt/apt.conf.d/99world", 'Acquire::http::Proxy::127.0.0.1 "DIRECT";\nAcquire::Retries "0";\n')
 
@@ -59,25 +84,30 @@ class AptWorld(NamespaceWorld):
     def is_whole(self) -> bool:
         return self.run("dpkg", "--audit") == ""
 
-    def publish(self, *debs: Path) -> None:
-        for deb in debs:
-            shutil.copy(deb, self.repository)
-        packages = subprocess.run(["dpkg-scanpackages", "-m", "."], cwd=self.repository, capture_output=True, text=True, check=True).stdout
-        (self.repository / "Packages").write_text(packages)
-
     def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.served.stop()
         super().stop()
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def copyfile(self, source, outputfile):
+        if not self.server.held or self.server.held not in self.path:
+            return super().copyfile(source, outputfile)
+        content = source.read()
+        outputfile.write(content[:len(content) // 2])
+        outputfile.flush()
+        self.server.reached.set()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)  # until the other side is gone
+
     def log_message(self, *_):
         pass
 
 
-def build_deb(folder: Path, name: str, version: str, *, depends: str = "", files: dict | None = None, conffiles: dict | None = None, postinst: str = "") -> Path:
-    """A real package; `files` and `conffiles` are path: text, `postinst` the body of a shell script."""
+def build_deb(folder: Path, name: str, version: str, *, depends: str = "", files: dict | None = None, conffiles: dict | None = None, postinst: str = "",
+              preinst: str = "") -> Path:
+    """A real package; `files` and `conffiles` are path: text, `postinst` and `preinst` the bodies of shell scripts."""
     tree = folder / f"{name}-{version}"
     shutil.rmtree(tree, ignore_errors=True)
     (tree / "DEBIAN").mkdir(parents=True)
@@ -89,9 +119,10 @@ def build_deb(folder: Path, name: str, version: str, *, depends: str = "", files
         target.write_text(text)
     if conffiles:
         (tree / "DEBIAN/conffiles").write_text("".join(f"{path}\n" for path in conffiles))
-    if postinst:
-        (tree / "DEBIAN/postinst").write_text(f"#!/bin/sh\nset -e\n{postinst}\n")
-        (tree / "DEBIAN/postinst").chmod(0o755)
+    for name_of_script, body in (("postinst", postinst), ("preinst", preinst)):
+        if body:
+            (tree / "DEBIAN" / name_of_script).write_text(f"#!/bin/sh\nset -e\n{body}\n")
+            (tree / "DEBIAN" / name_of_script).chmod(0o755)
     deb = folder / f"{name}_{version}_all.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, stdout=subprocess.DEVNULL)
     return deb

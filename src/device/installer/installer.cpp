@@ -313,9 +313,12 @@ Reply Installer::run(const ActRequest& request, const OpenedWorkflow& workflow, 
     return Refusal{Code::unavailable, "the installer is ending; the act runs again after its start"};
   // Not at its end: it is called again, with the pieces or, after a cut, without.
   if (outcome.wants) return outcome;
-  if (is_journaled && has_begun)
+  if (is_journaled && has_begun) {
+    // What a step and its programs wrote may be in memory only: once the act counts as ended, it does not run again.
+    ::sync();
     if (const auto written = journal.write_finished(key, outcome); !written)
       log_.error("journal.failed", {{"reason", written.error().message}});
+  }
   return outcome;
 }
 

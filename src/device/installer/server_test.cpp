@@ -90,6 +90,17 @@ TEST_F(Server, an_act_that_ended_is_answered_from_the_journal_even_after_a_close
   EXPECT_EQ(bench_.outside("log"), "install\n");
 }
 
+TEST_F(Server, what_an_act_wrote_is_on_the_disk_before_the_act_counts_as_ended) {
+  bench_.script_update(kCountingScript);
+  EXPECT_EQ(bench_.act(Verb::is_installed).result_code, 901);
+  EXPECT_FALSE(std::filesystem::exists(bench_.config().data / "synced")) << "a question changes nothing";
+  EXPECT_EQ(bench_.act(Verb::install).result_code, 600);
+  const std::string said = *read_file(bench_.config().data / "synced", 100000);
+  EXPECT_NE(said.find("\"started\""), std::string::npos) << said;
+  EXPECT_EQ(said.find("\"finished\""), std::string::npos) << said;
+  EXPECT_TRUE(said.ends_with("synced\n")) << said;
+}
+
 TEST_F(Server, a_failure_is_recorded_too_and_a_retry_runs_again) {
   bench_.script_update("echo $action >> \"$outside/log\"; echo broken valve; exit 3");
   const auto failed = bench_.act(Verb::install);

@@ -1,7 +1,10 @@
 // main() of the room's tests: the same program plays the extension worker and the installer.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <string_view>
 
 #include "device/extension/worker.hpp"
@@ -11,9 +14,12 @@
 
 namespace {
 
+const godwit::installer::InstallerConfig* running = nullptr;
+
 godwit::Result<void> run_installer(const godwit::Path& file) {
   using namespace godwit;
   GODWIT_TRY(const installer::InstallerConfig config, installer::load_installer_config(file));
+  running = &config;
   GODWIT_TRY(const uid_t agent, installer::find_user(config.agent_user));
   GODWIT_TRY(const UniqueFd lock, installer::lock_data_folder(config.data));
   GODWIT_TRY(const UniqueFd socket, installer::listen_at(config.socket, agent));
@@ -22,6 +28,15 @@ godwit::Result<void> run_installer(const godwit::Path& file) {
 }
 
 }  // namespace
+
+/// In the place of the system's: notes in "synced" what the journals said when the disk was asked for.
+extern "C" void sync() noexcept {
+  if (running == nullptr) return;
+  std::ofstream note(running->data / "synced", std::ios::app);
+  for (const auto& file : std::filesystem::directory_iterator(running->acts_folder()))
+    note << std::ifstream(file.path()).rdbuf();
+  note << "synced\n";
+}
 
 int main(int argc, char** argv) {
   if (const int status = godwit::extension::run_if_extension_worker(argc, argv); status >= 0) return status;
