@@ -94,12 +94,30 @@ def pack(service: Service, side: Path, streamed: bool) -> tuple[dict, list[Path]
     return {"imageFile": packed.name, "compression": "zstd", "imageSize": str(side.stat().st_size), "imageSha256": digest}, [packed]
 
 
+def pack_kernel(board: Board, folder: Path, version: str) -> tuple[dict, list[Path]]:
+    """For a board whose kernels do not lie on its sides: the handlerProperties of a kernel of this version, and its files. The kernel is Debian's with the version
+    behind it, which a loader does not read."""
+    if board.has_kernel_on_side:
+        return {}, []
+    build.put_kernel(board, build.packages(board), folder)
+    kernel = folder / "vmlinuz"
+    with open(kernel, "ab") as file:
+        file.write(b"\0" * 4096 + f"Godwit {version}".encode())
+    packed = folder / "vmlinuz.zst"
+    done = subprocess.run(["zstd", "-q", "-1", kernel, "-o", packed], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise StackError(f"zstd: {done.stderr}")
+    return {"pairs": {"kernel": packed.name, "initrd": "initrd"}}, [packed, folder / "initrd"]
+
+
 def import_image(service: Service, folder: Path, version: str, fault: str | None = None, board: Board = ARM64, streamed: bool = False) -> Path:
     """Builds a side, packs it, imports it as an update of this board; gives the unpacked side."""
     folder = Path(folder) / board.name / version
     folder.mkdir(parents=True)
     side = build.make_side(folder / "side.ext4", version, fault, board)
     properties, files = pack(service, side, streamed)
+    pairs, more = pack_kernel(board, folder, version)
+    properties, files = {**properties, **pairs}, [*files, *more]
     service.cli("update", "init", "v5", "--update-provider", PROVIDER, "--update-name", board.model, "--update-version", version, "--folder", folder,
                 "--compat", f"manufacturer={PROVIDER}", f"model={board.model}", "--step", "handler=godwit/image:1", "properties=" + json.dumps(properties),
                 *(word for file in files for word in ("--file", f"path={file}")))

@@ -28,6 +28,7 @@ from scene import SANITIZER_ENV  # noqa: E402
 
 table = pytest.mark.vm
 SECTOR = 512
+KERNEL_WRITE = 64 * 1024
 GOOD = ("2.0", "4.0")
 
 
@@ -107,6 +108,15 @@ def running(device: ReferenceDevice) -> tuple[str, str]:
     return [match.groups() for match in found if match][-1]
 
 
+def kernels_of(device: ReferenceDevice) -> dict[str, bytes]:
+    """What the medium has as kernel of each side, where these do not lie on the sides."""
+    if device.board.has_kernel_on_side:
+        return {}
+    place = f"{device.machine.disk}@@{BOOT_START * build.MIB}"
+    return {side: subprocess.run(["mtype", "-i", place, f"::/side-{side}/vmlinuz"], capture_output=True, check=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"}).stdout
+            for side in "AB"}
+
+
 def another(device: ReferenceDevice) -> tuple[str, str]:
     """The side that is to be written, and a good version that does not run."""
     side, version = running(device)
@@ -125,8 +135,13 @@ def succeeds(lab: Lab, device: ReferenceDevice, deployment: str = "") -> None:
 
 @pytest.mark.parametrize("board", [pytest.param(ARM64, id=ARM64.name), pytest.param(UEFI, id=UEFI.name, marks=table)])
 def test_a_device_goes_from_a_to_b_and_reports_it(lab, device):
+    before = kernels_of(device)
     succeeds(lab, device)
     assert running(device) == ("B", "2.0")
+    if before:  # the update has brought its own, and the side that it came from has kept its own
+        wanted = lab.imported[device.board, "2.0"].with_name("vmlinuz").read_bytes()
+        assert before["A"] == before["B"] != wanted
+        assert kernels_of(device) == {"A": before["A"], "B": wanted}
 
 
 # ---- bad images: the device comes back by itself, and the service says why ---------------------------------------------
@@ -386,7 +401,8 @@ def test_each_prefix_of_an_updates_writes_boots_a_whole_side(lab, board, tmp_pat
             if entry.offset in side_b:
                 assert all("B" not in (s.get("try"), s.get("good")) for s in states[-1:]), "a side that may be booted is never written"
                 b_flushed = False
-            torn = SECTOR if entry.offset in boot.place else len(entry.data)
+            # Where the boot state lies a write may be torn at each sector; a long one there is a kernel's.
+            torn = SECTOR if entry.offset in boot.place and len(entry.data) < KERNEL_WRITE else len(entry.data)
             for begin in range(0, len(entry.data), torn):
                 disk.seek(entry.offset + begin)
                 disk.write(entry.data[begin:begin + torn])

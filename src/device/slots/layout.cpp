@@ -116,33 +116,11 @@ std::string pair_key(const Pair& pair, Side side) {
 }
 
 /// By their keys: both sides and both halves of each pair.
-std::vector<std::pair<std::string, Path>> places_of(const Places& places) {
+std::vector<std::pair<std::string, Path>> places_of(const Places& places, const std::vector<Pair>& pairs) {
   std::vector<std::pair<std::string, Path>> all{{"slots.a", places.sides[0]}, {"slots.b", places.sides[1]}};
-  for (const Pair& pair : places.pairs)
+  for (const Pair& pair : pairs)
     for (const Side side : {Side::a, Side::b}) all.emplace_back(pair_key(pair, side), pair.of(side));
   return all;
-}
-
-Result<std::vector<Pair>> find_pairs(const SlotsConfig& config, const Host& host) {
-  std::vector<Pair> pairs;
-  for (const auto& row : config.pairs.rows) {
-    Pair pair{.name = row[0], .places = {}};
-    std::array<PairPlace, 2> found;
-    for (const Side side : {Side::a, Side::b}) {
-      auto place = find_pair_place(row[1 + index_of(side)], host);
-      if (!place) return with_context(pair_key(pair, side), place.error());
-      found[index_of(side)] = *std::move(place);
-      pair.places[index_of(side)] = found[index_of(side)].path;
-    }
-    if (found[0].is_file != found[1].is_file)
-      return fail(Code::invalid_argument,
-                  fmt::format("pairs.{}: {} is a {} and {} a {}; both must be partitions, or both files", pair.name,
-                              found[0].path.string(), found[0].is_file ? "file" : "partition", found[1].path.string(),
-                              found[1].is_file ? "file" : "partition"));
-    pair.is_file = found[0].is_file;
-    pairs.push_back(std::move(pair));
-  }
-  return pairs;
 }
 
 /// A file on a side's own file system would go with that side, and is not what the boot loader reads for both.
@@ -349,15 +327,36 @@ Result<Places> find_places(const SlotsConfig& config, const Host& host) {
   if (places.sides[0] == places.sides[1])
     return fail(Code::invalid_argument,
                 fmt::format("slots.a and slots.b are the same partition, {}", places.sides[0].string()));
-  GODWIT_TRY(places.pairs, find_pairs(config, host));
-  const auto all = places_of(places);
-  for (std::size_t i = 2; i < all.size(); ++i)
-    for (std::size_t k = 0; k < i; ++k)
-      GODWIT_TRY_VOID(check_apart(all[i].first, all[i].second, all[k].first, all[k].second));
   GODWIT_TRY(places.running, find_running(places.sides, config, host));
   places.contents = config.data / "contents.json";
   places.attempts = static_cast<int>(config.attempts);
   return places;
+}
+
+Result<std::vector<Pair>> find_pairs(const SlotsConfig& config, const Places& places, const Host& host) {
+  std::vector<Pair> pairs;
+  for (const auto& row : config.pairs.rows) {
+    Pair pair{.name = row[0], .places = {}};
+    std::array<PairPlace, 2> found;
+    for (const Side side : {Side::a, Side::b}) {
+      auto place = find_pair_place(row[1 + index_of(side)], host);
+      if (!place) return with_context(pair_key(pair, side), place.error());
+      found[index_of(side)] = *std::move(place);
+      pair.places[index_of(side)] = found[index_of(side)].path;
+    }
+    if (found[0].is_file != found[1].is_file)
+      return fail(Code::invalid_argument,
+                  fmt::format("pairs.{}: {} is a {} and {} a {}; both must be partitions, or both files", pair.name,
+                              found[0].path.string(), found[0].is_file ? "file" : "partition", found[1].path.string(),
+                              found[1].is_file ? "file" : "partition"));
+    pair.is_file = found[0].is_file;
+    pairs.push_back(std::move(pair));
+  }
+  const auto all = places_of(places, pairs);
+  for (std::size_t i = places.sides.size(); i < all.size(); ++i)
+    for (std::size_t k = 0; k < i; ++k)
+      GODWIT_TRY_VOID(check_apart(all[i].first, all[i].second, all[k].first, all[k].second));
+  return pairs;
 }
 
 Result<void> check_disks(const SlotsConfig& config, const Places& places, Disk& disk, const Host& host) {
@@ -420,6 +419,7 @@ Result<std::unique_ptr<BootSwitch>> make_boot_switch(const SlotsConfig& config, 
 Result<void> open_device(Device& device, const Path& slots_file) {
   GODWIT_TRY(device.config, load_slots_config(slots_file));
   GODWIT_TRY(device.places, find_places(device.config, {}));
+  GODWIT_TRY(device.places.pairs, find_pairs(device.config, device.places, {}));
   if (auto fit = check_disks(device.config, device.places, device.disk, {}); !fit)
     return with_context(slots_file.string(), fit.error());
   GODWIT_TRY(device.boot, make_boot_switch(device.config, device.disk, {}));

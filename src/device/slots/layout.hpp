@@ -82,9 +82,14 @@ struct Host {
 /// The path behind a word such as "PARTLABEL=side-a", links resolved. Errors: not_found, invalid_argument.
 [[nodiscard]] Result<Path> find_partition(const std::string& word, const Host& host);
 
-/// Finds and checks both sides and the pairs: they exist (of a file its folder), differ, and exactly one side runs.
+/// Finds and checks both sides: they exist, differ, and exactly one of them runs. Leaves the pairs out, which may lie
+/// where only root can look.
 /// Errors: not_found, invalid_argument, refused (the running system is on neither side, or on both).
 [[nodiscard]] Result<Places> find_places(const SlotsConfig& config, const Host& host);
+
+/// Finds the pairs: they exist (of a file its folder), and each half lies in a place of its own. Errors: not_found,
+/// invalid_argument, refused.
+[[nodiscard]] Result<std::vector<Pair>> find_pairs(const SlotsConfig& config, const Places& places, const Host& host);
 
 /// That the sides, pairs, the boot state and the data folder are where they belong: on one disk, no pair where
 /// something else lies, and both halves alike in size. Errors: refused with what to do; not_found; io_failed.
@@ -101,7 +106,7 @@ struct Device {
   HostDisk disk{};
   std::unique_ptr<BootSwitch> boot{};
 };
-/// Fills `device`. Errors: as load_slots_config(), find_places(), check_disks() and make_boot_switch().
+/// Fills `device`. Errors: as load_slots_config(), find_places(), find_pairs(), check_disks() and make_boot_switch().
 [[nodiscard]] Result<void> open_device(Device& device, const Path& slots_file);
 
 }  // namespace godwit::slots

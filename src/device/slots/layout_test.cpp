@@ -99,7 +99,9 @@ class PairPlaces : public LayoutTest {
         write_file_durably(file, fmt::format("[slots]\n{}command_line = \"{}\"\n[boot]\nenvironment = \"/dev/x\"\n{}",
                                              labels_, (folder_ / "cmdline").string(), blocks)));
     GODWIT_TRY(const SlotsConfig config, load_slots_config(file));
-    return find_places(config, host_);
+    GODWIT_TRY(Places places, find_places(config, host_));
+    GODWIT_TRY(places.pairs, find_pairs(config, places, host_));
+    return places;
   }
   static std::string pair(const std::string& name, const std::string& a, const std::string& b) {
     return fmt::format("[[pairs]]\nname = \"{}\"\na = \"{}\"\nb = \"{}\"\n", name, a, b);
@@ -227,7 +229,9 @@ class OneDiskTest : public LayoutTest {
                           block("kernel", "PARTLABEL=kernel-a", "PARTLABEL=kernel-b"),
                           block("initrd", efi / "A" / "i", efi / "B" / "i"))));
     GODWIT_TRY(const SlotsConfig config, load_slots_config(file));
-    GODWIT_TRY(const Places places, find_places(config, host_));
+    GODWIT_TRY(Places places, find_places(config, host_));
+    EXPECT_TRUE(places.pairs.empty()) << "the agent, which is not root, asks for the sides";
+    GODWIT_TRY(places.pairs, find_pairs(config, places, host_));
     HostDisk disk;
     return check_disks(config, places, disk, host_);
   }
