@@ -221,6 +221,20 @@ TEST_F(SystemdBootTest, a_side_that_is_given_back_is_never_chosen_and_keeps_what
   EXPECT_EQ(*boot_.read(), BootState{});
 }
 
+TEST_F(SystemdBootTest, what_a_cut_left_of_a_rename_is_passed_over_and_does_no_harm) {
+  put("side-b.conf", "");
+  put("side-b+3.conf.new0", "clusters that may be another file's");
+  EXPECT_EQ(*boot_.read(), BootState{}) << "one without a content is none, as for the loader";
+  ASSERT_TRUE(boot_.write(plain_trial_));
+  EXPECT_EQ(files(), (Files{"side-a.conf", "side-b+3.conf"}));
+  EXPECT_EQ(text("side-b+3.conf.new0"), "clusters that may be another file's") << "freed with it they would be lost";
+  for (int number = 0; number < 10; ++number) put(fmt::format("side-b.conf.new{}", number), "x");
+  const auto refused = boot_.write({.good = Side::b, .trial = {}, .attempts_left = 0, .failed = {}, .verity = {}});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("fsck.vfat"), std::string::npos) << refused.error().message;
+  EXPECT_EQ(*boot_.read(), plain_trial_) << "nothing has changed";
+}
+
 TEST_F(SystemdBootTest, an_image_with_dm_verity_is_refused_in_words) {
   const auto written = boot_.write(kTrial);
   ASSERT_FALSE(written);

@@ -101,14 +101,11 @@ Result<PairPlace> find_pair_place(const std::string& word, const Host& host) {
 /// FAT takes names that differ in their case for the same.
 bool is_same_place(const Path& one, const Path& two) { return lower_case(one.string()) == lower_case(two.string()); }
 
-/// What else would be written with `path`: the place of something else, or the name beside a file.
 Result<void> check_apart(const std::string& key, const Path& path, const std::string& other_key, const Path& other) {
-  if (!is_same_place(path, other) && !is_same_place(path, beside(other)) && !is_same_place(beside(path), other))
-    return {};
+  if (!is_same_place(path, other)) return {};
   return fail(Code::invalid_argument,
-              fmt::format("{} ({}) and {} ({}) are the same place, or one is written beside the "
-                          "other; give each a place of its own",
-                          key, path.string(), other_key, other.string()));
+              fmt::format("{} ({}) and {} ({}) are the same place; give each a place of its own", key, path.string(),
+                          other_key, other.string()));
 }
 
 std::string pair_key(const Pair& pair, Side side) {

@@ -67,12 +67,6 @@ Result<std::optional<ByteCount>> size_of(Disk& disk, const Path& path) {
 
 }  // namespace
 
-Path beside(const Path& place) {
-  Path path = place;
-  path += ".new";
-  return path;
-}
-
 Result<void> PairTransfer::check(const PairSources& sources) {
   jobs_.clear();
   for (const auto& source : sources) {
@@ -131,38 +125,32 @@ Result<void> PairTransfer::check_fit(Job& job) {
   ByteCount most = 0;
   if (job.pair->is_file) {
     GODWIT_TRY(const Room room, disk_.room(place.parent_path()));
-    GODWIT_TRY(const auto leftover, size_of(disk_, beside(place)));
     GODWIT_TRY(const auto present, size_of(disk_, place));
-    most = room.free + leftover.value_or(0) + present.value_or(0);
+    most = room.free + present.value_or(0);
   } else {
     GODWIT_TRY(const auto partition, disk_.open(place, OpenMode::read));
     GODWIT_TRY(most, partition->size());
   }
   GODWIT_TRY(const auto source, job.open());
   GODWIT_TRY(job.content, measure(*source, most, options_.chunk, watch_));
-  GODWIT_TRY(const auto present, size_of(disk_, place));
-  if (!job.pair->is_file || present != job.content.size) return {};
-  GODWIT_TRY(const auto file, disk_.open(place, OpenMode::read));
-  GODWIT_TRY(const Bytes digest, digest_of(*file, job.content.size, options_, watch_));
-  job.is_in_place = digest == job.content.sha256;
   return {};
 }
 
-/// The old files stay until every new one is whole, so all of these need room at a time.
+/// Files of one file system need room together.
 Result<void> PairTransfer::check_rooms() {
   std::map<std::uint64_t, ByteCount> needed;
   for (const Job& job : jobs_) {
-    if (!job.pair->is_file || job.is_in_place) continue;
+    if (!job.pair->is_file) continue;
     const Path& place = job.pair->of(target_);
     GODWIT_TRY(const Room room, disk_.room(place.parent_path()));
-    GODWIT_TRY(const auto leftover, size_of(disk_, beside(place)));
-    const ByteCount there = leftover.value_or(0);
+    GODWIT_TRY(const auto present, size_of(disk_, place));
+    const ByteCount there = present.value_or(0);
     ByteCount& sum = needed[room.file_system];
     if (job.content.size > there) sum += (job.content.size - there + kCluster - 1) / kCluster * kCluster;
     if (sum > room.free)
       return fail(Code::too_large,
-                  fmt::format("{}: its file system has {} bytes free, and {} are needed beside the file that is there; "
-                              "make room on it, or give it more",
+                  fmt::format("{}: its file system has {} bytes free, and {} more are needed; make room on it, or give "
+                              "it more",
                               name_of(*job.pair, target_), room.free, sum));
   }
   return {};
@@ -180,24 +168,17 @@ Result<Written> PairTransfer::write() {
 
 Result<Written> PairTransfer::write_place(const Job& job) {
   const Path& place = job.pair->of(target_);
-  if (job.is_in_place) {
-    // It may be there in memory only: a program that wrote it was ended before its sync.
-    GODWIT_TRY(const auto file, disk_.open(place, OpenMode::write));
-    GODWIT_TRY_VOID(file->sync());
-    return Written{.written = 0, .skipped = job.content.size};
-  }
   GODWIT_TRY(const auto source, job.open());
-  if (!job.pair->is_file) {
-    GODWIT_TRY(const auto partition, disk_.open(place, OpenMode::write));
-    return write_image(*partition, *source, job.content, nullptr, options_, watch_);
+  bool goes_on = true;
+  if (job.pair->is_file) {
+    GODWIT_TRY(const auto present, size_of(disk_, place));
+    goes_on = present && *present <= job.content.size;
   }
-  // What an earlier run left goes on, unless it is too long to become this content.
-  GODWIT_TRY(const auto leftover, size_of(disk_, beside(place)));
-  const bool goes_on = leftover && *leftover <= job.content.size;
-  GODWIT_TRY(const auto file, disk_.open(beside(place), goes_on ? OpenMode::write : OpenMode::create));
+  GODWIT_TRY(const auto file, disk_.open(place, goes_on ? OpenMode::write : OpenMode::create));
   // Its name as well, or nothing of it is found after a cut.
   if (!goes_on) GODWIT_TRY_VOID(disk_.sync_folder(place.parent_path()));
   GODWIT_TRY(const Written written, write_image(*file, *source, job.content, nullptr, options_, watch_));
+  // What is equal may be so in memory only: a program that wrote it was ended before its sync.
   if (written.written == 0) GODWIT_TRY_VOID(file->sync());
   return written;
 }
@@ -213,12 +194,8 @@ Result<PairContents> PairTransfer::read_back() {
 
 Result<void> PairTransfer::verify_place(const Job& job) {
   const Path& place = job.pair->of(target_);
-  const bool is_beside = job.pair->is_file && !job.is_in_place;
-  {
-    GODWIT_TRY(const auto file, disk_.open(is_beside ? beside(place) : place, OpenMode::write));
-    GODWIT_TRY_VOID(verify_image(*file, job.content, options_, watch_));
-  }
-  if (is_beside) GODWIT_TRY_VOID(disk_.rename(beside(place), place));
+  GODWIT_TRY(const auto file, disk_.open(place, OpenMode::write));
+  GODWIT_TRY_VOID(verify_image(*file, job.content, options_, watch_));
   return job.pair->is_file ? disk_.sync_folder(place.parent_path()) : Result<void>{};
 }
 
@@ -240,12 +217,6 @@ Result<PairContents> read_pairs(Disk& disk, const std::vector<Pair>& pairs, Side
     GODWIT_TRY(contents[pair.name], in_pair(pair, side, read(pair)));
   }
   return contents;
-}
-
-Result<void> remove_leftovers(Disk& disk, const std::vector<Pair>& pairs, Side side) {
-  for (const Pair& pair : pairs)
-    if (pair.is_file) GODWIT_TRY_VOID(disk.remove(beside(pair.of(side))));
-  return {};
 }
 
 }  // namespace godwit::slots

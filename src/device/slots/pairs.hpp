@@ -22,7 +22,7 @@ namespace godwit::slots {
 struct Pair {
   std::string name;
   std::array<Path, 2> places;  // of A and of B
-  /// Files of a mounted file system: written beside their place and renamed over it. Else partitions.
+  /// Files of a mounted file system, as partitions written in place: nothing starts from them meanwhile.
   bool is_file = false;
   [[nodiscard]] const Path& of(Side side) const { return places[index_of(side)]; }
 };
@@ -48,15 +48,14 @@ class PairTransfer {
   [[nodiscard]] Result<void> check(const PairSources& sources);
   /// May be repeated after a cut at any point: what arrived is found equal. Errors: as write_image().
   [[nodiscard]] Result<Written> write();
-  /// Compares what the medium has, and puts files into their places. Errors: as verify_image().
+  /// Compares what the medium has. Errors: as verify_image().
   [[nodiscard]] Result<PairContents> read_back();
 
  private:
   struct Job {
     const Pair* pair = nullptr;
     OpenSource open;
-    Image content{};           // that is to lie in the place
-    bool is_in_place = false;  // of a file: it lies there already
+    Image content{};  // that is to lie in the place
   };
   [[nodiscard]] Result<Job> plan(const Pair& pair, const OpenSource* brought);
   [[nodiscard]] Result<ByteCount> copied_size(const Pair& pair, DiskFile& file);
@@ -77,9 +76,5 @@ class PairTransfer {
 /// What lies in the places of a side, read from the medium after another program has written them.
 [[nodiscard]] Result<PairContents> read_pairs(Disk& disk, const std::vector<Pair>& pairs, Side side,
                                               const WriterOptions& options, const Watch& watch);
-/// Removes what a write that was not finished left beside the places of `side`.
-[[nodiscard]] Result<void> remove_leftovers(Disk& disk, const std::vector<Pair>& pairs, Side side);
-/// Where the new content of a file lies before it is renamed.
-[[nodiscard]] Path beside(const Path& place);
 
 }  // namespace godwit::slots

@@ -109,7 +109,6 @@ TEST_F(Pairs, what_comes_along_lies_in_the_places_of_the_new_side) {
   EXPECT_EQ(on(kKernel, Side::b), new_kernel_);
   EXPECT_EQ(on(kFirmware, Side::a), Bytes(4096, 'f'));
   EXPECT_EQ(on(kKernel, Side::a), "the kernel of A");
-  EXPECT_FALSE(disk_.is_durable(beside(kKernel.of(Side::b))));
   EXPECT_EQ(*slots().stage(image_of(both)), Stage::due);
   const Held held = *slots().look()->contents.of(Side::b);
   EXPECT_EQ(held.pairs.at("kernel"), (PairContent{.size = new_kernel_.size(), .sha256 = sha256(new_kernel_)}));
@@ -170,7 +169,7 @@ TEST_F(Pairs, what_cannot_be_is_refused_before_anything_has_changed) {
   expect_refused({{"firmware", Bytes(4097, 'F')}}, Code::too_large, "more than the 4096 bytes");
   expect_refused({{"kernel", ""}}, Code::invalid_argument, "pair kernel of side B (/efi/B/kernel): ");
   disk_.free = 100'000;
-  expect_refused({{"kernel", Bytes(100'000, 'k')}}, Code::too_large, "100000 bytes free, and 131072 are needed");
+  expect_refused({{"kernel", Bytes(100'000, 'k')}}, Code::too_large, "100000 bytes free, and 131072 more are needed");
   expect_refused({{"kernel", Bytes(200'000, 'k')}}, Code::too_large, "bytes that have room");
   EXPECT_EQ(disk_.durable("/boot/state"), state);
   EXPECT_EQ(*slots().stage(image_of(fits)), Stage::due) << "what was there before still is";
@@ -207,7 +206,7 @@ TEST_F(Pairs, what_is_damaged_on_the_way_to_the_medium_is_never_tried) {
     FakeDisk& disk_;
   };
   const Brought both{{"firmware", new_firmware_}, {"kernel", new_kernel_}};
-  for (const Path& place : {kFirmware.of(Side::b), beside(kKernel.of(Side::b))}) {
+  for (const Path& place : {kFirmware.of(Side::b), kKernel.of(Side::b)}) {
     Forgetful disk(disk_);
     disk.spoils = place;
     Slots door(disk, boot_,
@@ -224,7 +223,6 @@ TEST_F(Pairs, what_is_damaged_on_the_way_to_the_medium_is_never_tried) {
     EXPECT_EQ(refused.error().code, Code::digest_mismatch) << refused.error().message;
     EXPECT_FALSE(boot_.read()->trial);
     EXPECT_FALSE(door.look()->contents.of(Side::b));
-    EXPECT_FALSE(disk_.is_durable(kKernel.of(Side::b))) << "not before it is whole";
   }
 }
 
@@ -233,7 +231,7 @@ TEST_F(Pairs, what_arrived_before_a_cut_is_not_written_again) {
   const auto whole = [&] { return install({{"kernel", kernel}}); };
   FakeDisk before = disk_;
   ASSERT_TRUE(whole());
-  const ByteCount once = disk_.written_to(beside(kKernel.of(Side::b)));
+  const ByteCount once = disk_.written_to(kKernel.of(Side::b));
   EXPECT_EQ(once, kernel.size());
   for (int cut = 0; cut < 40; ++cut) {
     disk_ = before;
@@ -245,22 +243,14 @@ TEST_F(Pairs, what_arrived_before_a_cut_is_not_written_again) {
     }
     ASSERT_TRUE(whole()) << "cut " << cut;
     EXPECT_EQ(disk_.durable(kKernel.of(Side::b)), kernel);
-    EXPECT_LE(disk_.written_to(beside(kKernel.of(Side::b))), once + kWriter.window) << "cut " << cut;
+    EXPECT_LE(disk_.written_to(kKernel.of(Side::b)), once + kWriter.window) << "cut " << cut;
   }
 }
 
-TEST_F(Pairs, a_longer_leftover_does_not_become_part_of_a_file) {
-  disk_.put(beside(kKernel.of(Side::b)), Bytes(9000, '?'));
+TEST_F(Pairs, the_end_of_a_longer_file_does_not_stay) {
+  disk_.put(kKernel.of(Side::b), Bytes(9000, '?'));
   ASSERT_TRUE(install({{"kernel", new_kernel_}}));
   EXPECT_EQ(on(kKernel, Side::b), new_kernel_);
-}
-
-TEST_F(Pairs, a_restore_removes_what_lies_beside_a_place) {
-  disk_.put(beside(kKernel.of(Side::b)), "half");
-  ASSERT_TRUE(disk_.open(beside(kKernel.of(Side::b)), OpenMode::read));
-  EXPECT_EQ(slots().restore(image_of({}))->kind, Answer::Kind::done);
-  EXPECT_FALSE(disk_.open(beside(kKernel.of(Side::b)), OpenMode::read));
-  EXPECT_TRUE(disk_.open(kKernel.of(Side::a), OpenMode::read));
 }
 
 TEST_F(Pairs, another_installer_gets_copies_and_may_replace_them) {

@@ -120,11 +120,7 @@ Result<Answer> Slots::restore(const Image& image) {
         GODWIT_TRY_VOID(in_side("end the trial of", facts.running, give_back(facts)));
         return Answer{.kind = Answer::Kind::restart,
                       .details = fmt::format("side {} boots next", side_name(other(facts.running)))};
-      default:
-        GODWIT_CHECK(is_answer(act));
-        if (facts.boot.good == facts.running)
-          GODWIT_TRY_VOID(remove_leftovers(disk_, places_.pairs, other(facts.running)));
-        return answer(act, facts);
+      default: GODWIT_CHECK(is_answer(act)); return answer(act, facts);
     }
   }
 }

@@ -12,6 +12,7 @@ namespace {
 constexpr ByteCount kEntryLimit = 16 * 1024;
 constexpr ByteCount kVariableLimit = 4 * 1024;
 constexpr std::size_t kCounterDigits = 9;
+constexpr int kTemporaries = 10;
 constexpr std::string_view kSortKey = "00-godwit";
 constexpr std::string_view kGivenUp = "# given up, attempts left:";
 /// Of systemd's loader interface.
@@ -65,8 +66,9 @@ std::uint32_t SystemdBootSwitch::Found::newest() const {
   return version;
 }
 
-Result<SystemdBootSwitch::Entry> SystemdBootSwitch::load(std::string file, EntryName counter) {
+Result<std::optional<SystemdBootSwitch::Entry>> SystemdBootSwitch::load(std::string file, EntryName counter) {
   GODWIT_TRY(const Bytes text, read_whole(disk_, place_.entries / file, kEntryLimit));
+  if (text.empty()) return std::optional<Entry>{};
   Entry entry{.file = std::move(file), .counter = counter, .version = 0, .given_up = {}};
   bool is_sorted = false;
   std::optional<std::uint32_t> version;
@@ -80,7 +82,7 @@ Result<SystemdBootSwitch::Entry> SystemdBootSwitch::load(std::string file, Entry
                                            "order the sides as they are meant",
                                            entry.file, kSortKey));
   entry.version = *version;
-  return entry;
+  return std::optional<Entry>{std::move(entry)};
 }
 
 Result<void> SystemdBootSwitch::check_choices() {
@@ -113,8 +115,11 @@ Result<SystemdBootSwitch::Found> SystemdBootSwitch::find() {
   for (const std::string& file : files)
     for (const Side side : {Side::a, Side::b})
       if (const auto counter = parse_entry_name(file, name_of(side))) {
-        GODWIT_TRY(Entry entry, load(file, *counter));
-        found.of[index_of(side)].push_back(std::move(entry));
+        GODWIT_TRY(std::optional<Entry> entry, load(file, *counter));
+        if (entry)
+          found.of[index_of(side)].push_back(*std::move(entry));
+        else
+          found.empty[index_of(side)].push_back(file);
       }
   std::optional<std::uint32_t> good_version;
   for (const Side side : {Side::a, Side::b}) {
@@ -166,8 +171,30 @@ Result<void> SystemdBootSwitch::put(Side side, const Entry& wanted, const Found&
     if (key != "sort-key" && key != "version") entry += std::string(line) + "\n";
   });
   const std::string file = file_of(name_of(side), wanted.counter);
-  GODWIT_TRY_VOID(replace_durably(disk_, place_.entries / file, entry));
+  GODWIT_TRY_VOID(write_entry(file, entry));
   return remove_all_but(file, side, wanted.counter.left.has_value(), found);
+}
+
+Result<void> SystemdBootSwitch::write_entry(const std::string& file, std::string_view text) {
+  GODWIT_TRY(const auto names, disk_.list(place_.entries));
+  std::string temporary;
+  for (int number = 0; number < kTemporaries && temporary.empty(); ++number)
+    if (const std::string name = fmt::format("{}.new{}", file, number); std::ranges::find(names, name) == names.end())
+      temporary = name;
+  if (temporary.empty())
+    return fail(Code::refused,
+                fmt::format("{} power cuts have left files such as {}.new0; let fsck.vfat look at the partition, then "
+                            "remove them",
+                            kTemporaries, file));
+  {
+    GODWIT_TRY(const auto made, disk_.open(place_.entries / temporary, OpenMode::create));
+    GODWIT_TRY_VOID(made->write_at(0, text));
+    GODWIT_TRY_VOID(made->sync());
+  }
+  GODWIT_TRY_VOID(disk_.rename(place_.entries / temporary, place_.entries / file));
+  GODWIT_TRY(const auto renamed, disk_.open(place_.entries / file, OpenMode::write));
+  GODWIT_TRY_VOID(renamed->sync());
+  return disk_.sync_folder(place_.entries);
 }
 
 Result<void> SystemdBootSwitch::remove_all_but(const std::string& kept, Side side, bool must_be_gone,
@@ -178,6 +205,8 @@ Result<void> SystemdBootSwitch::remove_all_but(const std::string& kept, Side sid
     GODWIT_TRY_VOID(disk_.remove(place_.entries / old.file));
     is_choice = is_choice || old.counter.left.value_or(0) > 0;
   }
+  for (const std::string& empty : found.empty[index_of(side)])
+    if (empty != kept) GODWIT_TRY_VOID(disk_.remove(place_.entries / empty));
   // One without attempts, or older than a good one, is never chosen: it may come back after a cut.
   return is_choice && must_be_gone ? disk_.sync_folder(place_.entries) : Result<void>{};
 }

@@ -52,18 +52,24 @@ class SystemdBootSwitch final : public BootSwitch {
     std::optional<int> given_up;  // with so many attempts left
   };
   struct Found {
-    std::array<std::vector<Entry>, 2> of;  // of each side, what the loader prefers first
+    std::array<std::vector<Entry>, 2> of;             // of each side, what the loader prefers first
+    std::array<std::vector<std::string>, 2> empty{};  // names without a content, which the loader passes over
     BootState state;
     [[nodiscard]] const std::vector<Entry>& at(Side side) const { return of[index_of(side)]; }
     [[nodiscard]] std::uint32_t newest() const;
   };
   [[nodiscard]] Result<Found> find();
   [[nodiscard]] Result<void> check_choices();
-  [[nodiscard]] Result<Entry> load(std::string file, EntryName counter);
+  /// Nothing of a file without content: a cut came between its rename and its sync.
+  [[nodiscard]] Result<std::optional<Entry>> load(std::string file, EntryName counter);
   [[nodiscard]] Result<void> make_good(Side side, const Found& found);
   [[nodiscard]] Result<void> set_other(Side side, const BootState& state, const Found& found);
   /// Leaves the side with this one entry.
   [[nodiscard]] Result<void> put(Side side, const Entry& wanted, const Found& found);
+  /// FAT keeps a file's place and size in the entry of its name, and a rename writes them only with the file's next
+  /// sync: without that a cut leaves the new name empty. What an earlier cut left under a temporary name is not
+  /// touched: it may have the clusters of the file that was renamed.
+  [[nodiscard]] Result<void> write_entry(const std::string& file, std::string_view text);
   /// `must_be_gone`: durably, where the loader could choose one of them.
   [[nodiscard]] Result<void> remove_all_but(const std::string& kept, Side side, bool must_be_gone, const Found& found);
   [[nodiscard]] const std::string& name_of(Side side) const { return place_.names[index_of(side)]; }

@@ -255,7 +255,7 @@ Result<Answer> CutDevice::ask(Slots& slots) {
       if (image.pairs.contains(pairs()[i].name)) sources[pairs()[i].name] = source_of(wanted.pairs[i]);
     auto answer = slots.install(image, source_of(wanted.bytes), nullptr, {}, sources);
     if (goals_[goal_].is_abandoned) spare_syncs(before, 0);
-    spare_names_beside(before);
+    spare_early_names(before);
     return answer;
   }
   if (ask_ == Ask::restore) {
@@ -277,8 +277,8 @@ void CutDevice::spare_syncs(std::size_t begin, std::size_t but) {
   spared_syncs.insert(found.begin(), found.end());
 }
 
-/// Of two syncs of a folder in one install the first one is of the new name, the second of the rename.
-void CutDevice::spare_names_beside(std::size_t begin) {
+/// Of two syncs of a folder in one install the first saves work after a cut; the name is promised by the second.
+void CutDevice::spare_early_names(std::size_t begin) {
   const std::string folder = pairs()[1].of(other(running_)).parent_path().string() + "/";
   std::optional<int> first;
   for (std::size_t i = begin; i < static_cast<std::size_t>(disk.syncs()); ++i) {

@@ -70,7 +70,7 @@ class CutDevice {
   /// The syncs of the boot state since `begin`, the last `but` of them left out, need not be missed.
   void spare_syncs(std::size_t begin, std::size_t but);
   /// In an install that has begun with the sync `begin`.
-  void spare_names_beside(std::size_t begin);
+  void spare_early_names(std::size_t begin);
   /// What the agent would do with the answer; true: restart the device.
   [[nodiscard]] bool conclude(const Answer& answer);
   void end_goal(bool has_succeeded);

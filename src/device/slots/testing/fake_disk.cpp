@@ -38,6 +38,10 @@ class FakeFile final : public DiskFile {
     if (!disk_.step_sync(path_.string())) return {};
     inode_->medium = inode_->now;
     inode_->pending.clear();
+    std::erase_if(disk_.unsized_, [this](const Path& path) {
+      const auto found = disk_.now_.find(path);
+      return found == disk_.now_.end() || found->second == inode_;
+    });
     return {};
   }
   Result<void> drop_cache() override { return {}; }  // dirty pages stay, as the kernel keeps them
@@ -71,6 +75,7 @@ FakeDisk& FakeDisk::operator=(const FakeDisk& other) {
   unjournaled = other.unjournaled;
   now_ = copy_names(other.now_);
   medium_ = copy_names(other.medium_);
+  unsized_ = other.unsized_;
   pending_.clear();
   for (const NameChange& change : other.pending_) pending_.push_back({change.path, copy_of(change.inode), change.gone});
   counters_ = other.counters_;
@@ -119,8 +124,23 @@ void FakeDisk::change_name(const Path& path, InodePtr inode, const Path& gone) {
   apply(pending_.back(), now_);
 }
 
+bool FakeDisk::is_on_fat(const Path& path) const {
+  return !is_loader && unjournaled.contains(path.parent_path().string());
+}
+
+void FakeDisk::free_clusters(const Path& path) {
+  const auto found = now_.find(path);
+  if (found == now_.end() || !is_on_fat(path)) return;
+  Inode& inode = *found->second;
+  const bool is_shared = std::any_of(now_.begin(), now_.end(), [&](const auto& entry) {
+    return entry.first != path && entry.second == found->second;
+  });
+  if (is_shared) inode.now = inode.medium = Bytes(inode.now.size(), '?');
+}
+
 Result<std::unique_ptr<DiskFile>> FakeDisk::open(const Path& path, OpenMode mode) {
   if (mode == OpenMode::create) {
+    free_clusters(path);
     change_name(path, std::make_shared<Inode>());
     step();
   }
@@ -132,14 +152,16 @@ Result<std::unique_ptr<DiskFile>> FakeDisk::open(const Path& path, OpenMode mode
 Result<void> FakeDisk::rename(const Path& from, const Path& to) {
   const auto found = now_.find(from);
   if (found == now_.end()) return fail(Code::not_found, from.string() + " does not exist");
-  if (!unjournaled.contains(to.parent_path().string())) {
-    // One change of the journal: both names or neither.
-    change_name(to, found->second, from);
-  } else if (is_loader) {
+  if (!is_on_fat(to)) {
+    // One change, of the journal or of a loader: both names or neither.
     change_name(to, found->second, from);
   } else {
-    change_name(to, found->second);
+    const auto inode = found->second;
+    const auto replaced = now_.find(to);
+    if (replaced != now_.end() && replaced->second != inode) free_clusters(to);
+    change_name(to, inode);
     change_name(from, nullptr);
+    unsized_.insert(to);
   }
   step();
   return {};
@@ -147,6 +169,7 @@ Result<void> FakeDisk::rename(const Path& from, const Path& to) {
 
 Result<void> FakeDisk::remove(const Path& path) {
   if (!now_.contains(path)) return {};
+  free_clusters(path);
   change_name(path, nullptr);
   step();
   return {};
@@ -231,6 +254,11 @@ void FakeDisk::lose_power(Loss loss, std::uint64_t seed) {
     if (is_ordered || loss != Loss::random ? i < arrived : thrown(2) == 0) apply(pending_[i], medium_);
   }
   pending_.clear();
+  for (const Path& path : unsized_) {
+    const bool has_arrived = loss == Loss::nothing || (loss == Loss::random && thrown(2) == 0);
+    if (!has_arrived && medium_.contains(path)) medium_[path] = std::make_shared<Inode>();
+  }
+  unsized_.clear();
   for (const auto& inode : inodes) inode->now = inode->medium;
   now_ = medium_;
 }

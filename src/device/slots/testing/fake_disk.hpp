@@ -57,8 +57,9 @@ class FakeDisk final : public Disk {
   std::set<std::string> untearable{};
   /// Free on its one file system.
   ByteCount free = 1024 * 1024;
-  /// Folders without a journal: of the changes of their names that were not synced any may arrive, and of a rename one
-  /// half without the other. The boot loader's renames arrive whole.
+  /// Folders of FAT: of the changes of their names that were not synced any may arrive, and of a rename one half
+  /// without the other; then both names have the same clusters, and what frees those of one spoils the other. A file
+  /// that was renamed has its size on the medium only after its next sync. The boot loader's renames arrive whole.
   std::set<std::string> unjournaled{};
 
   [[nodiscard]] int operations() const { return operations_; }
@@ -96,12 +97,15 @@ class FakeDisk final : public Disk {
   void step();
   [[nodiscard]] bool step_sync(const std::string& place);
   void change_name(const Path& path, InodePtr inode, const Path& gone = {});
+  [[nodiscard]] bool is_on_fat(const Path& path) const;
+  void free_clusters(const Path& path);
   static void apply(const NameChange& change, std::map<Path, InodePtr>& names);
   static void arrive(Inode& inode, const Write& write, std::size_t begin, std::size_t size);
 
   std::map<Path, InodePtr> now_{};
   std::map<Path, InodePtr> medium_{};
   std::vector<NameChange> pending_{};
+  std::set<Path> unsized_{};  // renamed on FAT and not synced since
   std::map<Path, Counters> counters_{};
   std::vector<std::string> sync_places_{};
   std::vector<int> sync_operations_{};
