@@ -223,8 +223,9 @@ TEST_F(SystemdBootTest, a_side_that_is_given_back_is_never_chosen_and_keeps_what
 
 TEST_F(SystemdBootTest, what_a_cut_left_of_a_rename_is_passed_over_and_does_no_harm) {
   put("side-b.conf", "");
+  put("side-b+0-3.conf", "sort-key of another file\n");
   put("side-b+3.conf.new0", "clusters that may be another file's");
-  EXPECT_EQ(*boot_.read(), BootState{}) << "one without a content is none, as for the loader";
+  EXPECT_EQ(*boot_.read(), BootState{}) << "what starts nothing is no entry, as for the loader";
   ASSERT_TRUE(boot_.write(plain_trial_));
   EXPECT_EQ(files(), (Files{"side-a.conf", "side-b+3.conf"}));
   EXPECT_EQ(text("side-b+3.conf.new0"), "clusters that may be another file's") << "freed with it they would be lost";
@@ -257,7 +258,7 @@ TEST_F(SystemdBootTest, what_the_loader_would_not_do_as_meant_is_refused) {
   ASSERT_TRUE(write_file_durably(variable, std::string("\7\0\0\0a\0\0\0", 8)));
   EXPECT_TRUE(refused("bootctl set-default"));
   std::filesystem::remove(variable);
-  put("side-b.conf", "sort-key 00-godwit\nversion 7\n");
+  put("side-b.conf", "sort-key 00-godwit\nversion 7\nlinux x\n");
   EXPECT_TRUE(refused("same version"));
   put("side-b.conf", "version 8\nlinux x\n");
   EXPECT_TRUE(refused("lacks 'sort-key"));

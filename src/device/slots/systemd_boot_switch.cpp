@@ -68,15 +68,17 @@ std::uint32_t SystemdBootSwitch::Found::newest() const {
 
 Result<std::optional<SystemdBootSwitch::Entry>> SystemdBootSwitch::load(std::string file, EntryName counter) {
   GODWIT_TRY(const Bytes text, read_whole(disk_, place_.entries / file, kEntryLimit));
-  if (text.empty()) return std::optional<Entry>{};
   Entry entry{.file = std::move(file), .counter = counter, .version = 0, .given_up = {}};
   bool is_sorted = false;
+  bool starts_something = false;
   std::optional<std::uint32_t> version;
   each_line(text, [&](std::string_view line, std::string_view key, std::string_view value) {
+    starts_something = starts_something || key == "linux" || key == "efi";
     if (key == "sort-key") is_sorted = value == kSortKey;
     if (key == "version") version = to_number<std::uint32_t>(value);
     if (line.starts_with(kGivenUp)) entry.given_up = counter_in(trimmed(line.substr(kGivenUp.size())));
   });
+  if (!starts_something) return std::optional<Entry>{};
   if (!is_sorted || !version)
     return fail(Code::refused, fmt::format("{} lacks 'sort-key {}' or a number as 'version': the boot loader would not "
                                            "order the sides as they are meant",
@@ -119,7 +121,7 @@ Result<SystemdBootSwitch::Found> SystemdBootSwitch::find() {
         if (entry)
           found.of[index_of(side)].push_back(*std::move(entry));
         else
-          found.empty[index_of(side)].push_back(file);
+          found.passed_over[index_of(side)].push_back(file);
       }
   std::optional<std::uint32_t> good_version;
   for (const Side side : {Side::a, Side::b}) {
@@ -205,8 +207,8 @@ Result<void> SystemdBootSwitch::remove_all_but(const std::string& kept, Side sid
     GODWIT_TRY_VOID(disk_.remove(place_.entries / old.file));
     is_choice = is_choice || old.counter.left.value_or(0) > 0;
   }
-  for (const std::string& empty : found.empty[index_of(side)])
-    if (empty != kept) GODWIT_TRY_VOID(disk_.remove(place_.entries / empty));
+  for (const std::string& file : found.passed_over[index_of(side)])
+    if (file != kept) GODWIT_TRY_VOID(disk_.remove(place_.entries / file));
   // One without attempts, or older than a good one, is never chosen: it may come back after a cut.
   return is_choice && must_be_gone ? disk_.sync_folder(place_.entries) : Result<void>{};
 }

@@ -52,15 +52,15 @@ class SystemdBootSwitch final : public BootSwitch {
     std::optional<int> given_up;  // with so many attempts left
   };
   struct Found {
-    std::array<std::vector<Entry>, 2> of;             // of each side, what the loader prefers first
-    std::array<std::vector<std::string>, 2> empty{};  // names without a content, which the loader passes over
+    std::array<std::vector<Entry>, 2> of;                   // of each side, what the loader prefers first
+    std::array<std::vector<std::string>, 2> passed_over{};  // what is no entry for the loader
     BootState state;
     [[nodiscard]] const std::vector<Entry>& at(Side side) const { return of[index_of(side)]; }
     [[nodiscard]] std::uint32_t newest() const;
   };
   [[nodiscard]] Result<Found> find();
   [[nodiscard]] Result<void> check_choices();
-  /// Nothing of a file without content: a cut came between its rename and its sync.
+  /// Nothing of a file that starts nothing: a cut left its name without its content.
   [[nodiscard]] Result<std::optional<Entry>> load(std::string file, EntryName counter);
   [[nodiscard]] Result<void> make_good(Side side, const Found& found);
   [[nodiscard]] Result<void> set_other(Side side, const BootState& state, const Found& found);

@@ -52,7 +52,7 @@ class CutDevice {
   bool left_unsynced = false;  // when it went off the last time
   /// Around an install that is taken back at once. Of its mark: a lost one is what is wanted then. Of the first of two
   /// copies while it is taken back: the sync of the second, on the same partition, covers both, and no draw so far tore
-  /// both. Of the name of a new file beside its place: without it work is done again, which pairs_test.cpp notices.
+  /// both. Of the early sync of a new file's name: without it work is done again, which pairs_test.cpp notices.
   std::set<int> spared_syncs{};
 
  private:
