@@ -76,8 +76,10 @@ Result<Former> ContainerPlace::note_former() const {
                 .was_running = found->is_running};
 }
 
+Result<void> ContainerPlace::clear() const { return podman_.remove(next_); }
+
 Result<void> ContainerPlace::make(const std::vector<std::string>& words) const {
-  GODWIT_TRY_VOID(podman_.remove(next_));
+  GODWIT_TRY_VOID(clear());
   return podman_.create(words, next_);
 }
 

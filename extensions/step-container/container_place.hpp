@@ -33,6 +33,9 @@ class ContainerPlace {
   /// For switch_back(). Errors: refused (the name belongs to a container that this handler did not make).
   [[nodiscard]] Result<Former> note_former() const;
 
+  /// Removes what an install that was cut left. Errors: those of Podman::remove().
+  [[nodiscard]] Result<void> clear() const;
+
   /// Makes the container to come, beside the one that runs. Errors: those of Podman::create().
   [[nodiscard]] Result<void> make(const std::vector<std::string>& words) const;
 

@@ -29,6 +29,7 @@ namespace result = godwit::result;
 using namespace godwit::step_container;
 
 const Path kStateFolder = "/var/lib/godwit-container";
+const Path kLoadingMark = kStateFolder / ".loading";  // no container's name begins with a dot
 constexpr const char* kFormerName = "container-former.json";
 constexpr std::size_t kCriteriaLimit = 4096;
 constexpr godwit::ByteCount kFormerLimit = 256 * 1024;
@@ -126,18 +127,35 @@ Result<Former> noted_former(const godwit_step& step) {
   return parse_former(text);
 }
 
+/// podman writes down that it has a layer before the layer's files are on the disk, and takes it for whole when the
+/// image comes again: after a power cut they may be empty. What was loaded then and not synced is removed and loaded
+/// anew; a layer that nobody else has goes with the image.
+Result<void> load_whole(const Podman& podman, const ContainerPlace& place, const Path& archive,
+                        const std::string& image_id) {
+  const bool was_cut = ::access(kLoadingMark.c_str(), F_OK) == 0;
+  GODWIT_TRY_VOID(godwit::make_folders(kStateFolder, 0755));
+  GODWIT_TRY_VOID(godwit::write_file_durably(kLoadingMark, image_id, 0644));
+  GODWIT_TRY_VOID(podman.load(archive));
+  if (!was_cut) return {};
+  GODWIT_TRY_VOID(place.clear());
+  podman.forget_image(image_id, "");
+  return podman.load(archive);
+}
+
 Outcome install(const Host& host, const godwit_step&, const Order& order, const Podman& podman) {
   const auto image = read_image(order.archive(), own_architecture(), [&] { return host.is_cancelled(); });
   if (!image) return failed(image.error(), code::bad_archive);
-  if (auto loaded = podman.load(order.archive()); !loaded) return failed(loaded.error(), code::cannot_make);
+  const ContainerPlace place(podman, kStateFolder, order.service.name);
+  if (auto loaded = load_whole(podman, place, order.archive(), image->id); !loaded)
+    return failed(loaded.error(), code::cannot_make);
   const auto is_there = podman.has_image(image->id);
   if (!is_there) return failed(is_there.error(), code::cannot_make);
   if (!*is_there)
     return failed(code::cannot_make, fmt::format("podman took the archive, but has no image {}", image->id));
   const auto words = create_words(order.service, image->id, order.criteria, order.token);
-  if (auto made = ContainerPlace(podman, kStateFolder, order.service.name).make(words); !made)
-    return failed(made.error(), code::cannot_make);
-  ::sync();  // podman does not: a layer that a power cut emptied would stay in its store as whole
+  if (auto made = place.make(words); !made) return failed(made.error(), code::cannot_make);
+  ::sync();  // podman does not
+  if (auto whole = godwit::remove_file_durably(kLoadingMark); !whole) return failed(whole.error(), author::kRefused);
   return {result::install_ok, 0, ""};
 }
 
