@@ -18,10 +18,11 @@ class MachineError(Exception):
 class Machine:
     """One device. start() is power on, kill() a power cut: what the device had not flushed is lost. Disk and flash stay."""
 
-    def __init__(self, disk: Path, flash: Path, console: Path, block: list | None = None, on_line=None, board: Board = ARM64):
+    def __init__(self, disk: Path, flash: Path, console: Path, block: list | None = None, on_line=None, board: Board = ARM64,
+                 more: tuple = ()):
         """`block`: other words for QEMU about the disk than a plain file, its device named "disk". `on_line`: called with each line of
-        the console, by the thread that reads it."""
-        self.board = board
+        the console, by the thread that reads it. `more`: further words for QEMU."""
+        self.board, self.more = board, more
         self.disk, self.flash, self.console = Path(disk), Path(flash), Path(console)
         self.block = block or ["-drive", f"if=none,id=disk,format=raw,cache=writeback,file={self.disk}"]
         self.on_line = on_line
@@ -35,10 +36,11 @@ class Machine:
         # Read only for U-Boot: its saveenv erases this bank and then fails under QEMU. UEFI keeps its variables there.
         mode = "off" if self.board.flash == "uefi" else "on"
         flash = ["-drive", f"if=pflash,unit=1,format=raw,readonly={mode},file={self.flash}"] if self.board.flash else []
+        first = "" if "-kernel" in self.board.emulator else ",bootindex=0"
         return [*self.board.emulator, "-smp", "1", "-nodefaults", "-nographic", "-serial", "stdio", *flash,
-                *self.block, "-device", f"virtio-blk-{bus},drive=disk,bootindex=0",
+                *self.block, "-device", f"virtio-blk-{bus},drive=disk{first}",
                 "-object", "rng-random,id=chance,filename=/dev/urandom", "-device", f"virtio-rng-{bus},rng=chance",
-                "-netdev", "user,id=net", "-device", f"virtio-net-{bus},netdev=net"]
+                "-netdev", "user,id=net", "-device", f"virtio-net-{bus},netdev=net", *self.more]
 
     def start(self) -> None:
         with open(self.console, "a") as log:

@@ -40,7 +40,7 @@ exec sleep 100000
 """
 
 # The program in the images. "serve": answers on port 8080 with the text of /version, its other arguments and $MODE; "check": asks it; "crash",
-# "job CODE": end at once.
+# "job CODE": end at once. "eat MIB": takes so much memory, then serves.
 PROGRAM = r"""
 #include <arpa/inet.h>
 #include <signal.h>
@@ -58,6 +58,12 @@ int main(int count, char** words) {
   signal(SIGTERM, end);
   if (strcmp(what, "crash") == 0) { puts("cannot open the database"); return 3; }
   if (strcmp(what, "job") == 0) return atoi(words[2]);
+  if (strcmp(what, "eat") == 0) {
+    size_t size = (size_t)atoi(words[2]) << 20;
+    volatile char* eaten = malloc(size);
+    if (!eaten) return 7;
+    for (size_t i = 0; i < size; i += 4096) eaten[i] = 1;
+  }
   int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
   if (strcmp(what, "check") == 0) {
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
