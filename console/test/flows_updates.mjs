@@ -77,7 +77,7 @@ const CONTAINER = {
 /** The fields of a container's step: lists with an element on each line, rules that two fields break together, rare fields that are closed at first. */
 async function container(page, step) {
   await step.getByLabel("What is done").selectOption("godwit/container:1");
-  await step.getByLabel("Files").setInputFiles({ name: "web.tar", mimeType: "application/x-tar", buffer: Buffer.alloc(40_960, "oci") });
+  await step.getByLabel("Files", { exact: true }).setInputFiles({ name: "web.tar", mimeType: "application/x-tar", buffer: Buffer.alloc(40_960, "oci") });
   await step.getByRole("checkbox", { name: "Fetched as deltas" }).check();
   const told = (words) => step.locator(".wrong").getByText(words).waitFor();
   await step.getByLabel("Name of the container").fill("Web");
@@ -150,13 +150,13 @@ export async function compose(stand) {
   await next();
   await page.getByText("Choose one of the step's files.").waitFor();
   await page.getByText(/^Add a file/).waitFor();
-  await page.getByLabel("Files").setInputFiles({ name: "install.sh", mimeType: "text/plain", buffer: Buffer.from("#!/bin/sh\nexit 0\n") });
+  await page.getByLabel("Files", { exact: true }).setInputFiles({ name: "install.sh", mimeType: "text/plain", buffer: Buffer.from("#!/bin/sh\nexit 0\n") });
   await stand.until(page, () => !document.querySelector(".wrong"));
   await page.getByLabel(/^Installed criteria/).fill("2.2.0");
   await page.getByRole("button", { name: "Add a step" }).click();
   const second = page.locator("section.card", { has: page.getByRole("heading", { name: "Step 2" }) });
   await second.getByLabel("What is done").selectOption("godwit/files:1");
-  await second.getByLabel("Files").setInputFiles({ name: "app.tar.gz", mimeType: "application/gzip", buffer: gzipSync(Buffer.alloc(200_000, "tar")) });
+  await second.getByLabel("Files", { exact: true }).setInputFiles({ name: "app.tar.gz", mimeType: "application/gzip", buffer: gzipSync(Buffer.alloc(200_000, "tar")) });
   await second.getByLabel("Folder to replace", { exact: true }).fill("opt");
   await second.getByText("It must be an absolute path").waitFor();
   await second.getByLabel("Folder to replace", { exact: true }).fill("/opt/app");
@@ -166,7 +166,7 @@ export async function compose(stand) {
   const third = page.locator("section.card", { has: page.getByRole("heading", { name: "Step 3" }) });
   await third.getByLabel("What is done").selectOption("godwit/image:1");
   const image = Buffer.alloc(300_000, "image");
-  await third.getByLabel("Files").setInputFiles({ name: "root.img.gz", mimeType: "application/gzip", buffer: gzipSync(image) });
+  await third.getByLabel("Files", { exact: true }).setInputFiles({ name: "root.img.gz", mimeType: "application/gzip", buffer: gzipSync(image) });
   await third.getByLabel("Packed with").selectOption("gzip");
   await third.getByText("Size and hash of root.img.gz, unpacked, were found here").waitFor();
   check((await third.getByLabel("Bytes of the unpacked image").inputValue()) === "300000", "the unpacked size was found");
