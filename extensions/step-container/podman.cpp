@@ -4,7 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "core/base/file.hpp"
 #include "core/base/json.hpp"
@@ -43,17 +46,33 @@ bool is_missing(std::string_view output) {
   return output.find("no such container") != output.npos || output.find("no container with name or ID") != output.npos;
 }
 
-/// What watches a container, and holds its ports, is a process of its own; one whose podman was killed while it started
-/// is not known to podman.
-void end_forgotten_monitors(const std::string& id) {
+/// What makes and watches a container, and holds its ports: processes of their own.
+std::vector<pid_t> monitors_of(const std::string& id) {
+  std::vector<pid_t> found;
   std::error_code problem;
   for (auto entry = std::filesystem::directory_iterator("/proc", problem);
        !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem)) {
     const auto process = to_number<pid_t>(entry->path().filename().string());
     if (!process) continue;
     const auto words = read_file(entry->path() / "cmdline", kCommandLineLimit);
-    if (!words || words->find(std::string("\0-c\0", 4) + id + '\0') == words->npos) continue;
-    if (Path(words->c_str()).filename() == "conmon") ::kill(*process, SIGKILL);
+    if (!words || words->find('\0' + id + '\0') == words->npos) continue;
+    const Path program = Path(words->c_str()).filename();
+    if (program == "conmon" || program == "crun" || program == "runc") found.push_back(*process);
+  }
+  return found;
+}
+
+/// Of a container that runs no more: those that do not end by themselves. One whose podman was killed while it started
+/// is not known to podman.
+void end_forgotten_monitors(const std::string& id, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kPause{50};
+  constexpr std::chrono::milliseconds kLongest{3000};
+  for (std::chrono::milliseconds waited{0}; waited < kLongest; waited += kPause) {
+    const auto left = monitors_of(id);
+    if (left.empty()) return;
+    if (waited >= patience)
+      for (const pid_t process : left) ::kill(process, SIGKILL);
+    std::this_thread::sleep_for(kPause);
   }
 }
 
@@ -149,7 +168,11 @@ Result<void> Podman::rename(const std::string& id, const std::string& name) cons
   return act({"rename", id, name}, kAskTime);
 }
 
-Result<void> Podman::stop(const std::string& id) const { return act({"stop", id}, kActTime); }
+Result<void> Podman::stop(const std::string& id) const {
+  GODWIT_TRY_VOID(act({"stop", id}, kActTime));
+  end_forgotten_monitors(id, std::chrono::seconds(2));
+  return {};
+}
 
 Result<void> Podman::start_once(const std::string& id) const {
   std::vector<std::string> words = command({"start", id});
@@ -165,15 +188,17 @@ Result<void> Podman::start_once(const std::string& id) const {
 }
 
 Result<void> Podman::start(const std::string& id) const {
-  auto started = start_once(id);
-  if (started) return started;
-  // A start that was killed leaves a half container behind, which only the runtime knows ("already exists"), until
-  // somebody tidies up (seen with podman 4.3.1 and crun 1.8.1 at 1 of 5 random kills).
-  host_.info("tidying up and trying again: " + started.error().message);
-  (void)stop(id);
-  (void)act({"container", "cleanup", id}, kAskTime);
-  end_forgotten_monitors(id);
-  return start_once(id);
+  constexpr int kTries = 3;
+  for (int tries = 1;; ++tries) {
+    auto started = start_once(id);
+    if (started || tries == kTries) return started;
+    // A start that was killed leaves a half container behind, which only the runtime knows ("already exists"), and
+    // processes that go on with it and hold its ports, until somebody tidies up (podman 4.3.1 and crun 1.8.1).
+    host_.info("tidying up and trying again: " + started.error().message);
+    end_forgotten_monitors(id, std::chrono::milliseconds(0));
+    (void)stop(id);
+    (void)act({"container", "cleanup", id}, kAskTime);
+  }
 }
 
 Result<void> Podman::remove(const std::string& id) const { return act({"rm", "--force", "--volumes", id}, kActTime); }
