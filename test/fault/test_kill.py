@@ -161,12 +161,17 @@ def test_a_full_disk_at_download_fails_with_its_code(scene, tmp_path):
         subprocess.run(["umount", "-l", downloads], check=True)
 
 
-def offered_urls(scene, device, deployment_begins) -> dict:
-    """The links of the offer that comes while the agent is away."""
+def begin_through(scene, gate: Gate, size: int, deployment: str):
+    """A device that begins to download `size` bytes by links that lead through the gate, and the links that it should have had."""
+    device = scene.device()
+    scene.import_update(scene.make_update(device, "1.0.0", payload=PAYLOAD[:size]))
     device.agent.stop()
-    deployment_begins()
+    scene.deploy(device, "1.0.0", deployment)
     wait_until("the offer is written", lambda: "deviceUpdate" in scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"], 30)
-    return scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"]["deviceUpdate"]["service"]["fileUrls"]
+    urls = scene.service.json("hub", "device-twin", "show", "-d", device.id)["properties"]["desired"]["deviceUpdate"]["service"]["fileUrls"]
+    set_urls(scene, device, {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()})
+    device.agent.start()
+    return device, urls
 
 
 def set_urls(scene, device, urls: dict) -> None:
@@ -177,11 +182,7 @@ def test_a_download_cut_by_the_network_is_resumed(scene):
     # A TCP gate between device and payload server closes each connection after 1 MiB; faults: 23, 24.
     gate = Gate(scene.service.ports["api"], limit=1024 * 1024, counts_answers=True)
     try:
-        device = scene.device()
-        scene.import_update(scene.make_update(device, "1.0.0", payload=PAYLOAD[:4 * 1024 * 1024]))
-        urls = offered_urls(scene, device, lambda: scene.deploy(device, "1.0.0", "cut"))
-        set_urls(scene, device, {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()})
-        device.agent.start()
+        device, _ = begin_through(scene, gate, 4 * 1024 * 1024, "cut")
         scene.wait_state(device, "cut", "Succeeded", timeout=180)
         assert gate.cuts >= 3, "the gate never cut"
         assert scene.history(device) == ["installed 1.0.0", "applied 1.0.0"]
@@ -193,11 +194,7 @@ def test_links_that_are_renewed_in_the_middle_of_a_download_are_used_at_once(sce
     # What the first links lead to goes away for good, long before the agent would give up.
     gate = Gate(scene.service.ports["api"], limit=1024 * 1024, counts_answers=True)
     try:
-        device = scene.device()
-        scene.import_update(scene.make_update(device, "1.0.0", payload=PAYLOAD[:8 * 1024 * 1024]))
-        urls = offered_urls(scene, device, lambda: scene.deploy(device, "1.0.0", "renewed"))
-        set_urls(scene, device, {k: u.replace(f":{scene.service.ports['api']}/", f":{gate.port}/") for k, u in urls.items()})
-        device.agent.start()
+        device, urls = begin_through(scene, gate, 8 * 1024 * 1024, "renewed")
         wait_until("a part of the download came", lambda: gate.cuts >= 2, 60)
         gate.close()
         wait_log(device, "download.again", gate.cuts + 2)  # in vain

@@ -15,14 +15,16 @@ Result<Bytes> read_whole(Disk& disk, const Path& path, ByteCount limit) {
   return bytes;
 }
 
+Result<void> write_new(Disk& disk, const Path& path, std::string_view bytes) {
+  GODWIT_TRY(const auto file, disk.open(path, OpenMode::create));
+  GODWIT_TRY_VOID(file->write_at(0, bytes));
+  return file->sync();
+}
+
 Result<void> replace_durably(Disk& disk, const Path& path, std::string_view bytes) {
   Path temporary = path;
   temporary += ".new";
-  {
-    GODWIT_TRY(const auto file, disk.open(temporary, OpenMode::create));
-    GODWIT_TRY_VOID(file->write_at(0, bytes));
-    GODWIT_TRY_VOID(file->sync());
-  }
+  GODWIT_TRY_VOID(write_new(disk, temporary, bytes));
   GODWIT_TRY_VOID(disk.rename(temporary, path));
   return disk.sync_folder(path.parent_path());
 }

@@ -77,6 +77,8 @@ class Disk {
 
 /// Reads the whole file. Errors: too_large above `limit`, not_found, io_failed.
 [[nodiscard]] Result<Bytes> read_whole(Disk& disk, const Path& path, ByteCount limit);
+/// Makes a file with these bytes, which survive a power cut; its name may not.
+[[nodiscard]] Result<void> write_new(Disk& disk, const Path& path, std::string_view bytes);
 /// After return `path` holds all of `bytes`; on failure or a power cut what it held before, or all of `bytes`.
 [[nodiscard]] Result<void> replace_durably(Disk& disk, const Path& path, std::string_view bytes);
 

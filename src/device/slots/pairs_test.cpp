@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "device/slots/slots.hpp"
+#include "device/slots/testing/bytes_source.hpp"
 #include "device/slots/testing/fake_boot_loader.hpp"
 #include "device/slots/testing/fake_disk.hpp"
 #include "device/slots/uboot_switch.hpp"
@@ -17,29 +18,12 @@ using testing::FakeBootLoader;
 using testing::FakeDisk;
 using testing::Loss;
 using testing::PowerCut;
+using testing::source_of;
 
 constexpr WriterOptions kWriter{.chunk = 2048, .grain = 512, .window = 2048};
 const Path kContents = "/data/contents.json";
 const Pair kFirmware{.name = "firmware", .places = {"/dev/firmware-a", "/dev/firmware-b"}};
 const Pair kKernel{.name = "kernel", .places = {"/efi/A/kernel", "/efi/B/kernel"}, .is_file = true};
-
-class TextSource final : public ImageSource {
- public:
-  explicit TextSource(Bytes bytes) : bytes_(std::move(bytes)) {}
-  Result<std::size_t> read(std::span<char> buffer) override {
-    const std::size_t got = bytes_.copy(buffer.data(), buffer.size(), at_);
-    at_ += got;
-    return got;
-  }
-
- private:
-  Bytes bytes_;
-  std::size_t at_ = 0;
-};
-
-OpenSource source_of(const Bytes& bytes) {
-  return [bytes]() -> Result<std::unique_ptr<ImageSource>> { return std::make_unique<TextSource>(bytes); };
-}
 
 class Pairs : public ::testing::Test {
  protected:

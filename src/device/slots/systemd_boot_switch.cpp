@@ -188,11 +188,7 @@ Result<void> SystemdBootSwitch::write_entry(const std::string& file, std::string
                 fmt::format("{} power cuts have left files such as {}.new0; let fsck.vfat look at the partition, then "
                             "remove them",
                             kTemporaries, file));
-  {
-    GODWIT_TRY(const auto made, disk_.open(place_.entries / temporary, OpenMode::create));
-    GODWIT_TRY_VOID(made->write_at(0, text));
-    GODWIT_TRY_VOID(made->sync());
-  }
+  GODWIT_TRY_VOID(write_new(disk_, place_.entries / temporary, text));
   GODWIT_TRY_VOID(disk_.rename(place_.entries / temporary, place_.entries / file));
   GODWIT_TRY(const auto renamed, disk_.open(place_.entries / file, OpenMode::write));
   GODWIT_TRY_VOID(renamed->sync());

@@ -6,6 +6,7 @@
 
 #include "device/slots/grub_switch.hpp"
 #include "device/slots/systemd_boot_switch.hpp"
+#include "device/slots/testing/bytes_source.hpp"
 #include "device/slots/testing/fake_boot_loader.hpp"
 #include "device/slots/testing/fake_bootcount.hpp"
 #include "device/slots/testing/fake_systemd_boot.hpp"
@@ -66,24 +67,6 @@ const std::array<TestImage, 5>& images() {
   return kImages;
 }
 
-class BytesSource final : public ImageSource {
- public:
-  explicit BytesSource(const Bytes& bytes) : bytes_(bytes) {}
-  Result<std::size_t> read(std::span<char> buffer) override {
-    const std::size_t got = bytes_.copy(buffer.data(), buffer.size(), at_);
-    at_ += got;
-    return got;
-  }
-
- private:
-  const Bytes& bytes_;
-  std::size_t at_ = 0;
-};
-
-OpenSource source_of(const Bytes& bytes) {
-  return [&bytes]() -> Result<std::unique_ptr<ImageSource>> { return std::make_unique<BytesSource>(bytes); };
-}
-
 UBootFormat format_of(Loader loader) {
   return loader == Loader::uboot_plain ? UBootFormat::plain : UBootFormat::redundant;
 }
@@ -104,7 +87,7 @@ std::unique_ptr<BootSwitch> switch_of(Loader loader, FakeDisk& disk) {
 
 void put_boot_state(Loader loader, FakeDisk& disk) {
   if (loader == Loader::systemd_boot) {
-    disk.unjournaled.insert(kEntries.string());
+    disk.fat_folders.insert(kEntries.string());
     for (const Side side : {Side::a, Side::b}) {
       const std::string name = side == Side::a ? "side-a" : "side-b";
       const std::string text =
@@ -149,7 +132,7 @@ CutDevice::CutDevice(Build build, std::vector<Goal> goals, int attempts)
   disk.put(pairs()[1].of(Side::a), images()[0].pairs[1]);  // there is none yet for B
   running_pairs_ = pairs_on(Side::a);
   if (build_.loader != Loader::systemd_boot) return;
-  for (const Side side : {Side::a, Side::b}) disk.unjournaled.insert(pairs()[1].of(side).parent_path().string());
+  for (const Side side : {Side::a, Side::b}) disk.fat_folders.insert(pairs()[1].of(side).parent_path().string());
 }
 
 void CutDevice::live(Loss loss, std::uint64_t seed, const std::function<bool(const CutDevice&)>& before_start) {

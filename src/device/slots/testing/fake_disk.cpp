@@ -72,7 +72,7 @@ FakeDisk& FakeDisk::operator=(const FakeDisk& other) {
   is_loader = other.is_loader;
   untearable = other.untearable;
   free = other.free;
-  unjournaled = other.unjournaled;
+  fat_folders = other.fat_folders;
   now_ = copy_names(other.now_);
   medium_ = copy_names(other.medium_);
   unsized_ = other.unsized_;
@@ -125,7 +125,7 @@ void FakeDisk::change_name(const Path& path, InodePtr inode, const Path& gone) {
 }
 
 bool FakeDisk::is_on_fat(const Path& path) const {
-  return !is_loader && unjournaled.contains(path.parent_path().string());
+  return !is_loader && fat_folders.contains(path.parent_path().string());
 }
 
 void FakeDisk::free_clusters(const Path& path) {
@@ -250,7 +250,7 @@ void FakeDisk::lose_power(Loss loss, std::uint64_t seed) {
                               : loss == Loss::all   ? 0
                                                     : thrown(pending_.size() + 1);
   for (std::size_t i = 0; i < pending_.size(); ++i) {
-    const bool is_ordered = !unjournaled.contains(pending_[i].path.parent_path().string());
+    const bool is_ordered = !fat_folders.contains(pending_[i].path.parent_path().string());
     if (is_ordered || loss != Loss::random ? i < arrived : thrown(2) == 0) apply(pending_[i], medium_);
   }
   pending_.clear();

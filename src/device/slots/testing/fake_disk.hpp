@@ -60,7 +60,7 @@ class FakeDisk final : public Disk {
   /// Folders of FAT: of the changes of their names that were not synced any may arrive, and of a rename one half
   /// without the other; then both names have the same clusters, and what frees those of one spoils the other. A file
   /// that was renamed has its size on the medium only after its next sync. The boot loader's renames arrive whole.
-  std::set<std::string> unjournaled{};
+  std::set<std::string> fat_folders{};
 
   [[nodiscard]] int operations() const { return operations_; }
   [[nodiscard]] int syncs() const { return syncs_; }
