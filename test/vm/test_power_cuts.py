@@ -108,10 +108,7 @@ def test_packages_are_whole_after_a_power_cut(device, shelf, moment):
 
 def test_packages_as_files_are_whole_after_a_power_cut(device, shelf):
     version, deb = shelf.build(postinst=say("postinst", 5))
-    deployment = device.send((DEB, {"installedCriteria": version}, {deb.name: deb.read_bytes()}))
-    device.cut("now: postinst", after=1)
-    device.power_on()
-    device.ends(deployment, "Succeeded")
+    device.goes_through((DEB, {"installedCriteria": version}, {deb.name: deb.read_bytes()}), "now: postinst", after=1)
     shelf.version = version
     shelf.is_whole(version)
 
@@ -130,10 +127,7 @@ def test_the_earlier_packages_come_back_in_spite_of_a_power_cut(device, shelf, m
     device.ends(device.send(shelf.step(earlier)), "Succeeded")
     shelf.version = earlier
     version, _ = shelf.build(postinst="exit 4")
-    deployment = device.send(shelf.step(version))
-    device.cut("verb=restore", words, after=after)
-    device.power_on()
-    state = device.ends(deployment, "Failed")
+    state = device.goes_through(shelf.step(version), "verb=restore", words, after=after, end="Failed")
     assert code(state)[1].startswith("302010"), json.dumps(state)
     shelf.is_whole(earlier)
 
@@ -178,10 +172,7 @@ CONTAINER_CUTS = {
 def test_a_container_is_whole_after_a_power_cut(device, harbour, moment):
     words, after = CONTAINER_CUTS[moment]
     version, archive = harbour.build()
-    deployment = device.send(harbour.step(version, archive, deviceHealthCommand=HEALTH))
-    device.cut(*words, after=after)
-    device.power_on()
-    device.ends(deployment, "Succeeded")
+    device.goes_through(harbour.step(version, archive, deviceHealthCommand=HEALTH), *words, after=after)
     harbour.version = version
     harbour.is_whole(version)
 
@@ -190,7 +181,7 @@ CONTAINER_RESTORES = {
     "while the new one is removed": (("podman: begins rm",), 0.2),
     "while the former one gets its name": (("podman: begins rename",), 0.2),
     "while the former one starts": (("podman: begins start",), 0.5),
-    "after restore": (("verb=restore result=1000",), 0),
+    "after restore": (("verb=restore result=1100",), 0),
 }
 
 
@@ -198,10 +189,7 @@ CONTAINER_RESTORES = {
 def test_the_former_container_comes_back_in_spite_of_a_power_cut(device, harbour, moment):
     words, after = CONTAINER_RESTORES[moment]
     version, archive = harbour.build()
-    deployment = device.send(harbour.step(version, archive, deviceHealthCommand=["/bin/false"], healthTimeoutSeconds=1))
-    device.cut("verb=restore", *words, after=after)
-    device.power_on()
-    state = device.ends(deployment, "Failed")
+    state = device.goes_through(harbour.step(version, archive, deviceHealthCommand=["/bin/false"], healthTimeoutSeconds=1), "verb=restore", *words, after=after, end="Failed")
     assert code(state)[1] == "35000008", json.dumps(state)
     harbour.is_whole(harbour.version)
 
@@ -255,10 +243,7 @@ FILES_CUTS = {
 def test_a_tree_is_whole_after_a_power_cut(device, grove, moment):
     words, after = FILES_CUTS[moment]
     version, step = grove.step(**ALOUD)
-    deployment = device.send(step)
-    device.cut(*words, after=after)
-    device.power_on()
-    device.ends(deployment, "Succeeded")
+    device.goes_through(step, *words, after=after)
     grove.version = version
     grove.is_whole(version)
 
@@ -266,10 +251,7 @@ def test_a_tree_is_whole_after_a_power_cut(device, grove, moment):
 @rows({"in restore": 0, "while the service restarts": 0})
 def test_the_earlier_tree_comes_back_in_spite_of_a_power_cut(device, grove, moment):
     _, step = grove.step(**{**ALOUD, "healthCommand": ["/bin/false"], "healthTimeoutSeconds": 1})
-    deployment = device.send(step)
-    device.cut("verb=restore", *(("now: restart",) if moment != "in restore" else ()), after=0 if moment == "in restore" else 0.5)
-    device.power_on()
-    state = device.ends(deployment, "Failed")
+    state = device.goes_through(step, "verb=restore", *(("now: restart",) if moment != "in restore" else ()), after=0 if moment == "in restore" else 0.5, end="Failed")
     assert code(state)[1] == "34000007", json.dumps(state)
     grove.is_whole(grove.version)
 
@@ -300,10 +282,7 @@ SWU_CUTS = {
 def test_what_swupdate_writes_is_whole_after_a_power_cut(device, press, moment):
     words, after = SWU_CUTS[moment]
     version, content, step = press.step()
-    deployment = device.send(step)
-    device.cut(*words, after=after)
-    device.power_on()
-    device.ends(deployment, "Succeeded")
+    device.goes_through(step, *words, after=after)
     press.version = version
     press.is_whole(version, content)
 
@@ -312,10 +291,7 @@ def test_what_swupdate_writes_is_whole_after_a_power_cut(device, press, moment):
 def test_a_switch_that_failed_is_reverted_in_spite_of_a_power_cut(device, press, moment):
     press.configure(fails=True)
     _, _, step = press.step()
-    deployment = device.send(step)
-    device.cut("now: revert", after=0.5)
-    device.power_on()
-    state = device.ends(deployment, "Failed")
+    state = device.goes_through(step, "now: revert", after=0.5, end="Failed")
     assert code(state)[1] == "30100007", json.dumps(state)
     press.is_whole(press.version, None)
     press.configure()
@@ -342,10 +318,7 @@ SCRIPT_CUTS = {"in apply": (("now: apply",), 1), "after the end": (END, 0.1)}
 def test_what_a_script_wrote_is_there_after_a_power_cut(device, moment):
     words, after = SCRIPT_CUTS[moment]
     version = moment.replace(" ", "-")
-    deployment = device.send((SCRIPT, {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version}, {"run.sh": WRITER.encode()}))
-    device.cut(*words, after=after)
-    device.power_on()
-    device.ends(deployment, "Succeeded")
+    device.goes_through((SCRIPT, {"scriptFileName": "run.sh", "apiVersion": "1.1", "installedCriteria": version}, {"run.sh": WRITER.encode()}), *words, after=after)
     assert device.sh("cd /opt/notes && readlink current && sha256sum -c $(readlink current).sum").split() == [version, f"{version}:", "OK"]
 
 

@@ -136,6 +136,13 @@ class WorkshopDevice(ReferenceDevice):
         self.machine.skip()
         return self.deploy(version)
 
+    def goes_through(self, step: tuple[str, dict, dict[str, bytes]], *moments: str, after: float, end: str = "Succeeded") -> dict:
+        """An update of this step whose power is cut as cut() says: the end state, which must be `end`."""
+        deployment = self.send(step)
+        self.cut(*moments, after=after)
+        self.power_on()
+        return self.ends(deployment, end)
+
     def ends(self, deployment: str, end: str, timeout: float = 600) -> dict:
         """The end state, which must be `end`."""
         state = self.wait_ended(deployment, timeout)
