@@ -55,6 +55,28 @@ def test_kill_while_a_script_runs(scene, action, victim):
     assert state["godwit"]["resultCode"] == 700
 
 
+@pytest.mark.parametrize("victim", ["agent", "installer", "both"])
+def test_a_cancel_that_finds_a_half_done_step_has_it_restored(scene, victim):
+    """Installed and not applied when something was killed: whoever comes up again has to know. A script cannot be restored, and the report says so."""
+    device = scene.device()
+    scene.import_update(scene.make_update(device, "1.0.0", arguments="--wait-in apply"))
+    deployment = scene.deploy(device, "1.0.0")
+    wait_until("the script waits", (device.root / "waiting").exists, 60)
+    if victim != "installer":
+        device.agent.kill()
+    if victim != "agent":
+        device.installer.kill()
+    scene.service.cli("device", "deployment", "cancel", "--group-id", device.group, "--deployment-id", deployment)
+    time.sleep(1)
+    if victim != "agent":
+        device.installer.start()
+    if victim != "installer":
+        device.agent.start()
+    scene.wait_state(device, deployment, "Canceled", timeout=120)
+    wait_until("the device says what it left", lambda: "its handler cannot restore what it changed" in json.dumps(scene.state(device, deployment)), 60)
+    assert scene.history(device) == ["installed 1.0.0"]
+
+
 AGENT_STATES = ["verifying", "downloading", "checking", "backing_up", "installing", "applying"]
 
 

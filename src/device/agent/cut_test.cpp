@@ -69,6 +69,7 @@ std::vector<Story> plain_stories() {
   stories.push_back({"install and restore fail", [broken](Workbench& bench) {
                        for (const Verb verb : {Verb::install, Verb::restore}) bench.device.fail(0, verb, broken);
                      }});
+  stories.back().may_stay_half = true;
   for (const Verb verb : {Verb::is_installed, Verb::download, Verb::backup, Verb::install, Verb::apply})
     for (const Loss loss : {Loss::before, Loss::after})
       for (const int skip : {0, verb == Verb::is_installed ? 1 : 0})
@@ -154,6 +155,7 @@ std::vector<Story> entangled_stories() {
                            change_goal_at(bench, Effect::install, 0, {bench.goal("w1", "", A::cancel)});
                      },
                      1, true});
+  stories.back().may_stay_half = true;
   for (const Effect ending : {Effect::stop, Effect::restore})
     stories.push_back({fmt::format("replaced, replaced again and retried during {}", effect_name(ending)),
                        [=](Workbench& bench) {
@@ -173,6 +175,48 @@ std::vector<Story> entangled_stories() {
                          if (ending == Effect::stop) bench.on_request = lose_at(Verb::is_installed, 0, Loss::before, 1);
                        },
                        3, true});
+  return stories;
+}
+
+/// The installer goes away in the middle of a step, and before the step goes on something ends it.
+std::vector<Story> stories_of_begun_steps() {
+  std::vector<Story> stories;
+  const auto story = [&](std::string_view what, Verb lost, std::uint32_t step, int attempts) -> Story& {
+    stories.push_back(
+        {fmt::format("{} after the installer went away in {} of step {}", what, installer::verb_name(lost), step + 1),
+         {},
+         attempts,
+         true});
+    return stories.back();
+  };
+  for (const Verb lost : {Verb::install, Verb::apply})
+    for (const std::uint32_t step : {0U, 1U}) {
+      const Loss loss = lost == Verb::install ? Loss::after : Loss::before;
+      for (const int which : {0, 1, 2})
+        story(which == 0   ? "a cancel"
+              : which == 1 ? "a retry"
+                           : "another goal",
+              lost, step, 2)
+            .begin = [=](Workbench& bench) {
+          bench.on_request = lose_at(lost, step, loss);
+          bench.before_effect = [&bench, which, step, done = false](const EffectRequest& request) mutable {
+            if (done || request.effect != Effect::check_step || !bench.device.is_half(step)) return;
+            done = true;
+            bench.want(which == 0   ? bench.goal("w1", "", A::cancel)
+                       : which == 1 ? bench.goal("w1", "t2")
+                                    : bench.goal("w2"));
+          };
+        };
+      Story& worn = story("no headway", lost, step, 1);
+      worn.must_fail = true;
+      worn.begin = [=](Workbench& bench) {
+        bench.on_request = [&bench, step, lose = lose_at(lost, step, loss)](const installer::Request& request) mutable {
+          const auto* act = std::get_if<installer::ActRequest>(&request);
+          const bool is_check = act != nullptr && act->verb == Verb::is_installed;
+          return is_check && bench.device.is_half(step) ? Loss::before : lose(request);
+        };
+      };
+    }
   return stories;
 }
 
@@ -226,6 +270,8 @@ void expect_truth(Workbench& bench, const Story& story, const std::string& where
     EXPECT_FALSE(bench.device.is_in_place(0) || bench.device.is_in_place(1)) << where;
   }
   for (const std::uint32_t step : {0U, 1U}) {
+    EXPECT_EQ(bench.device.is_half(step) && !story.may_stay_half, false)
+        << where << ": step " << step + 1 << " is half";
     EXPECT_LE(bench.device.count(step, Verb::install), story.attempts) << where;
     EXPECT_LE(bench.device.count(step, Verb::apply), story.attempts) << where;
   }
@@ -286,6 +332,7 @@ TEST_F(CutTest, every_story_ends_truly_wherever_the_power_goes) {
   cut_everywhere(stories_with_a_sequel(), false);
   cut_everywhere(interrupted_stories(), false);
   cut_everywhere(entangled_stories(), false);
+  cut_everywhere(stories_of_begun_steps(), false);
   cut_everywhere(stories_with_restarts(), false);
   cut_everywhere(stories_of_whole_updates(), false);
   cut_everywhere(interrupted_restarts(), false);

@@ -94,6 +94,7 @@ bool flag_in(const json::Object& object, std::string_view key) {
 Result<void> read_restart(const json::Object& object, Record& record) {
   record.has_consent = flag_in(object, "has_consent");
   record.is_local_cancel = flag_in(object, "is_local_cancel");
+  record.has_begun = flag_in(object, "has_begun");
   record.is_before_apply = flag_in(object, "is_before_apply");
   record.was_rebooted = flag_in(object, "was_rebooted");
   record.boot = json::text_or_nothing(object, "boot").value_or("");
@@ -273,6 +274,7 @@ std::string print_record(const Record& record) {
   if (record.reached_bytes != 0) out["reached_bytes"] = record.reached_bytes;
   if (record.is_local_cancel) out["is_local_cancel"] = true;
   if (record.has_consent) out["has_consent"] = true;
+  if (record.has_begun) out["has_begun"] = true;
   if (record.is_before_apply) out["is_before_apply"] = true;
   if (record.was_rebooted) out["was_rebooted"] = true;
   if (record.restart_at_end != RestartWish::none)

@@ -47,6 +47,7 @@ Record full_record() {
   record.is_local_cancel = true;
   record.has_consent = true;
   record.restart_at_end = RestartWish::device;
+  record.has_begun = true;
   record.is_before_apply = true;
   record.was_rebooted = true;
   record.boot = "5b6e0a3c-0d3c-4f5e-8f49-9f3d8f9d6b0a";

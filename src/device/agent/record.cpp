@@ -156,7 +156,7 @@ void take_result(Record& record, State from, const Incident& incident) {
   if (ended.event == Event::step_done || ended.event == Event::all_done) {
     mark_step(record, ended.result_code, first_code(ended), ended.details);
     if (ended.event == Event::step_done) ++record.step;
-    record.is_before_apply = false;
+    record.has_begun = record.is_before_apply = false;
   }
   const bool is_headway = ended.event == Event::step_done ||
                           (ended.event == Event::passed && (from == State::verifying || from == State::downloading));
@@ -227,6 +227,8 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
     return changed;
   }
   changed.state = row.to;
+  const bool is_cut = incident.event == Event::woke_up || incident.event == Event::installer_lost;
+  if (is_cut && (from == State::installing || from == State::applying)) changed.has_begun = true;
   switch (incident.event) {
     case Event::woke_up:
       ++changed.wakes;
@@ -250,8 +252,9 @@ Record advance(const Record& record, const Row& row, const Incident& incident) {
     describe_restore(changed, incident);
   if (incident.event == Event::undo_due && from == State::stopping && incident.result)
     mark_step(changed, incident.result->result_code, first_code(*incident.result), incident.result->details);
-  const bool goes_back = incident.event == Event::step_restored || incident.event == Event::failed_later ||
-                         (incident.event == Event::undo_due && from == State::cancelling);
+  const bool goes_back = incident.event == Event::step_restored ||
+                         (!record.has_begun && (incident.event == Event::failed_later ||
+                                                (incident.event == Event::undo_due && from == State::cancelling)));
   if (goes_back) go_back_a_step(changed);
   if (row.to == State::succeeded) succeed(changed);
   if (row.to == State::cancelled) end_cancelled(changed, from, incident);
@@ -270,12 +273,15 @@ std::optional<std::uint32_t> step_to_restore(const Record& record) {
 Event refine(const Record& record, Event event) {
   const State state = record.state;
   const bool is_before_change = state == State::checking || state == State::consenting || state == State::backing_up;
-  if (is_before_change && event == Event::failed && step_to_restore(record)) return Event::failed_later;
+  if (is_before_change && event == Event::failed && (record.has_begun || step_to_restore(record)))
+    return Event::failed_later;
   const bool has_stopped = event == Event::passed || event == Event::failed || event == Event::not_in_place ||
                            event == Event::step_done || event == Event::consent_needed || event == Event::reboot_due ||
                            event == Event::restart_due;
-  if (state == State::cancelling && has_stopped && step_to_restore(record)) return Event::undo_due;
-  if (state == State::stopping && event == Event::step_done &&
+  const bool is_whole = event == Event::step_done;
+  if (state == State::cancelling && has_stopped && !record.has_begun && step_to_restore(record)) return Event::undo_due;
+  if (state == State::cancelling && has_stopped && record.has_begun && !is_whole) return Event::undo_due;
+  if ((state == State::stopping || (state == State::cancelling && record.has_begun)) && is_whole &&
       std::ranges::any_of(record.steps, &PlannedStep::restores_update))
     return Event::undo_due;
   return event;

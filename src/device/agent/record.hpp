@@ -75,6 +75,7 @@ struct Record {
   bool is_local_cancel = false;                    // somebody on the device asked for the end
   bool has_consent = false;                        // to change the device
   RestartWish restart_at_end = RestartWish::none;  // what steps want once all are done
+  bool has_begun = false;                          // to change what the current step is for, in an earlier life or act
   bool is_before_apply = false;                    // the restart stands between install and apply of the current step
   bool was_rebooted = false;                       // for the restore of the current step
   std::uint64_t copy_device = 0;                   // st_dev of the installer's folder, which gets a second copy
@@ -106,8 +107,8 @@ struct Incident {
   std::string boot{};                         // the kernel's id of the present boot
 };
 
-/// The event that the table knows for what happened, where the plan asks that a failure or a cancel undoes the steps
-/// before it as well.
+/// The event that the table knows for what happened, where the current step has begun already, or the plan asks that a
+/// failure or a cancel undoes the steps before it as well.
 [[nodiscard]] Event refine(const Record& record, Event event);
 
 /// The newest step before the current one that this run changed; nullopt: none, or the plan does not ask for it.

@@ -50,8 +50,8 @@ enum class Event : std::uint8_t {
   reboot_due,      // the device has to be restarted before it goes on
   restart_due,     // the agent has to be
   step_restored,   // the current step is restored, and an earlier one is to be restored as well
-  failed_later,    // it failed before the current step changed anything, and earlier steps are to be restored
-  undo_due,        // asked to end, and steps that are whole are to be restored
+  failed_later,    // it failed, and steps are to be restored: this one, begun in an earlier life, or those before it
+  undo_due,        // asked to end, and steps are to be restored: this one, begun in an earlier life, or whole ones
   cancel_asked,    // the service does not want it any more
   retry_asked,     // the same workflow with a new retry stamp
   replaced,        // another workflow while this one runs

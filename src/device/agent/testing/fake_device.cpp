@@ -145,6 +145,11 @@ bool FakeDevice::is_in_place(std::uint32_t step) const {
   return in_place_.contains(step);
 }
 
+bool FakeDevice::is_half(std::uint32_t step) const {
+  const std::lock_guard lock(mutex_);
+  return installed_.contains(step) && !in_place_.contains(step);
+}
+
 bool FakeDevice::is_open(const std::string& workflow) const {
   const std::lock_guard lock(mutex_);
   return open_.contains(workflow);

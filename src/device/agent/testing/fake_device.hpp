@@ -42,6 +42,8 @@ class FakeDevice {
   // What happened.
   [[nodiscard]] int count(std::uint32_t step, Verb verb) const;  // acts that really ran
   [[nodiscard]] bool is_in_place(std::uint32_t step) const;
+  /// Its install ran, and neither an apply nor a restore after it.
+  [[nodiscard]] bool is_half(std::uint32_t step) const;
   [[nodiscard]] bool is_open(const std::string& workflow) const;
   [[nodiscard]] bool wait_until_holding() const;  // false after ten seconds
   [[nodiscard]] int cancels() const;

@@ -18,6 +18,7 @@ struct Story {
   bool must_succeed = false;
   bool must_fail = false;
   bool leaves_nothing = false;  // no step stays in place
+  bool may_stay_half = false;   // what is to restore a step fails
   std::function<std::vector<twin::DesiredUpdate>(Workbench&)> goals = [](Workbench& bench) {
     return std::vector{bench.goal("w1")};
   };  // one after the other
