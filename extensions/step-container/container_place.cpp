@@ -1,6 +1,7 @@
 #include "container_place.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "core/base/file.hpp"
 #include "core/base/json.hpp"
@@ -83,6 +84,11 @@ Result<void> ContainerPlace::make(const std::vector<std::string>& words) const {
   return podman_.create(words, next_);
 }
 
+Result<void> ContainerPlace::try_to_make(const std::vector<std::string>& words) const {
+  GODWIT_TRY_VOID(make(words));
+  return clear();
+}
+
 /// The former container steps back, the new one has the name. Each of the changes may be done already.
 Result<void> ContainerPlace::take_name(const std::string& token, const Former& former) const {
   GODWIT_TRY(const auto next, podman_.container(next_));
@@ -99,18 +105,24 @@ Result<void> ContainerPlace::take_name(const std::string& token, const Former& f
   return podman_.rename(next->id, name_);
 }
 
-Result<void> ContainerPlace::switch_to(const std::string& token, const Former& former) const {
+Result<void> ContainerPlace::switch_to(const std::vector<std::string>& words, const std::string& token,
+                                       const Former& former) const {
+  podman_.wait_for_boot();
   GODWIT_TRY(auto found, current());
   if (!found || found->token != token) {
+    GODWIT_TRY_VOID(make(words));
+    ::sync();  // podman does not
     GODWIT_TRY_VOID(take_name(token, former));
     GODWIT_TRY(found, current());
     if (!found) return fail(Code::conflict, fmt::format("the container '{}' is gone", name_));
   }
-  // After a restart of the device podman starts every container whose policy is "always", the former one too.
+  // Between two starts of the device podman may have started both. The second found its port taken, and podman, tidying
+  // up after it, took the way to that port from the first as well (podman 4.3.1 with netavark 1.4).
   if (!former.id.empty()) {
     GODWIT_TRY(const auto earlier, podman_.container(former.id));
     if (earlier && earlier->is_running) GODWIT_TRY_VOID(podman_.stop(earlier->id));
   }
+  if (found->is_running) GODWIT_TRY_VOID(podman_.stop(found->id));
   return podman_.start(found->id);
 }
 
@@ -134,6 +146,7 @@ Result<void> ContainerPlace::remove_with_image(const Container& container, const
 }
 
 Result<void> ContainerPlace::switch_back(const std::string& token, const Former& former) const {
+  podman_.wait_for_boot();
   GODWIT_TRY(const auto next, podman_.container(next_));
   GODWIT_TRY(const auto found, current());
   const bool is_switched = found && found->token == token && !is_former(*found, former);
@@ -152,9 +165,11 @@ Result<void> ContainerPlace::switch_back(const std::string& token, const Former&
     GODWIT_TRY(earlier, current());
     if (!earlier) return fail(Code::conflict, fmt::format("the container '{}' is gone", name_));
   }
+  const bool was_disturbed = next || is_switched || earlier->name != name_;
   if (earlier->name != name_) GODWIT_TRY_VOID(podman_.rename(earlier->id, name_));
-  if (former.was_running) GODWIT_TRY_VOID(podman_.start(earlier->id));
-  return {};
+  if (!former.was_running) return {};
+  if (earlier->is_running && was_disturbed) GODWIT_TRY_VOID(podman_.stop(earlier->id));  // as in switch_to()
+  return podman_.start(earlier->id);
 }
 
 }  // namespace godwit::step_container

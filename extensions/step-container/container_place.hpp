@@ -36,12 +36,14 @@ class ContainerPlace {
   /// Removes what an install that was cut left. Errors: those of Podman::remove().
   [[nodiscard]] Result<void> clear() const;
 
-  /// Makes the container to come, beside the one that runs. Errors: those of Podman::create().
-  [[nodiscard]] Result<void> make(const std::vector<std::string>& words) const;
+  /// Makes the container to come, beside the one that runs, and removes it again: with a policy of "always" podman
+  /// would start it with the device. Errors: those of Podman::create().
+  [[nodiscard]] Result<void> try_to_make(const std::vector<std::string>& words) const;
 
-  /// Stops the former container and keeps it, gives its name to the one of `token`, starts that one. Done already is
-  /// success. Errors: conflict (somebody else changed the containers meanwhile), process_failed.
-  [[nodiscard]] Result<void> switch_to(const std::string& token, const Former& former) const;
+  /// Makes the container of `token`, stops the former one and keeps it, gives its name to the new one, starts that.
+  /// Done already is success. Errors: conflict (somebody else changed the containers meanwhile), those of Podman.
+  [[nodiscard]] Result<void> switch_to(const std::vector<std::string>& words, const std::string& token,
+                                       const Former& former) const;
 
   /// The step of `token` succeeded: the former container goes, its image stays until the next update.
   /// Errors: io_failed, disk_full.
@@ -57,6 +59,7 @@ class ContainerPlace {
  private:
   [[nodiscard]] std::string settled() const;
   [[nodiscard]] Result<void> write_settled(const std::string& token) const;
+  [[nodiscard]] Result<void> make(const std::vector<std::string>& words) const;
   [[nodiscard]] Result<void> take_name(const std::string& token, const Former& former) const;
   [[nodiscard]] Result<void> remove_with_image(const Container& container, const Former& former) const;
 

@@ -95,8 +95,7 @@ std::optional<std::string> hex_of(std::string_view digest) {
   constexpr std::string_view kPrefix = "sha256:";
   if (!digest.starts_with(kPrefix)) return std::nullopt;
   digest.remove_prefix(kPrefix.size());
-  const bool is_hex = digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == digest.npos;
-  return is_hex ? std::optional<std::string>(digest) : std::nullopt;
+  return is_image_id(digest) ? std::optional<std::string>(digest) : std::nullopt;
 }
 
 Result<std::string> read_blob(const PartReader& read, const std::string& hex) {
@@ -133,11 +132,26 @@ Result<Descriptor> choose(const json::Object& index, std::string_view architectu
   return fitting.front();
 }
 
+/// OCI image specification 1.0, config.md: rootfs.diff_ids.
+Result<std::vector<std::string>> layers_of(const json::Object& config) {
+  GODWIT_TRY(const json::Object* root, json::object(config, "rootfs", "the image's configuration"));
+  GODWIT_TRY(const json::Array* list, json::array(*root, "diff_ids", "the image's configuration"));
+  if (list->size() > kLayerLimit) return bad(fmt::format("the image has more than {} layers", kLayerLimit));
+  std::vector<std::string> layers;
+  for (const json::Value& value : *list) {
+    const auto hex = hex_of(value.is_string() ? std::string_view(value.get_string()) : std::string_view{});
+    if (!hex) return bad("the image's configuration names a layer without a sha256 digest");
+    layers.push_back(*hex);
+  }
+  return layers;
+}
+
 Result<ImageInfo> of_config(std::string_view text) {
   GODWIT_TRY(const json::Object config, json::parse_object(text, {.bytes = kPartLimit}));
   ImageInfo info{.id = hex_encode(sha256(text))};
   GODWIT_TRY(info.os, json::text(config, "os", "the image's configuration"));
   GODWIT_TRY(info.architecture, json::text(config, "architecture", "the image's configuration"));
+  GODWIT_TRY(info.layers, layers_of(config));
   return info;
 }
 
@@ -186,6 +200,10 @@ PartReader reader_of(const Parts& parts) {
 }
 
 }  // namespace
+
+bool is_image_id(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
 
 Result<ImageInfo> image_in(const PartReader& read, std::string_view architecture) {
   auto index = read("index.json");

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
@@ -15,8 +16,11 @@ namespace godwit::step_container {
 struct ImageInfo {
   std::string id{};  // podman's: the SHA-256 of the image's configuration, 64 hexadecimal digits
   std::string os{};
-  std::string architecture{};  // as Go names it: "amd64", "arm64"
+  std::string architecture{};         // as Go names it: "amd64", "arm64"
+  std::vector<std::string> layers{};  // the SHA-256 of each layer's tar, 64 hexadecimal digits, from the lowest on
 };
+inline constexpr std::size_t kLayerLimit = 500;  // podman's overlay can bear about as many
+[[nodiscard]] bool is_image_id(std::string_view text);
 
 /// A part of the archive by its name. Errors: not_found.
 using PartReader = std::function<Result<std::string>(const std::string& name)>;

@@ -19,7 +19,9 @@ class Parts {
     return hex;
   }
   std::string config(std::string_view architecture) {
-    return blob(fmt::format(R"({{"os":"linux","architecture":"{}"}})", architecture));
+    return blob(
+        fmt::format(R"({{"os":"linux","architecture":"{}","rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}}}})",
+                    architecture, std::string(64, 'd')));
   }
   std::string manifest(std::string_view architecture) {
     return blob(fmt::format(R"({{"config":{{"digest":"sha256:{}"}},"layers":[]}})", config(architecture)));
@@ -52,6 +54,17 @@ TEST(ImageArchive, an_oci_archive_names_its_image_by_the_hash_of_the_configurati
   EXPECT_EQ(image->id, parts.config("amd64"));
   EXPECT_EQ(image->architecture, "amd64");
   EXPECT_EQ(image->os, "linux");
+  EXPECT_EQ(image->layers, std::vector<std::string>{std::string(64, 'd')});
+}
+
+TEST(ImageArchive, layers_without_a_proper_digest_are_refused) {
+  for (const std::string_view layers : {R"(["md5:1"])", R"([7])", R"(["sha256:../../etc"])", "null", R"({"a":1})"}) {
+    Parts parts;
+    parts["abc.json"] = fmt::format(R"({{"os":"linux","architecture":"arm","rootfs":{{"diff_ids":{}}}}})", layers);
+    parts["manifest.json"] = R"([{"Config":"abc.json"}])";
+    ASSERT_FALSE(parts.image()) << layers;
+    EXPECT_EQ(parts.image().error().code, Code::bad_packet) << layers;
+  }
 }
 
 TEST(ImageArchive, of_several_platforms_the_one_of_this_machine_is_taken) {
@@ -69,7 +82,7 @@ TEST(ImageArchive, of_several_platforms_the_one_of_this_machine_is_taken) {
 
 TEST(ImageArchive, a_docker_archive_is_read_too) {
   Parts parts;
-  const std::string config = R"({"os":"linux","architecture":"arm"})";
+  const std::string config = R"({"os":"linux","architecture":"arm","rootfs":{"type":"layers","diff_ids":[]}})";
   parts["abc.json"] = config;
   parts["manifest.json"] = R"([{"Config":"abc.json","RepoTags":["app:1"],"Layers":[]}])";
   const auto image = parts.image();

@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::chrono::seconds kAskTime{60};
 constexpr std::chrono::minutes kActTime{15};  // a container may take ten minutes to stop
+constexpr std::chrono::minutes kBootTime{2};
 constexpr std::size_t kInspectionLimit = 1024 * 1024;
 constexpr std::size_t kSentenceLimit = 400;
 constexpr std::size_t kCommandLineLimit = 64 * 1024;
@@ -113,6 +114,17 @@ std::vector<std::string> Podman::command(const std::vector<std::string>& words) 
 
 bool Podman::is_there() const { return ::access(program_.c_str(), X_OK) == 0; }
 
+void Podman::wait_for_boot() const {
+  if (!is_systemd_here()) return;
+  constexpr std::chrono::seconds kPause{1};
+  for (std::chrono::seconds waited{0}; waited < kBootTime && !host_.is_cancelled(); waited += kPause) {
+    const auto end = run_command({"/usr/bin/systemctl", "is-active", "podman-restart.service"}, "", {.time = kAskTime});
+    if (!end || trimmed(end->output) != "activating") return;
+    if (waited.count() == 0) host_.info("waiting for podman, which starts containers with the device");
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 Result<CommandEnd> Podman::ask(const std::vector<std::string>& words, std::chrono::milliseconds time) const {
   return run_command(command(words), "", {.time = time, .output = kInspectionLimit});
 }
@@ -156,6 +168,8 @@ Result<bool> Podman::has_image(const std::string& id) const {
   if (end.how == CommandEnd::How::exited && (end.code == 0 || end.code == 1)) return end.code == 0;
   return tl::unexpected<Error>{trouble("image exists", end.in_words(), end.output)};
 }
+
+Result<void> Podman::remove_image(const std::string& id) const { return act({"rmi", id}, kActTime); }
 
 Result<void> Podman::create(const std::vector<std::string>& words, const std::string& name) const {
   std::vector<std::string> all{"create", "--name=" + name,

@@ -41,14 +41,20 @@ class Podman {
   [[nodiscard]] bool is_there() const;
   [[nodiscard]] const Path& program() const { return program_; }
 
+  /// Where systemd runs, podman starts containers with the device. Waits until it has, at most two minutes.
+  void wait_for_boot() const;
+
   /// By name or id; nothing: there is none. Errors: process_failed.
   [[nodiscard]] Result<std::optional<Container>> container(const std::string& name) const;
 
   // Errors of all that follow: process_failed (with podman's words), disk_full; cancelled where it says so.
 
-  /// Takes the image out of the archive into podman's store. Ends when the step is cancelled.
+  /// Takes the image out of the archive into podman's store. Ends when the step is
+  /// cancelled.
   [[nodiscard]] Result<void> load(const Path& archive) const;
   [[nodiscard]] Result<bool> has_image(const std::string& id) const;
+  /// One that has at most one name, and that no container uses.
+  [[nodiscard]] Result<void> remove_image(const std::string& id) const;
   /// `words` from create_words(). Ends when the step is cancelled.
   [[nodiscard]] Result<void> create(const std::vector<std::string>& words, const std::string& name) const;
   [[nodiscard]] Result<void> rename(const std::string& id, const std::string& name) const;

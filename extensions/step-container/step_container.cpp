@@ -9,10 +9,12 @@
 #include "container_place.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/file.hpp"
+#include "core/base/text.hpp"
 #include "core/model/outcome.hpp"
 #include "godwit/author.hpp"
 #include "health.hpp"
 #include "image_archive.hpp"
+#include "image_store.hpp"
 #include "service_description.hpp"
 #include "support/command_trouble.hpp"
 #include "support/options.hpp"
@@ -29,8 +31,9 @@ namespace result = godwit::result;
 using namespace godwit::step_container;
 
 const Path kStateFolder = "/var/lib/godwit-container";
-const Path kLoadingMark = kStateFolder / ".loading";  // no container's name begins with a dot
 constexpr const char* kFormerName = "container-former.json";
+constexpr const char* kImageName = "container-image";
+constexpr godwit::ByteCount kImageLimit = 64;
 constexpr std::size_t kCriteriaLimit = 4096;
 constexpr godwit::ByteCount kFormerLimit = 256 * 1024;
 constexpr std::chrono::seconds kHealthPause{1};
@@ -127,35 +130,27 @@ Result<Former> noted_former(const godwit_step& step) {
   return parse_former(text);
 }
 
-/// podman writes down that it has a layer before the layer's files are on the disk, and takes it for whole when the
-/// image comes again: after a power cut they may be empty. What was loaded then and not synced is removed and loaded
-/// anew; a layer that nobody else has goes with the image.
-Result<void> load_whole(const Podman& podman, const ContainerPlace& place, const Path& archive,
-                        const std::string& image_id) {
-  const bool was_cut = ::access(kLoadingMark.c_str(), F_OK) == 0;
-  GODWIT_TRY_VOID(godwit::make_folders(kStateFolder, 0755));
-  GODWIT_TRY_VOID(godwit::write_file_durably(kLoadingMark, image_id, 0644));
-  GODWIT_TRY_VOID(podman.load(archive));
-  if (!was_cut) return {};
-  GODWIT_TRY_VOID(place.clear());
-  podman.forget_image(image_id, "");
-  return podman.load(archive);
+ImageStore image_store(const Host& host, const Podman& podman) {
+  const auto boot = godwit::read_file("/proc/sys/kernel/random/boot_id", 128);
+  return {host, podman, kStateFolder, boot ? std::string(godwit::trimmed(*boot)) : ""};
 }
 
-Outcome install(const Host& host, const godwit_step&, const Order& order, const Podman& podman) {
+Outcome install(const Host& host, const godwit_step& step, const Order& order, const Podman& podman) {
   const auto image = read_image(order.archive(), own_architecture(), [&] { return host.is_cancelled(); });
   if (!image) return failed(image.error(), code::bad_archive);
   const ContainerPlace place(podman, kStateFolder, order.service.name);
-  if (auto loaded = load_whole(podman, place, order.archive(), image->id); !loaded)
-    return failed(loaded.error(), code::cannot_make);
+  if (auto cleared = place.clear(); !cleared) return failed(cleared.error(), code::cannot_make);
+  const ImageStore store = image_store(host, podman);
+  if (auto loaded = store.take_in(*image, order.archive()); !loaded) return failed(loaded.error(), code::cannot_make);
   const auto is_there = podman.has_image(image->id);
   if (!is_there) return failed(is_there.error(), code::cannot_make);
   if (!*is_there)
     return failed(code::cannot_make, fmt::format("podman took the archive, but has no image {}", image->id));
   const auto words = create_words(order.service, image->id, order.criteria, order.token);
-  if (auto made = place.make(words); !made) return failed(made.error(), code::cannot_make);
-  ::sync();  // podman does not
-  if (auto whole = godwit::remove_file_durably(kLoadingMark); !whole) return failed(whole.error(), author::kRefused);
+  if (auto made = place.try_to_make(words); !made) return failed(made.error(), code::cannot_make);
+  if (auto whole = store.seal(image->id); !whole) return failed(whole.error(), author::kRefused);
+  if (auto noted = godwit::write_file_durably(Path(author::str(step.work_dir)) / kImageName, image->id); !noted)
+    return failed(noted.error(), author::kRefused);
   return {result::install_ok, 0, ""};
 }
 
@@ -194,8 +189,11 @@ Outcome judge(const Host& host, const Order& order, const Podman& podman, const 
 Outcome apply(const Host& host, const godwit_step& step, const Order& order, const Podman& podman) {
   const auto former = noted_former(step);
   if (!former) return failed(former.error(), author::kRefused);
+  const auto image_id = godwit::read_file(Path(author::str(step.work_dir)) / kImageName, kImageLimit);
+  if (!image_id) return failed(image_id.error(), author::kRefused);
   const ContainerPlace place(podman, kStateFolder, order.service.name);
-  if (auto switched = place.switch_to(order.token, *former); !switched)
+  const auto words = create_words(order.service, *image_id, order.criteria, order.token);
+  if (auto switched = place.switch_to(words, order.token, *former); !switched)
     return failed(switched.error(), code::cannot_start);
   Outcome judged = judge(host, order, podman, place);
   if (judged.result_code != result::apply_ok) return judged;
@@ -203,12 +201,14 @@ Outcome apply(const Host& host, const godwit_step& step, const Order& order, con
   return judged;
 }
 
-Outcome restore(const Host&, const godwit_step& step, const Order& order, const Podman& podman) {
+Outcome restore(const Host& host, const godwit_step& step, const Order& order, const Podman& podman) {
   const auto former = noted_former(step);
   if (!former && former.error().code == Code::not_found) return {result::restore_ok, 0, ""};  // nothing was changed
   if (!former) return failed(code::restore_failed, former.error().message);
   if (auto back = ContainerPlace(podman, kStateFolder, order.service.name).switch_back(order.token, *former); !back)
     return failed(code::restore_failed, back.error().message);
+  if (auto tidy = image_store(host, podman).tidy_up(); !tidy)
+    host.info("podman's store is not tidy, the next update tries again: " + tidy.error().message);
   return {result::restore_ok, 0, ""};
 }
 

@@ -1,6 +1,7 @@
 """godwit/container:1 with the real podman, in a device whose podman is its own (support/container_world.py), with images made on the spot.
 What podman and the service on its port say is the judge, not what the handler reports."""
 import gzip
+import hashlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from container_world import ContainerWorld, Image, build_program, oci
+from container_world import STORE, ContainerWorld, Image, build_program, oci, pack
 from handlers import code, make_update, register_handler, run_update
 from stack import wait_until
 
@@ -22,10 +23,20 @@ def program(tmp_path_factory):
     return build_program(tmp_path_factory.mktemp("program"))
 
 
+# Waits with what the file `hold` names until somebody ends it.
+HELD_PODMAN = """#!/bin/sh
+[ "$2" = "$(cat {root}/hold 2>/dev/null)" ] && touch {root}/held && exec sleep 1000
+exec /usr/bin/podman "$@"
+"""
+
+
 @pytest.fixture
 def world(scene):
     device = scene.device(start=False)
-    register_handler(device, HANDLER, "step-container", network=True)
+    podman = device.root / "podman"
+    podman.write_text(HELD_PODMAN.format(root=device.root))
+    podman.chmod(0o755)
+    register_handler(device, HANDLER, "step-container", network=True, options={"podman": str(podman)})
     made = ContainerWorld(device)
     device.start()
     scene.wait_listed(device)
@@ -151,9 +162,7 @@ def test_a_port_that_is_taken_brings_the_former_container_back(scene, world, pro
 
 def test_a_device_without_podman_says_so(scene, program):
     device = scene.device(start=False)
-    binaries = device.service.binaries
-    subprocess.run([binaries / "godwit-installer", "extension", "register", "--config", device.folder / "installer.toml", "--type", "step-handler", "--id", HANDLER,
-                    "--option", "podman=/opt/none/podman", binaries.parent / "lib" / "godwit-step-container.so"], check=True, env={**os.environ, **(device.env or {})})
+    register_handler(device, HANDLER, "step-container", options={"podman": "/opt/none/podman"})
     device.start()
     scene.wait_listed(device)
     state = run_update(scene, device, "1.0.0", HANDLER, {"image.tar": oci(Image(program, "one"))}, properties("1.0.0"), end="Failed")
@@ -180,6 +189,56 @@ def test_the_installer_is_killed_while_podman_takes_the_image(scene, world, prog
     assert two.id in world.images()
 
 
+def layers_of(*images):
+    return {hashlib.sha256(layer).hexdigest() for image in images for layer in image.layers}
+
+
+def send(scene, world, version, image):
+    scene.import_update(make_update(scene, world.device, version, HANDLER, {"image.tar": oci(image)}, properties(version)))
+    return scene.deploy(world.device, version)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["image-known", "image-unknown"])
+@pytest.mark.parametrize("comes", ["the-same-update", "another-update", "a-cancel"])
+def test_layers_that_a_power_cut_emptied_are_not_taken_for_whole(scene, world, program, comes, known):
+    """podman has written down the layers, and perhaps their image; the files of the layers were not on the disk yet."""
+    large = os.urandom(1 << 20)
+    base = pack({"large": large})
+    one, two, three = Image(program, "one"), Image(program, "two", below=(base,)), Image(program, "three", below=(base,))
+    update(scene, world, "1.0.0", oci(one))
+    (world.device.root / "hold").write_text("create")
+    deployment = send(scene, world, "1.1.0", two)
+    wait_until("podman has the image", (world.device.root / "held").exists, 60)
+    world.device.installer.kill()
+    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    if not known:
+        world.forget_images(two.id)
+    world.run("sh", "-c", f"for file in {STORE}/overlay/*/diff/large; do : >$file; done")
+    world.boots()
+    (world.device.root / "hold").unlink()
+    if comes == "a-cancel":
+        scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
+    elif comes == "another-update":
+        deployment = send(scene, world, "1.2.0", three)
+    world.device.start_installer()
+    scene.wait_state(world.device, deployment, "Canceled" if comes == "a-cancel" else "Succeeded", timeout=120)
+    now = {"a-cancel": one, "the-same-update": two, "another-update": three}[comes]
+    wait_until("it answers", lambda: world.ask(8099) == now.version + "|", 20)
+    wait_until("no other layers are left", lambda: world.layers() == layers_of(one, now), 30)
+    if now is not one:
+        assert world.run("sh", "-c", 'sha256sum <"$(podman mount web)/large"; podman unmount web >/dev/null').split()[0] == hashlib.sha256(large).hexdigest()
+
+
+def test_a_load_that_is_cancelled_leaves_no_layers(scene, world, program):
+    one = Image(program, "one")
+    update(scene, world, "1.0.0", oci(one))
+    deployment = send(scene, world, "1.1.0", Image(program, "two", below=(pack({"base": b"small"}), pack({"more": b"small"})), extra={"large": os.urandom(192 << 20)}))
+    wait_until("podman has two layers", lambda: len(world.layers()) == 3, 60, 0.01)
+    scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
+    scene.wait_state(world.device, deployment, "Canceled", timeout=120)
+    wait_until("no layers of it are left", lambda: (world.layers(), world.images()) == (layers_of(one), {one.id}), 30)
+
+
 def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, world, program):
     """What podman and the runtime know of a container differs then: "already exists"."""
     for number in range(4):
@@ -195,8 +254,10 @@ def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, worl
         assert world.containers() == ["web"]
 
 
+@pytest.mark.parametrize("also", ["", "boot"])
 @pytest.mark.parametrize("end", ["Succeeded", "Failed"])
-def test_the_installer_is_killed_while_the_health_is_watched(scene, world, program, end):
+def test_the_installer_is_killed_while_the_health_is_watched(scene, world, program, end, also):
+    """`boot`: and podman starts every container, as with the device. The second to start spoils the port of the first."""
     update(scene, world, "1.0.0", oci(Image(program, "one")))
     ready = world.device.root / "ready"
     health = ["/bin/sh", "-c", f"touch {world.device.root}/asked; test -e {ready}"]
@@ -204,6 +265,11 @@ def test_the_installer_is_killed_while_the_health_is_watched(scene, world, progr
     scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(Image(program, "two"))}, properties("1.1.0", **more)))
     deployment = scene.deploy(world.device, "1.1.0")
     wait_until("the health is asked", (world.device.root / "asked").exists, 60)
+    if also == "boot":
+        world.device.installer.kill()
+        assert world.ask(8099) == "two|"
+        world.podman("start", "web.godwit-old", check=False)
+        assert world.ask(8099) != "two|", "podman has become better: what is done for this is needless"
     kill_installer(world)
     if end == "Succeeded":
         ready.touch()

@@ -39,7 +39,7 @@ touch "$1"
 exec sleep 100000
 """
 
-# The program in the images. "serve": answers on port 8080 with the text of /version, its other arguments and $MODE; "check": asks it; "crash",
+# The program in the images. "serve": answers on port 8080 with the text of /version, its other arguments and $MODE; "check [PATH]": asks it, and for the path, of a device a byte; "crash",
 # "job CODE": end at once. "eat MIB": takes so much memory, then serves.
 PROGRAM = r"""
 #include <arpa/inet.h>
@@ -69,6 +69,7 @@ int main(int count, char** words) {
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(s, (struct sockaddr*)&where, sizeof where) != 0) { puts("nobody answers on port 8080"); return 1; }
     if (count > 2 && access(words[2], F_OK) != 0) { printf("%s is missing\n", words[2]); return 4; }
+    if (count > 2 && strncmp(words[2], "/dev/", 5) == 0 && fread(text, 1, 1, fopen(words[2], "r")) != 1) { printf("%s gives nothing\n", words[2]); return 8; }
     return 0;
   }
   FILE* f = fopen("/version", "r");
@@ -85,6 +86,7 @@ int main(int count, char** words) {
   }
 }
 """
+STORE = "/var/lib/containers/storage"
 ASK = "import socket,sys; s=socket.create_connection((sys.argv[1], int(sys.argv[2])), 5); print(s.makefile().read())"
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
@@ -121,6 +123,26 @@ class ContainerWorld(NamespaceWorld):
     def images(self) -> set[str]:
         return {one.removeprefix("sha256:") for one in self.podman("images", "--all", "--quiet", "--no-trunc").split()}
 
+    def images_listed(self) -> list[dict]:
+        """What podman's store itself writes down of its images."""
+        return json.loads(self.run("cat", f"{STORE}/overlay-images/images.json"))
+
+    def forget_images(self, *ids: str) -> None:
+        """The store knows them no more, but has their layers: as after a load that something ended."""
+        text = json.dumps([image for image in self.images_listed() if image["id"] not in ids])
+        self.run("sh", "-c", f'printf %s "$1" >{STORE}/overlay-images/images.json', "sh", text)
+
+    def layers(self) -> set[str]:
+        """The layers of images that the store has, shown by podman or not."""
+        return {layer["diff-digest"].removeprefix("sha256:") for layer in json.loads(self.run("cat", f"{STORE}/overlay-layers/layers.json")) if layer.get("diff-digest")}
+
+    def boots(self) -> None:
+        """From now on the kernel says that it is another boot."""
+        self.boot = getattr(self, "boot", 0) + 1
+        file = self.device.folder / f"boot-{self.boot}"
+        file.write_text(f"00000000-0000-4000-8000-{self.boot:012}\n")
+        self.run("mount", "--bind", file, "/proc/sys/kernel/random/boot_id")
+
     def stop(self) -> None:
         self.device.stop()
         self.podman("rm", "--all", "--force", "--time", "0", check=False)
@@ -144,13 +166,14 @@ def pack(files: dict[str, bytes]) -> bytes:
 
 
 class Image:
-    """One image of one layer: /app is `program`, /version is `version`."""
+    """An image whose upper layer has /app, which is `program`, /version, which is `version`, and `extra`; `below`: the layers under it, as tars."""
 
-    def __init__(self, program: bytes, version: str, *, architecture: str = ARCHITECTURE, extra: dict[str, bytes] | None = None):
-        self.layer = pack({"app": program, "version": version.encode(), **(extra or {})})
+    def __init__(self, program: bytes, version: str, *, architecture: str = ARCHITECTURE, extra: dict[str, bytes] | None = None, below: tuple[bytes, ...] = ()):
+        self.version = version
+        self.layers = [*below, pack({"app": program, "version": version.encode(), **(extra or {})})]
         self.config = json.dumps({"architecture": architecture, "os": "linux", "config": {"Entrypoint": ["/app"], "Cmd": ["serve"]},
-                                  "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(self.layer).hexdigest()]},
-                                  "history": [{"created_by": "a test"}]}).encode()
+                                  "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in self.layers]},
+                                  "history": [{"created_by": "a test"} for _ in self.layers]}).encode()
         self.id = hashlib.sha256(self.config).hexdigest()
 
     def blobs(self) -> tuple[dict[str, bytes], dict]:
@@ -159,13 +182,14 @@ class Image:
             return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": "sha256:" + hashlib.sha256(content).hexdigest(), "size": len(content)}
 
         manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                               "config": describe(self.config, "config.v1+json"), "layers": [describe(self.layer, "layer.v1.tar")]}).encode()
-        blobs = {"blobs/sha256/" + hashlib.sha256(content).hexdigest(): content for content in (self.layer, self.config, manifest)}
+                               "config": describe(self.config, "config.v1+json"), "layers": [describe(layer, "layer.v1.tar") for layer in self.layers]}).encode()
+        blobs = {"blobs/sha256/" + hashlib.sha256(content).hexdigest(): content for content in (*self.layers, self.config, manifest)}
         return blobs, describe(manifest, "manifest.v1+json")
 
     def docker(self, name: str) -> bytes:
-        manifest = [{"Config": f"{self.id}.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
-        return pack({f"{self.id}.json": self.config, "layer.tar": self.layer, "manifest.json": json.dumps(manifest).encode()})
+        names = [f"layer-{number}.tar" for number in range(len(self.layers))]
+        manifest = [{"Config": f"{self.id}.json", "RepoTags": [name], "Layers": names}]
+        return pack({f"{self.id}.json": self.config, **dict(zip(names, self.layers)), "manifest.json": json.dumps(manifest).encode()})
 
 
 def oci(*images: Image) -> bytes:

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 
-def register_handler(device, handler: str, library: str, *, network: bool = False) -> None:
+def register_handler(device, handler: str, library: str, *, network: bool = False, options: dict[str, str] | None = None) -> None:
     """Registers lib/godwit-`library`.so of the build as step handler `handler`; the installer must not run yet."""
     binaries = device.service.binaries
     command = [binaries / "godwit-installer", "extension", "register", "--config", device.folder / "installer.toml", "--type", "step-handler", "--id", handler,
-               *(["--network"] if network else []), binaries.parent / "lib" / f"godwit-{library}.so"]
+               *(["--network"] if network else []), *(word for name, value in (options or {}).items() for word in ("--option", f"{name}={value}")), binaries.parent / "lib" / f"godwit-{library}.so"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(device.env or {})})
     assert done.returncode == 0, done.stderr or done.stdout
 

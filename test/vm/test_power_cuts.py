@@ -154,6 +154,8 @@ CONTAINER_CUTS = {
     "while podman creates": (("podman: begins create",), 0.3),
     "after create": (("podman: ended create",), 0),
     "after install": (("verb=install result=600",), 0),
+    "while podman creates it in apply": (("verb=apply", "podman: begins create"), 0.3),
+    "after it was created in apply": (("verb=apply", "podman: ended create"), 0),
     "while the former one stops": (("podman: begins stop",), 0.2),
     "in the first rename": (("podman: begins rename",), 0.2),
     "between the renames": (("podman: ended rename",), 0),
@@ -191,6 +193,36 @@ def test_the_former_container_comes_back_in_spite_of_a_power_cut(device, harbour
     version, archive = harbour.build()
     state = device.goes_through(harbour.step(version, archive, deviceHealthCommand=["/bin/false"], healthTimeoutSeconds=1), "verb=restore", *words, after=after, end="Failed")
     assert code(state)[1] == "35000008", json.dumps(state)
+    harbour.is_whole(harbour.version)
+
+
+@pytest.mark.parametrize("after", [0.6, 1.2, 1.8, 2.4])
+def test_what_a_cut_load_left_does_not_hurt_another_update_of_the_same_base(device, harbour, after):
+    base = 1000 + int(after * 10)
+    version, archive = harbour.build(base)
+    device.send(harbour.step(version, archive))
+    device.cut("podman: begins load", after=after)
+    version, archive = harbour.build(base)
+    deployment = device.send(harbour.step(version, archive))
+    device.power_on()
+    device.ends(deployment, "Succeeded")
+    harbour.version = version
+    harbour.is_whole(version)
+    assert device.sh("ls -A /var/lib/godwit-container") == "web"
+    layers = json.loads(device.sh("cat /var/lib/containers/storage/overlay-layers/layers.json"))
+    used = device.sh("for image in $(podman images --all --quiet --no-trunc); do podman image inspect --format '{{range .RootFS.Layers}}{{.}} {{end}}' $image; done").split()
+    assert {one["diff-digest"] for one in layers if one.get("diff-digest")} == set(used)
+
+
+def test_a_container_has_the_devices_that_its_step_names(device, harbour):
+    version, archive = harbour.build()
+    asks = {"healthCommand": ["/app", "check", "/dev/hwrng"], "healthTimeoutSeconds": 8}
+    device.ends(device.send(harbour.step(version, archive, devices=["/dev/hwrng"], **asks)), "Succeeded")
+    harbour.version = version
+    harbour.is_whole(version)
+    version, archive = harbour.build()
+    state = device.ends(device.send(harbour.step(version, archive, **asks)), "Failed")
+    assert code(state)[1] == "35000008" and "/dev/hwrng is missing" in json.dumps(state), json.dumps(state)
     harbour.is_whole(harbour.version)
 
 

@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 from apt_world import Repository, build_deb
-from container_world import Image, build_program, oci
+from container_world import Image, build_program, oci, pack
 from stack import wait_until
 from swu import SwuMaker
 from workshop_device import WorkshopDevice
@@ -62,12 +62,15 @@ class Harbour:
 
     def __init__(self, device: WorkshopDevice, folder: Path):
         self.device, self.program, self.number, self.version = device, build_program(folder), 0, ""
-        self.noise = random.Random(1).randbytes(10 << 20)
+        self.noise, self.base = random.Random(1).randbytes(10 << 20), {}
 
-    def build(self) -> tuple[str, bytes]:
+    def build(self, base: int = 0) -> tuple[str, bytes]:
+        """The next version: an upper layer with much noise of its own; or that noise in a lower one, which is that of all versions with this `base`."""
         self.number += 1
         version = f"v{self.number}"
-        return version, oci(Image(self.program, version, extra={"noise": self.noise[self.number * 4096:]}))
+        noise = {"noise": self.noise[(base or self.number) * 4096:]}
+        self.base[version] = base or self.number
+        return version, oci(Image(self.program, version, below=(pack(noise),)) if base else Image(self.program, version, extra=noise))
 
     def step(self, version: str, archive: bytes, **more) -> tuple[str, dict, dict]:
         return CONTAINER, {"name": "web", "installedCriteria": version, "ports": [{"host": 8099, "container": 8080}], "healthCommand": ["/app", "check"], "steadySeconds": 1,
@@ -82,7 +85,7 @@ class Harbour:
         assert device.sh("podman ps --all --format '{{.Names}}'; podman ps --format '{{.Names}} runs'").splitlines() == ["web", "web runs"]
         wait_until("it answers", lambda: self.answer() == f"{version}|", 30)
         assert device.sh("podman exec web /app check", check=False) == ""
-        wanted = hashlib.sha256(self.noise[int(version[1:]) * 4096:]).hexdigest()
+        wanted = hashlib.sha256(self.noise[self.base[version] * 4096:]).hexdigest()
         assert device.sh('sha256sum <"$(podman mount web)/noise"; podman unmount web >/dev/null').split()[0] == wanted
         assert device.sh("ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c /conmon") == "1"
 
