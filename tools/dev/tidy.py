@@ -273,10 +273,13 @@ def banned_names(tree):
 
 def unfinished(tree):
     word = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"]) + r")\b")
+    merge = re.compile("^(" + "|".join(7 * sign for sign in "<=>") + r")( |$)")
     for path, text in tree.having(CODE | SCRIPTS | {".md", ".txt", ".cmake"}):
         for number, line in enumerate(text.split("\n"), 1):
             if word.search(line):
                 yield Finding(path, number, "unfinished work is an issue of the tracker, not a note in a file")
+            if merge.match(line):
+                yield Finding(path, number, "a merge was left half done")
 
 
 # --- shape of files ---------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ BROKEN = [
     (tidy.banned_names, {"src/core/base/a.cpp": "co_await f();\n"}, "use callbacks"),
     (tidy.banned_names, {"src/core/base/a.hpp": "using namespace std;\n"}, "`using namespace` in a header"),
     (tidy.unfinished, {"a.md": "TO" + "DO: write\n"}, "unfinished work"),
+    (tidy.unfinished, {"a.md": "one\n" + 7 * ">" + " branch\n"}, "a merge was left half done"),
     (tidy.headers_introduce_themselves, {"a.hpp": "#pragma once\n"}, "opens with a paragraph"),
     (tidy.headers_introduce_themselves, {"a.hpp": "// What it is.\n"}, "`#pragma once` is missing"),
     (tidy.whitespace, {"a.md": "blank \n"}, "blanks at the end"),
