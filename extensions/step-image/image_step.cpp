@@ -115,13 +115,22 @@ Result<void> check_floor(const Scene& scene, const godwit_step& step) {
   return {};
 }
 
-Outcome is_installed(slots::Slots& slots, const Scene& scene) {
+/// Asked before anything is downloaded. An earlier step of the update may still change what is found here.
+Result<void> check_early(slots::Slots& slots, const Scene& scene, const godwit_step& step) {
+  if (step.step_index != 0) return {};
+  GODWIT_TRY_VOID(check_floor(scene, step));
+  return slots.check_places(scene.properties.image);
+}
+
+Outcome is_installed(slots::Slots& slots, const Scene& scene, const godwit_step& step) {
   const auto stage = slots.stage(scene.properties.image);
   if (!stage) return failed(stage.error());
   if (*stage == slots::Stage::good) {
     if (const auto raised = raise_floor(scene); !raised) return failed(raised.error());
     return {.result_code = result::is_installed};
   }
+  if (*stage == slots::Stage::open || *stage == slots::Stage::closed)
+    if (const auto fits = check_early(slots, scene, step); !fits) return failed(fits.error());
   return {.result_code = result::not_installed,
           .extended_code = 0,
           .details = fmt::format("side {} runs; the image is in the stage '{}'",
@@ -262,7 +271,7 @@ Outcome act(Verb verb, const Path& slots_file, const author::Host& host, const g
   if (const auto opened = open(scene, slots_file, step); !opened) return failed(opened.error());
   slots::Slots slots(scene.device.disk, *scene.device.boot, scene.device.places);
   switch (verb) {
-    case Verb::is_installed: return is_installed(slots, scene);
+    case Verb::is_installed: return is_installed(slots, scene, step);
     case Verb::install: return install(slots, scene, host, step);
     case Verb::apply: return apply(slots, scene, host);
     case Verb::restore: return restore(slots, scene);

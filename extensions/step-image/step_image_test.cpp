@@ -71,7 +71,7 @@ class StepImage : public ::testing::Test {
         {"workflow_id", "w-1"},
         {"update_id", json::Object{{"provider", "p"}, {"name", "n"}, {"version", version_}}},
         {"attempt", 1},
-        {"step", 0}};
+        {"step", step_}};
     if (!stored_.empty()) call["files"] = streamed_files();
     if (!kernel_file_.empty()) call["files"].as_array().push_back(kernel_entry());
     const auto outcome = extension::run_extension(registration_, call, limits_, {}, {});
@@ -144,6 +144,7 @@ class StepImage : public ::testing::Test {
   json::Object properties_{
       {"imageFile", "image"}, {"imageSize", image_.size()}, {"imageSha256", hex_encode(sha256(image_))}};
   std::string version_ = "2.0";
+  int step_ = 0;
   Bytes stored_{};        // not empty: the image is streamed
   json::Array pieces_{};  // what came along
   std::string pair_block_{};
@@ -373,6 +374,26 @@ TEST_F(StepImage, a_confirmed_image_raises_the_floor_and_older_updates_are_refus
   EXPECT_NE(refused.details.find("older than 1.9"), std::string::npos) << refused.details;
   version_ = "1.9";
   EXPECT_EQ(run("install").result_code, result::install_reboot);
+}
+
+TEST_F(StepImage, what_the_device_has_no_place_for_is_refused_before_it_is_downloaded) {
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed);
+  const auto size = properties_["imageSize"];
+  properties_["imageSize"] = 64 * 1024 + 1;
+  EXPECT_NE(run("is_installed").details.find("the partition only 65536"), std::string::npos);
+  EXPECT_EQ(run("is_installed").result_code, result::failure);
+  step_ = 1;
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed) << "the step before may make room";
+  step_ = 0;
+  properties_["imageSize"] = size;
+  ASSERT_TRUE(make_folders(folder_ / "data") && write_file_durably(folder_ / "data" / "version-floor", "9.0\n"));
+  EXPECT_NE(run("is_installed").details.find("older than 9.0"), std::string::npos);
+  std::filesystem::remove(folder_ / "data" / "version-floor");
+  bring_kernel("the new kernel");
+  kernel_is_here_ = false;
+  EXPECT_EQ(run("is_installed").result_code, result::not_installed);
+  properties_["pairs"] = json::Object{{"dtb", "vmlinuz"}};
+  EXPECT_NE(run("is_installed").details.find("slots.toml of this device has only kernel"), std::string::npos);
 }
 
 TEST_F(StepImage, what_cannot_be_is_refused_before_anything_has_changed) {

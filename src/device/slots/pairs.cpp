@@ -67,18 +67,19 @@ Result<std::optional<ByteCount>> size_of(Disk& disk, const Path& path) {
 
 }  // namespace
 
+Result<void> check_name(const std::vector<Pair>& pairs, const std::string& name) {
+  if (std::ranges::any_of(pairs, [&](const Pair& pair) { return pair.name == name; })) return {};
+  std::string known;
+  for (const Pair& pair : pairs) known += (known.empty() ? "" : ", ") + pair.name;
+  return fail(Code::refused,
+              fmt::format("the update brings a file for the pair '{}', but slots.toml of this device has {}; add it "
+                          "there as [[pairs]], or leave it out of the update",
+                          name, known.empty() ? "no pairs" : "only " + known));
+}
+
 Result<void> PairTransfer::check(const PairSources& sources) {
   jobs_.clear();
-  for (const auto& source : sources) {
-    const std::string& name = source.first;
-    if (std::ranges::any_of(pairs_, [&](const Pair& pair) { return pair.name == name; })) continue;
-    std::string known;
-    for (const Pair& pair : pairs_) known += (known.empty() ? "" : ", ") + pair.name;
-    return fail(Code::refused,
-                fmt::format("the update brings a file for the pair '{}', but slots.toml of this device has {}; add it "
-                            "there as [[pairs]], or leave it out of the update",
-                            name, known.empty() ? "no pairs" : "only " + known));
-  }
+  for (const auto& source : sources) GODWIT_TRY_VOID(check_name(pairs_, source.first));
   for (const Pair& pair : pairs_) {
     const auto brought = sources.find(pair.name);
     GODWIT_TRY(Job job, in_pair(pair, target_, plan(pair, brought == sources.end() ? nullptr : &brought->second)));

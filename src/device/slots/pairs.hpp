@@ -30,6 +30,9 @@ struct Pair {
 /// By the names of pairs: what an update brings for them.
 using PairSources = std::map<std::string, OpenSource>;
 
+/// Errors: refused (`name` is no pair of this device).
+[[nodiscard]] Result<void> check_name(const std::vector<Pair>& pairs, const std::string& name);
+
 /// One way of all pairs onto the side that does not run: check(), then write(), then read_back().
 class PairTransfer {
  public:

@@ -22,6 +22,12 @@ Result<T> in_side(std::string_view doing, Side side, Result<T> result) {
   return result;
 }
 
+Result<void> check_room(DiskFile& side, const Image& image) {
+  GODWIT_TRY(const ByteCount room, side.size());
+  if (image.size <= room) return {};
+  return fail(Code::too_large, fmt::format("the image has {} bytes; the partition only {}", image.size, room));
+}
+
 }  // namespace
 
 Result<Facts> Slots::look() {
@@ -175,6 +181,13 @@ Result<void> Slots::confirm(const Facts& facts) {
       {.good = facts.running, .trial = {}, .attempts_left = 0, .failed = {}, .verity = facts.boot.verity});
 }
 
+Result<void> Slots::check_places(const Image& image) {
+  GODWIT_TRY(const auto file, disk_.open(places_.of(other(places_.running)), OpenMode::read));
+  GODWIT_TRY_VOID(check_room(*file, image));
+  for (const auto& pair : image.pairs) GODWIT_TRY_VOID(check_name(places_.pairs, pair.first));
+  return {};
+}
+
 Result<void> Slots::give_back(const Facts& facts) {
   return boot_.write({.good = other(facts.running),
                       .trial = {},
@@ -186,9 +199,7 @@ Result<void> Slots::give_back(const Facts& facts) {
 Result<std::unique_ptr<DiskFile>> Slots::open_side(Side side, const Image& image) {
   GODWIT_CHECK(side != places_.running);
   GODWIT_TRY(auto file, disk_.open(places_.of(side), OpenMode::write));
-  GODWIT_TRY(const ByteCount room, file->size());
-  if (image.size > room)
-    return fail(Code::too_large, fmt::format("the image has {} bytes; the partition only {}", image.size, room));
+  GODWIT_TRY_VOID(check_room(*file, image));
   return file;
 }
 

@@ -60,6 +60,9 @@ class Slots {
   /// Errors: as BootSwitch::read() and load_contents().
   [[nodiscard]] Result<Facts> look();
   [[nodiscard]] Result<Stage> stage(const Image& image);
+  /// Is there room for it on the other side, and a place for each of its pairs? Changes nothing, and needs nothing of
+  /// the image. Errors: too_large, refused, io_failed.
+  [[nodiscard]] Result<void> check_places(const Image& image);
 
   /// Brings `image` onto the other side, `pairs` and copies of the running side's other pairs into its places, and
   /// marks it to be tried; nothing of the running side is ever written. `pairs` has what `image` names. Answers done,
