@@ -243,6 +243,25 @@ def test_the_installer_is_killed_while_dpkg_unpacks(scene, world, earlier):
     assert world.version(TOOL) == "2.0" and world.is_whole()
 
 
+@pytest.mark.parametrize("earlier", ["1.0", ""])
+def test_a_cancel_after_the_installer_was_killed_in_the_middle_of_dpkg_brings_the_earlier_version_back(scene, world, earlier):
+    marker = world.device.root
+    if earlier:
+        tool(world, "1.0")
+        update(scene, world, "1.0.0", (TOOL, "1.0"), (LIBRARY, "1.0"))
+    tool(world, "2.0", preinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done")
+    scene.import_update(make_update(scene, world.device, "2.0.0", APT, manifest((TOOL, "2.0")), {"installedCriteria": "2"}))
+    deployment = scene.deploy(world.device, "2.0.0")
+    wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
+    world.device.installer.kill()
+    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
+    (marker / "go").touch()
+    world.device.start_installer()
+    scene.wait_state(world.device, deployment, "Canceled")
+    wait_until("what was begun is taken back", lambda: world.version(TOOL) == earlier and world.is_whole(), 60)
+
+
 def test_a_cancel_in_the_middle_of_dpkg_leaves_no_half_of_a_package(scene, world):
     marker = world.device.root
     tool(world, "1.0", postinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done")
