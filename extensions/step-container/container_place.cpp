@@ -84,8 +84,23 @@ Result<void> ContainerPlace::make(const std::vector<std::string>& words) const {
   return podman_.create(words, next_);
 }
 
+/// podman writes the name of a container down twice, for itself and for its store, and a rename that was cut in between
+/// leaves two names: the one in the store cannot be given again, nor is it shown. A rename to its own name mends it
+/// (podman 4.3.1).
+Result<void> ContainerPlace::agree_on_names() const {
+  for (const std::string& name : {earlier_, name_, next_}) {
+    GODWIT_TRY(const auto found, podman_.container(name));
+    if (found) podman_.rename_to_itself(*found);
+  }
+  return {};
+}
+
 Result<void> ContainerPlace::try_to_make(const std::vector<std::string>& words) const {
-  GODWIT_TRY_VOID(make(words));
+  if (const auto made = make(words); !made) {
+    if (made.error().code != Code::process_failed) return made;
+    GODWIT_TRY_VOID(agree_on_names());
+    GODWIT_TRY_VOID(make(words));
+  }
   return clear();
 }
 
@@ -109,6 +124,8 @@ Result<void> ContainerPlace::switch_to(const std::vector<std::string>& words, co
                                        const Former& former) const {
   podman_.wait_for_boot();
   GODWIT_TRY(auto found, current());
+  GODWIT_TRY(const auto set_aside, podman_.container(earlier_));
+  if (set_aside || (found && found->token == token)) GODWIT_TRY_VOID(agree_on_names());  // it comes again
   if (!found || found->token != token) {
     GODWIT_TRY_VOID(make(words));
     ::sync();  // podman does not
@@ -147,6 +164,7 @@ Result<void> ContainerPlace::remove_with_image(const Container& container, const
 
 Result<void> ContainerPlace::switch_back(const std::string& token, const Former& former) const {
   podman_.wait_for_boot();
+  GODWIT_TRY_VOID(agree_on_names());
   GODWIT_TRY(const auto next, podman_.container(next_));
   GODWIT_TRY(const auto found, current());
   const bool is_switched = found && found->token == token && !is_former(*found, former);

@@ -60,6 +60,7 @@ class ContainerPlace {
   [[nodiscard]] std::string settled() const;
   [[nodiscard]] Result<void> write_settled(const std::string& token) const;
   [[nodiscard]] Result<void> make(const std::vector<std::string>& words) const;
+  [[nodiscard]] Result<void> agree_on_names() const;
   [[nodiscard]] Result<void> take_name(const std::string& token, const Former& former) const;
   [[nodiscard]] Result<void> remove_with_image(const Container& container, const Former& former) const;
 

@@ -182,6 +182,10 @@ Result<void> Podman::rename(const std::string& id, const std::string& name) cons
   return act({"rename", id, name}, kAskTime);
 }
 
+void Podman::rename_to_itself(const Container& container) const {
+  if (const auto done = rename(container.id, container.name); !done) host_.debug(done.error().message);
+}
+
 Result<void> Podman::stop(const std::string& id) const {
   GODWIT_TRY_VOID(act({"stop", id}, kActTime));
   end_forgotten_monitors(id, std::chrono::seconds(2));

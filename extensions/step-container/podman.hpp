@@ -58,6 +58,8 @@ class Podman {
   /// `words` from create_words(). Ends when the step is cancelled.
   [[nodiscard]] Result<void> create(const std::vector<std::string>& words, const std::string& name) const;
   [[nodiscard]] Result<void> rename(const std::string& id, const std::string& name) const;
+  /// Mends a rename that was cut. Failure is a line in the log: another podman may know no such rename.
+  void rename_to_itself(const Container& container) const;
   /// With the container's own stop time, then killed. Stopped already is success. Afterwards nothing holds its ports.
   [[nodiscard]] Result<void> stop(const std::string& id) const;
   /// Outside of the installer's own restrictions where systemd runs. Running already is success; what a start that was

@@ -239,6 +239,32 @@ def test_a_load_that_is_cancelled_leaves_no_layers(scene, world, program):
     wait_until("no layers of it are left", lambda: (world.layers(), world.images()) == (layers_of(one), {one.id}), 30)
 
 
+@pytest.mark.parametrize("where", ["idle", "in-the-switch", "in-the-restore"])
+def test_a_rename_that_was_cut_hinders_nobody(scene, world, program, where):
+    """podman writes a name down twice. What its store alone has cannot be given again, and no command shows it."""
+    one, two = Image(program, "one"), Image(program, "two")
+    update(scene, world, "1.0.0", oci(one))
+    more = {"deviceHealthCommand": ["/bin/false"], "healthTimeoutSeconds": 1} if where == "in-the-restore" else {}
+    if where == "idle":
+        world.name_in_store("web", "web.godwit-new")
+        update(scene, world, "1.1.0", oci(two))
+    else:
+        (world.device.root / "hold").write_text("rename")
+        scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(two)}, properties("1.1.0", **more)))
+        deployment = scene.deploy(world.device, "1.1.0")
+        wait_until("the former one steps back", (world.device.root / "held").exists, 60)
+        world.device.installer.kill()
+        world.podman("rename", "web", "web.godwit-old")
+        world.name_in_store("web.godwit-old", "web")
+        (world.device.root / "hold").unlink()
+        kill_installer(world)
+        scene.wait_state(world.device, deployment, "Failed" if more else "Succeeded")
+    wait_until("it answers", lambda: world.ask(8099) == ("one|" if more else "two|"), 20)
+    assert world.containers() == ["web"]
+    update(scene, world, "1.2.0", oci(Image(program, "three")))
+    assert (world.ask(8099), world.containers()) == ("three|", ["web"])
+
+
 def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, world, program):
     """What podman and the runtime know of a container differs then: "already exists"."""
     for number in range(4):

@@ -136,6 +136,11 @@ class ContainerWorld(NamespaceWorld):
         """The layers of images that the store has, shown by podman or not."""
         return {layer["diff-digest"].removeprefix("sha256:") for layer in json.loads(self.run("cat", f"{STORE}/overlay-layers/layers.json")) if layer.get("diff-digest")}
 
+    def name_in_store(self, old: str, new: str) -> None:
+        """The store has another name for a container than podman itself: as after a rename that was cut."""
+        self.run("sed", "-i", f's/"{old}"/"{new}"/', f"{STORE}/overlay-containers/containers.json")
+        assert new in self.run("cat", f"{STORE}/overlay-containers/containers.json")
+
     def boots(self) -> None:
         """From now on the kernel says that it is another boot."""
         self.boot = getattr(self, "boot", 0) + 1
