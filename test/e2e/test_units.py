@@ -21,7 +21,7 @@ def installed(tmp_path_factory):
     """The units with programs of ours at the places that they name."""
     root = tmp_path_factory.mktemp("units")
     for unit in UNITS.iterdir():
-        text = re.sub(r"/usr/bin/godwit[a-z-]*", "/bin/true", unit.read_text())
+        text = re.sub(r"/usr/(bin/godwit[a-z-]*|libexec/godwit/[a-z-]*)", "/bin/true", unit.read_text())
         (root / unit.name).write_text(text)
     return root
 

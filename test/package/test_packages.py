@@ -143,3 +143,19 @@ def test_a_purge_leaves_nothing(machine):
                        "-not -path \"$HOME/*\" -not -path '/run/*' -not -path '/tmp/*' -not -path '/var/log/*' -not -path '/var/tmp/*'")
     assert left == "", left
     assert machine.out("dpkg -l | grep godwit || true") == ""
+
+
+def test_an_image_that_is_built_without_proc_registers_at_its_first_start(machine):
+    """After the purge: unpacked and configured from outside, as a tool does that builds images."""
+    done = subprocess.run(["chroot", machine.root, "/bin/sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg --install /var/cache/godwit/godwit-agent_*.deb"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "registered when the device starts" in done.stderr, done.stdout + done.stderr
+    assert not list(machine.root.glob("var/lib/godwit/*/extensions.json"))
+    machine.end()
+    machine.start()
+    machine.until("test ! -e /var/lib/godwit/registration-due")
+    assert machine.out("systemctl is-active godwit-installer.socket") == "active"
+    assert "ordering cycle" not in machine.out("journalctl -b --no-pager")
+    assert all(f" {name} " in machine.out(INSTALLER_LIST) for name in HANDLERS)
+    assert "godwit/curl:1" in machine.out(AGENT_LIST)
+    assert machine.out("systemctl --failed --no-legend --plain | grep godwit || true") == ""
