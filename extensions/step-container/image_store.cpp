@@ -118,15 +118,14 @@ Result<void> ImageStore::tidy_up_after(const LoadMark& mark) const {
   return {};
 }
 
-Result<void> ImageStore::tidy_up() const {
-  for (const LoadMark& mark : marks_.all()) GODWIT_TRY_VOID(tidy_up_after(mark));
+Result<void> ImageStore::tidy_up(std::string_view to_come) const {
+  for (const LoadMark& mark : marks_.all())
+    if (mark.was_cut || mark.image_id != to_come) GODWIT_TRY_VOID(tidy_up_after(mark));
   return remove_file_durably(hollow_);
 }
 
 Result<void> ImageStore::take_in(const ImageInfo& image, const Path& archive) const {
-  for (const LoadMark& mark : marks_.all())
-    if (mark.was_cut || mark.image_id != image.id) GODWIT_TRY_VOID(tidy_up_after(mark));
-  GODWIT_TRY_VOID(remove_file_durably(hollow_));
+  GODWIT_TRY_VOID(tidy_up(image.id));
   GODWIT_TRY_VOID(marks_.begin(image));
   return podman_.load(archive);
 }

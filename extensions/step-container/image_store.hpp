@@ -7,6 +7,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
@@ -28,8 +30,9 @@ class ImageStore {
   [[nodiscard]] Result<void> take_in(const ImageInfo& image, const Path& archive) const;
   /// All of it is on the disk, and what was made of it. Errors: those of files.
   [[nodiscard]] Result<void> seal(const std::string& image_id) const;
-  /// What loads left that did not end, goes; what a container or a service uses stays. Errors: as take_in().
-  [[nodiscard]] Result<void> tidy_up() const;
+  /// What loads left that did not end, goes; what a container or a service uses stays, and what a load of this boot has
+  /// of the image `to_come`. Errors: as take_in().
+  [[nodiscard]] Result<void> tidy_up(std::string_view to_come = "") const;
 
  private:
   [[nodiscard]] Result<void> remove_layers(const LoadMark& mark) const;

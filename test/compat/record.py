@@ -44,7 +44,6 @@ def main() -> int:
             device.agent.kill()
             device.installer.kill()
             copy(device, out / "installing")
-            (device.folder / "run" / "installer.sock").unlink(missing_ok=True)
             device.start()
             scene.service.stop()
             (device.root / "go").touch()

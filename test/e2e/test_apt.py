@@ -210,7 +210,6 @@ def test_the_installer_is_killed_in_the_middle_of_dpkg(scene, world):
     deployment = scene.deploy(world.device, "1.0.0")
     wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
     world.device.installer.kill()
-    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
     world.device.start_installer()
     wait_until("install is begun again", lambda: sum("act.begins" in line and "verb=install" in line for line in installer_log(world).splitlines()) == 2, 60)
     (marker / "go").touch()
@@ -220,9 +219,8 @@ def test_the_installer_is_killed_in_the_middle_of_dpkg(scene, world):
     assert "configured" in (marker / "history").read_text()
 
 
-@pytest.mark.parametrize("earlier", ["1.0", "", "1.0 nowhere"])
-def test_the_installer_is_killed_while_dpkg_unpacks(scene, world, earlier):
-    """dpkg then wants the package once more and configures it no more: from the repository, or from the step itself where it has that version no more."""
+def kill_the_installer_while_dpkg_unpacks(scene, world, earlier):
+    """The deployment of 2.0 over `earlier` ("1.0 nowhere": the repository has that no more); dpkg's script waits for the file `go`."""
     marker = world.device.root
     if earlier:
         tool(world, "1.0")
@@ -235,28 +233,25 @@ def test_the_installer_is_killed_while_dpkg_unpacks(scene, world, earlier):
     deployment = scene.deploy(world.device, "2.0.0")
     wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
     world.device.installer.kill()
-    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    return deployment
+
+
+@pytest.mark.parametrize("earlier", ["1.0", "", "1.0 nowhere"])
+def test_the_installer_is_killed_while_dpkg_unpacks(scene, world, earlier):
+    """dpkg then wants the package once more and configures it no more: from the repository, or from the step itself where it has that version no more."""
+    deployment = kill_the_installer_while_dpkg_unpacks(scene, world, earlier)
     world.device.start_installer()  # which ends what the one before left
     wait_until("what was cut is mended", lambda: "dpkg was interrupted earlier" in installer_log(world), 60)
-    (marker / "go").touch()
+    (world.device.root / "go").touch()
     scene.wait_state(world.device, deployment, "Succeeded")
     assert world.version(TOOL) == "2.0" and world.is_whole()
 
 
 @pytest.mark.parametrize("earlier", ["1.0", ""])
 def test_a_cancel_after_the_installer_was_killed_in_the_middle_of_dpkg_brings_the_earlier_version_back(scene, world, earlier):
-    marker = world.device.root
-    if earlier:
-        tool(world, "1.0")
-        update(scene, world, "1.0.0", (TOOL, "1.0"), (LIBRARY, "1.0"))
-    tool(world, "2.0", preinst=f"touch {marker}/running; while [ ! -e {marker}/go ]; do sleep 0.1; done")
-    scene.import_update(make_update(scene, world.device, "2.0.0", APT, manifest((TOOL, "2.0")), {"installedCriteria": "2"}))
-    deployment = scene.deploy(world.device, "2.0.0")
-    wait_until("dpkg runs the package's script", (marker / "running").exists, 60)
-    world.device.installer.kill()
-    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
+    deployment = kill_the_installer_while_dpkg_unpacks(scene, world, earlier)
     scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
-    (marker / "go").touch()
+    (world.device.root / "go").touch()
     world.device.start_installer()
     scene.wait_state(world.device, deployment, "Canceled")
     wait_until("what was begun is taken back", lambda: world.version(TOOL) == earlier and world.is_whole(), 60)

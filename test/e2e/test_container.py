@@ -52,6 +52,11 @@ def update(scene, world, version, archive, end="Succeeded", **more):
     return run_update(scene, world.device, version, HANDLER, {"image.tar": archive}, properties(version, **more), end=end)
 
 
+def send(scene, world, version, image, **more):
+    scene.import_update(make_update(scene, world.device, version, HANDLER, {"image.tar": oci(image)}, properties(version, **more)))
+    return scene.deploy(world.device, version)
+
+
 def container_id(world, name="web"):
     return world.podman("container", "inspect", "--format", "{{.Id}}", name)
 
@@ -173,15 +178,13 @@ def test_a_device_without_podman_says_so(scene, program):
 def kill_installer(world):
     """As the power does, but for the containers: the installer, its worker and podman end at once."""
     world.device.installer.kill()
-    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
     world.device.start_installer()
 
 
 def test_the_installer_is_killed_while_podman_takes_the_image(scene, world, program):
     update(scene, world, "1.0.0", oci(Image(program, "one")))
     two = Image(program, "two", extra={"large": os.urandom(96 << 20)})
-    scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(two)}, properties("1.1.0")))
-    deployment = scene.deploy(world.device, "1.1.0")
+    deployment = send(scene, world, "1.1.0", two)
     wait_until("podman takes the image", lambda: world.runs("/usr/bin/podman", "--log-level=error", "load"), 60, 0.01)
     kill_installer(world)
     scene.wait_state(world.device, deployment, "Succeeded", timeout=180)
@@ -191,11 +194,6 @@ def test_the_installer_is_killed_while_podman_takes_the_image(scene, world, prog
 
 def layers_of(*images):
     return {hashlib.sha256(layer).hexdigest() for image in images for layer in image.layers}
-
-
-def send(scene, world, version, image):
-    scene.import_update(make_update(scene, world.device, version, HANDLER, {"image.tar": oci(image)}, properties(version)))
-    return scene.deploy(world.device, version)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["image-known", "image-unknown"])
@@ -210,7 +208,6 @@ def test_layers_that_a_power_cut_emptied_are_not_taken_for_whole(scene, world, p
     deployment = send(scene, world, "1.1.0", two)
     wait_until("podman has the image", (world.device.root / "held").exists, 60)
     world.device.installer.kill()
-    (world.device.folder / "run" / "installer.sock").unlink(missing_ok=True)
     if not known:
         world.forget_images(two.id)
     world.run("sh", "-c", f"for file in {STORE}/overlay/*/diff/large; do : >$file; done")
@@ -250,8 +247,7 @@ def test_a_rename_that_was_cut_hinders_nobody(scene, world, program, where):
         update(scene, world, "1.1.0", oci(two))
     else:
         (world.device.root / "hold").write_text("rename")
-        scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(two)}, properties("1.1.0", **more)))
-        deployment = scene.deploy(world.device, "1.1.0")
+        deployment = send(scene, world, "1.1.0", two, **more)
         wait_until("the former one steps back", (world.device.root / "held").exists, 60)
         world.device.installer.kill()
         world.podman("rename", "web", "web.godwit-old")
@@ -269,8 +265,7 @@ def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, worl
     """What podman and the runtime know of a container differs then: "already exists"."""
     for number in range(4):
         version = f"1.{number}.0"
-        scene.import_update(make_update(scene, world.device, version, HANDLER, {"image.tar": oci(Image(program, version))}, properties(version)))
-        deployment = scene.deploy(world.device, version)
+        deployment = send(scene, world, version, Image(program, version))
         starting = wait_until("podman starts the container", lambda: world.runs("/usr/bin/podman", "--log-level=error", "start"), 60, 0.01)
         time.sleep(0.05 * number)
         if world.runs("/usr/bin/podman", "--log-level=error", "start") == starting:
@@ -288,8 +283,7 @@ def test_the_installer_is_killed_while_the_health_is_watched(scene, world, progr
     ready = world.device.root / "ready"
     health = ["/bin/sh", "-c", f"touch {world.device.root}/asked; test -e {ready}"]
     more = {"deviceHealthCommand": health, "healthTimeoutSeconds": 60 if end == "Succeeded" else 3}
-    scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(Image(program, "two"))}, properties("1.1.0", **more)))
-    deployment = scene.deploy(world.device, "1.1.0")
+    deployment = send(scene, world, "1.1.0", Image(program, "two"), **more)
     wait_until("the health is asked", (world.device.root / "asked").exists, 60)
     if also == "boot":
         world.device.installer.kill()
@@ -307,9 +301,7 @@ def test_a_cancel_while_the_health_is_watched_brings_the_former_container_back(s
     update(scene, world, "1.0.0", oci(Image(program, "one")))
     former = container_id(world)
     health = ["/bin/sh", "-c", f"touch {world.device.root}/asked; false"]
-    scene.import_update(make_update(scene, world.device, "1.1.0", HANDLER, {"image.tar": oci(Image(program, "two"))},
-                                    properties("1.1.0", deviceHealthCommand=health, healthTimeoutSeconds=600)))
-    deployment = scene.deploy(world.device, "1.1.0")
+    deployment = send(scene, world, "1.1.0", Image(program, "two"), deviceHealthCommand=health, healthTimeoutSeconds=600)
     wait_until("the health is asked", (world.device.root / "asked").exists, 60)
     scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
     scene.wait_state(world.device, deployment, "Canceled")

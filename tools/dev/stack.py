@@ -248,8 +248,9 @@ model = "{self.model}"
         self.agent.start()
 
     def start_installer(self) -> None:
-        self.installer.start()
         socket = self.folder / "run" / "installer.sock"
+        socket.unlink(missing_ok=True)  # that of one that was killed
+        self.installer.start()
 
         def listens():
             self.installer.check_alive()

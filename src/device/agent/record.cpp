@@ -279,10 +279,10 @@ Event refine(const Record& record, Event event) {
                            event == Event::step_done || event == Event::consent_needed || event == Event::reboot_due ||
                            event == Event::restart_due;
   const bool is_whole = event == Event::step_done;
-  if (state == State::cancelling && has_stopped && !record.has_begun && step_to_restore(record)) return Event::undo_due;
-  if (state == State::cancelling && has_stopped && record.has_begun && !is_whole) return Event::undo_due;
-  if ((state == State::stopping || (state == State::cancelling && record.has_begun)) && is_whole &&
-      std::ranges::any_of(record.steps, &PlannedStep::restores_update))
+  if (state == State::cancelling && has_stopped && (record.has_begun ? !is_whole : step_to_restore(record).has_value()))
+    return Event::undo_due;
+  const bool is_in_step = state == State::stopping || (state == State::cancelling && record.has_begun);
+  if (is_in_step && is_whole && std::ranges::any_of(record.steps, &PlannedStep::restores_update))
     return Event::undo_due;
   return event;
 }
