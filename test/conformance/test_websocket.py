@@ -1,13 +1,12 @@
 """MQTT over WebSocket on the HTTPS port, by clients that others wrote: the Node device SDK and npm's mqtt package."""
 import errno
 import json
-import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
+from gate import Gate
 from stack import wait_until
 from test_device_sdk import NODE, SdkClient, desired, identity, sas  # noqa: F401 (identity is a fixture)
 
@@ -46,44 +45,13 @@ def test_the_device_sdk_over_websocket_is_told_that_a_key_is_wrong(scene, node, 
     assert "uthorized" in log, log
 
 
-class Forwarder:
-    """Port 443 of this machine as a way to the service, as a load balancer in front of it would be."""
-
-    def __init__(self, port: int, target: int):
-        self.target, self.closing = target, False
-        self.listener = socket.create_server(("127.0.0.1", port))
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while not self.closing:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self.target))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def copy(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def close(self):
-        self.closing = True
-        self.listener.close()
-
-
 @pytest.fixture
 def port_443(scene):
+    """Port 443 of this machine as a way to the service, as a load balancer in front of it would be."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            forwarder = Forwarder(443, scene.service.ports["api"])
+            way = Gate(scene.service.ports["api"], door=443)
             break
         except PermissionError:
             pytest.skip("only root may listen on port 443")
@@ -92,7 +60,7 @@ def port_443(scene):
                 raise
             time.sleep(1)
     yield
-    forwarder.close()
+    way.close()
 
 
 def test_the_device_sdk_finds_port_443_by_itself(scene, node, identity, port_443):  # noqa: F811

@@ -305,7 +305,7 @@ def test_a_cancel_while_the_health_is_watched_brings_the_former_container_back(s
     wait_until("the health is asked", (world.device.root / "asked").exists, 60)
     scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
     scene.wait_state(world.device, deployment, "Canceled")
-    wait_until("the former container is back", lambda: world.containers(running=True) == ["web"] and container_id(world) == former, 60)
+    wait_until("the former container is back", lambda: world.running() == {"web": former}, 60)
     wait_until("it answers", lambda: world.ask(8099) == "one|", 20)
 
 

@@ -120,6 +120,10 @@ class ContainerWorld(NamespaceWorld):
     def containers(self, *, running: bool = False) -> list[str]:
         return sorted(self.podman("ps", *([] if running else ["--all"]), "--format", "{{.Names}}").split())
 
+    def running(self) -> dict[str, str]:
+        """The ids of the running containers by their names, of one moment."""
+        return dict(line.split() for line in self.podman("ps", "--no-trunc", "--format", "{{.Names}} {{.ID}}").splitlines())
+
     def images(self) -> set[str]:
         return {one.removeprefix("sha256:") for one in self.podman("images", "--all", "--quiet", "--no-trunc").split()}
 

@@ -6,12 +6,12 @@ import threading
 
 
 class Gate:
-    """Passes bytes on to a port, counts those of one direction, and cuts each connection after `limit` of them."""
+    """Passes bytes on to a port, counts those of one direction, and cuts each connection after `limit` of them. Listens on `door`; 0: on any port."""
 
-    def __init__(self, port: int, limit: int = 0, counts_answers: bool = False):
+    def __init__(self, port: int, limit: int = 0, counts_answers: bool = False, door: int = 0):
         self.to, self.limit, self.counts_answers = port, limit, counts_answers
         self.sent = self.cuts = 0
-        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door = socket.create_server(("127.0.0.1", door))
         self.port = self._door.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
