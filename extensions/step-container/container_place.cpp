@@ -140,7 +140,25 @@ Result<void> ContainerPlace::switch_to(const std::vector<std::string>& words, co
     if (earlier && earlier->is_running) GODWIT_TRY_VOID(podman_.stop(earlier->id));
   }
   if (found->is_running) GODWIT_TRY_VOID(podman_.stop(found->id));
-  return podman_.start(found->id);
+  return start(*found);
+}
+
+Result<Container> ContainerPlace::make_in_place(const std::string& printed_words) const {
+  GODWIT_TRY(const auto words, parse_words(printed_words));
+  GODWIT_TRY_VOID(podman_.create(words, name_));
+  GODWIT_TRY(const auto made, current());
+  if (!made) return fail(Code::conflict, fmt::format("the container '{}' is gone", name_));
+  return *made;
+}
+
+Result<void> ContainerPlace::start(const Container& container) const {
+  const auto started = podman_.start(container.id);
+  if (started || started.error().code != Code::process_failed) return started;
+  GODWIT_TRY(const auto found, podman_.container(container.id));
+  if (!found || !found->is_stuck) return started;
+  GODWIT_TRY_VOID(podman_.remove(found->id));
+  GODWIT_TRY(const Container made, make_in_place(found->words));
+  return podman_.start(made.id);
 }
 
 Result<void> ContainerPlace::settle(const std::string& token, const Former& former) const {
@@ -178,16 +196,13 @@ Result<void> ContainerPlace::switch_back(const std::string& token, const Former&
   GODWIT_TRY(auto earlier, podman_.container(former.id));
   if (!earlier && found && !is_switched) earlier = found;
   if (!earlier) {  // an apply that had succeeded removed it
-    GODWIT_TRY(const auto words, parse_words(former.words));
-    GODWIT_TRY_VOID(podman_.create(words, name_));
-    GODWIT_TRY(earlier, current());
-    if (!earlier) return fail(Code::conflict, fmt::format("the container '{}' is gone", name_));
+    GODWIT_TRY(earlier, make_in_place(former.words));
   }
   const bool was_disturbed = next || is_switched || earlier->name != name_;
   if (earlier->name != name_) GODWIT_TRY_VOID(podman_.rename(earlier->id, name_));
   if (!former.was_running) return {};
   if (earlier->is_running && was_disturbed) GODWIT_TRY_VOID(podman_.stop(earlier->id));  // as in switch_to()
-  return podman_.start(earlier->id);
+  return start(*earlier);
 }
 
 }  // namespace godwit::step_container

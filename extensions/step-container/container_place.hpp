@@ -62,6 +62,10 @@ class ContainerPlace {
   [[nodiscard]] Result<void> make(const std::vector<std::string>& words) const;
   [[nodiscard]] Result<void> agree_on_names() const;
   [[nodiscard]] Result<void> take_name(const std::string& token, const Former& former) const;
+  /// From the words of its label, under the name of the place.
+  [[nodiscard]] Result<Container> make_in_place(const std::string& printed_words) const;
+  /// One that podman can start no more is made anew.
+  [[nodiscard]] Result<void> start(const Container& container) const;
   [[nodiscard]] Result<void> remove_with_image(const Container& container, const Former& former) const;
 
   const Podman& podman_;

@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -22,6 +25,7 @@ namespace {
 constexpr std::chrono::seconds kAskTime{60};
 constexpr std::chrono::minutes kActTime{15};  // a container may take ten minutes to stop
 constexpr std::chrono::minutes kBootTime{2};
+constexpr std::chrono::milliseconds kShortPatience{300};
 constexpr std::size_t kInspectionLimit = 1024 * 1024;
 constexpr std::size_t kSentenceLimit = 400;
 constexpr std::size_t kCommandLineLimit = 64 * 1024;
@@ -77,6 +81,30 @@ void end_forgotten_monitors(const std::string& id, std::chrono::milliseconds pat
   }
 }
 
+std::vector<std::string> words_between_blanks(const std::string& text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
+/// "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "", "HostPort": "8099"}]}}
+std::vector<PublishedPort> published_ports(const json::Object& container) {
+  std::vector<PublishedPort> ports;
+  const json::Object* config = json::object_or_null(container, "HostConfig");
+  const json::Object* bindings = config == nullptr ? nullptr : json::object_or_null(*config, "PortBindings");
+  if (bindings == nullptr) return ports;
+  for (const auto& [inside, outside] : *bindings) {
+    if (!outside.is_array()) continue;
+    const std::string protocol = inside.substr(std::min(inside.find('/'), inside.size() - 1) + 1);
+    for (const json::Value& one : outside.get_array()) {
+      const auto number = one.is_object()
+                              ? to_number<int>(json::text_or_nothing(one.get_object(), "HostPort").value_or(""))
+                              : std::nullopt;
+      if (number) ports.push_back({.protocol = protocol, .number = *number});
+    }
+  }
+  return ports;
+}
+
 }  // namespace
 
 Result<Container> parse_inspection(std::string_view text) {
@@ -94,9 +122,12 @@ Result<Container> parse_inspection(std::string_view text) {
   if (running == nullptr || !running->is_bool())
     return fail(Code::bad_packet, fmt::format("{} does not say whether the container runs", kWhere));
   container.is_running = running->get_bool();
-  container.has_ended = json::text_or_nothing(*state, "Status").value_or("") == "exited";
+  const std::string status = json::text_or_nothing(*state, "Status").value_or("");
+  container.has_ended = status == "exited";
+  container.is_stuck = status == "stopping";
   container.exit_code = json::integer_or_nothing(*state, "ExitCode").value_or(0);
   container.restart_count = json::integer_or_nothing(one, "RestartCount").value_or(0);
+  container.ports = published_ports(one);
   const json::Object* config = json::object_or_null(one, "Config");
   const json::Object* labels = config == nullptr ? nullptr : json::object_or_null(*config, "Labels");
   if (labels == nullptr) return container;
@@ -205,16 +236,54 @@ Result<void> Podman::start_once(const std::string& id) const {
   return {};
 }
 
+std::vector<RunningContainer> Podman::running_containers() const {
+  constexpr const char* kIdAndAddresses =
+      "{{.Id}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}";
+  std::vector<RunningContainer> found;
+  const auto running = ask({"ps", "--quiet", "--no-trunc"}, kAskTime);
+  if (!running || !running->ok()) return found;
+  for (const auto& id : words_between_blanks(running->output)) {
+    const auto shown = ask({"container", "inspect", "--format", kIdAndAddresses, id}, kAskTime);
+    if (!shown || !shown->ok()) continue;
+    auto words = words_between_blanks(shown->output);
+    words.erase(words.begin());
+    found.push_back({.id = id, .addresses = std::move(words)});
+  }
+  return found;
+}
+
+/// A podman that was killed in the middle of a start leaves the rules that forward the device's ports to the container,
+/// which does not run, and no later verb takes them away: the next container is not reached (podman 4.3.1 with netavark
+/// 1.4).
+void Podman::drop_stale_forwarding(const std::string& id) const {
+  const auto found = container(id);
+  if (!found || !*found || (*found)->is_running || (*found)->ports.empty()) return;
+  for (const char* program : {"/usr/sbin/iptables", "/usr/sbin/ip6tables"}) {
+    if (::access(program, X_OK) != 0) continue;
+    const CommandLimits limits{.time = kAskTime, .output = kInspectionLimit};
+    const auto listing = run_command({program, "-t", "nat", "-S"}, "", limits);
+    if (!listing || !listing->ok() || !has_forwarding(listing->output, (*found)->ports)) continue;
+    for (auto& words : deletions_of_stale_rules(listing->output, (*found)->ports, running_containers())) {
+      words.insert(words.begin(), program);
+      const auto deleted = run_command(words, "", limits);
+      host_.info(fmt::format("a rule that a killed start left is taken away: {}{}", fmt::join(words, " "),
+                             deleted && deleted->ok() ? "" : " (in vain)"));
+    }
+  }
+}
+
 Result<void> Podman::start(const std::string& id) const {
   constexpr int kTries = 3;
   for (int tries = 1;; ++tries) {
+    drop_stale_forwarding(id);
     auto started = start_once(id);
     if (started || tries == kTries) return started;
     // A start that was killed leaves a half container behind, which only the runtime knows ("already exists"), and
-    // processes that go on with it and hold its ports, until somebody tidies up (podman 4.3.1 and crun 1.8.1).
+    // processes that go on with it and hold its ports, until somebody tidies up (podman 4.3.1 and crun 1.8.1). First
+    // the stop: one that came to run after all needs the process that watches it to end well.
     host_.info("tidying up and trying again: " + started.error().message);
-    end_forgotten_monitors(id, std::chrono::milliseconds(0));
-    (void)stop(id);
+    (void)act({"stop", id}, kActTime);
+    end_forgotten_monitors(id, kShortPatience);
     (void)act({"container", "cleanup", id}, kAskTime);
   }
 }

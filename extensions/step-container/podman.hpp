@@ -13,6 +13,7 @@
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
 #include "godwit/author.hpp"
+#include "port_forwarding.hpp"
 
 namespace godwit::step_container {
 
@@ -23,11 +24,13 @@ struct Container {
   std::string image_id{};
   bool is_running = false;
   bool has_ended = false;  // it ran, and does not any more
+  bool is_stuck = false;   // "stopping" for good: what watched it was killed, and podman neither ends nor starts it
   std::int64_t exit_code = 0;
   std::int64_t restart_count = 0;
   std::optional<std::string> criteria{};  // of its labels; nothing: this handler did not make it
   std::string token{};
   std::string words{};
+  std::vector<PublishedPort> ports{};
 };
 
 /// The answer of "podman container inspect". Errors: bad_json, bad_packet.
@@ -63,7 +66,7 @@ class Podman {
   /// With the container's own stop time, then killed. Stopped already is success. Afterwards nothing holds its ports.
   [[nodiscard]] Result<void> stop(const std::string& id) const;
   /// Outside of the installer's own restrictions where systemd runs. Running already is success; what a start that was
-  /// killed left is tidied up first.
+  /// killed left is tidied up.
   [[nodiscard]] Result<void> start(const std::string& id) const;
   /// Also a running one; with its unnamed volumes. One that is not there is success.
   [[nodiscard]] Result<void> remove(const std::string& id) const;
@@ -86,6 +89,8 @@ class Podman {
   [[nodiscard]] Result<CommandEnd> ask(const std::vector<std::string>& words, std::chrono::milliseconds time) const;
   [[nodiscard]] Result<void> act(const std::vector<std::string>& words, std::chrono::milliseconds time) const;
   [[nodiscard]] Result<void> start_once(const std::string& id) const;
+  [[nodiscard]] std::vector<RunningContainer> running_containers() const;
+  void drop_stale_forwarding(const std::string& id) const;
   [[nodiscard]] Result<void> act_with_cancel(const std::vector<std::string>& words) const;
 
   const author::Host& host_;

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from container_world import STORE, ContainerWorld, Image, build_program, oci, pack
-from handlers import code, make_update, register_handler, run_update
+from handlers import FAILS_IN_INSTALL, code, make_update, register_handler, run_update
 from stack import wait_until
 
 HANDLER = "godwit/container:1"
@@ -262,17 +262,43 @@ def test_a_rename_that_was_cut_hinders_nobody(scene, world, program, where):
 
 
 def test_a_start_that_is_killed_leaves_nothing_that_hinders_the_next(scene, world, program):
-    """What podman and the runtime know of a container differs then: "already exists"."""
-    for number in range(4):
+    """What podman and the runtime know of a container differs then: "already exists". Or its port is forwarded to nowhere."""
+    for number in range(8):
         version = f"1.{number}.0"
         deployment = send(scene, world, version, Image(program, version))
         starting = wait_until("podman starts the container", lambda: world.runs("/usr/bin/podman", "--log-level=error", "start"), 60, 0.01)
-        time.sleep(0.05 * number)
+        time.sleep(0.012 * number)
         if world.runs("/usr/bin/podman", "--log-level=error", "start") == starting:
             os.kill(starting, signal.SIGKILL)
         scene.wait_state(world.device, deployment, "Succeeded")
         wait_until("it answers", lambda version=version: world.ask(8099) == f"{version}|", 20)
         assert world.containers() == ["web"]
+
+
+def test_forwarding_that_leads_nowhere_is_taken_away_and_that_of_others_stays(scene, world, program):
+    update(scene, world, "1.0.0", oci(Image(program, "one")))
+    one = Image(program, "one")
+    world.podman("run", "--detach", "--name", "other", "--publish", "8098:8080", one.id, "serve")
+    chain = next(line for line in world.run("iptables", "-t", "nat", "-S").splitlines() if line.startswith("-N NETAVARK-DN-")).split()[1]
+    for rule in (["NETAVARK-HOSTPORT-DNAT", "-m", "comment", "--comment", f"dnat name: podman id: {'ab' * 32}", "-j", chain],
+                 [chain, "-j", "DNAT", "--to-destination", "10.88.0.200:8080"]):  # as a killed start leaves them
+        world.run("iptables", "-t", "nat", "-I", rule[0], "1", "-p", "tcp", "-m", "tcp", "--dport", "8099", *rule[1:])
+    assert world.ask(8099) == ""
+    update(scene, world, "1.1.0", oci(Image(program, "two")))
+    wait_until("it answers", lambda: world.ask(8099) == "two|", 20)
+    assert world.ask(8098) == "one|"
+    assert "10.88.0.200" not in world.run("iptables", "-t", "nat", "-S")
+
+
+def test_a_former_container_whose_watcher_was_killed_is_made_anew(scene, world, program):
+    """podman can neither end nor start it then: it is "stopping" for good."""
+    update(scene, world, "1.0.0", oci(Image(program, "one")), environment={"MODE": "kept"})
+    os.kill(world.runs("/usr/bin/conmon"), signal.SIGKILL)
+    deployment = send(scene, world, "1.1.0", Image(program, "two"), deviceHealthCommand=["/bin/false"], healthTimeoutSeconds=1)
+    state = scene.wait_state(world.device, deployment, "Failed")
+    assert code(state)[1] == "35000008", state
+    wait_until("it answers", lambda: world.ask(8099) == "one|kept", 20)
+    assert world.containers() == ["web"]
 
 
 @pytest.mark.parametrize("also", ["", "boot"])
@@ -315,13 +341,14 @@ def test_a_later_step_that_fails_brings_back_a_former_container_that_was_removed
     folder, device = scene.folder / "updates" / "two-steps", world.device
     folder.mkdir(parents=True)
     (folder / "image.tar").write_bytes(oci(two))
-    (folder / "fail.sh").write_text("#!/bin/sh\nexit 3\n")
+    (folder / "fail.sh").write_bytes(FAILS_IN_INSTALL)
     scene.service.cli("update", "init", "v5", "--update-provider", "Tests", "--update-name", device.model, "--update-version", "1.1.0", "--folder", folder,
                       "--compat", "manufacturer=Contoso", f"model={device.model}",
                       "--step", f"handler={HANDLER}", "properties=" + json.dumps(properties("1.1.0", restoreScope="update")), "--file", f"path={folder / 'image.tar'}",
                       "--step", "handler=microsoft/script:1", "properties=" + json.dumps({"scriptFileName": "fail.sh", "apiVersion": "1.1", "installedCriteria": "x", "restoreScope": "update"}),
                       "--file", f"path={folder / 'fail.sh'}")
     scene.import_update(next(folder.glob("*.importmanifest.json")))
-    scene.wait_state(device, scene.deploy(device, "1.1.0"), "Failed")
+    state = scene.wait_state(device, scene.deploy(device, "1.1.0"), "Failed")
+    assert "step 2 (microsoft/script:1) install" in state["godwit"]["resultDetails"], state
     assert world.ask(8099) == "one|kept"
     assert (world.containers(running=True), world.images()) == (["web"], {one.id})

@@ -7,6 +7,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+# A microsoft/script:1 of apiVersion 1.1 that is downloaded well and fails when it installs: what the steps before it did is there by then.
+FAILS_IN_INSTALL = b"""#!/bin/sh
+while [ $# -gt 0 ]; do case "$1" in --action) action=$2;; --result-file) result=$2;; esac; shift; done
+case "$action" in is-installed) code=901;; download) code=500;; *) exit 3;; esac
+echo "{\\"resultCode\\":$code,\\"extendedResultCode\\":0}" >"$result"
+"""
+
 
 def register_handler(device, handler: str, library: str, *, network: bool = False, options: dict[str, str] | None = None) -> None:
     """Registers lib/godwit-`library`.so of the build as step handler `handler`; the installer must not run yet."""
