@@ -76,7 +76,7 @@ Result<void> add_related(InitFlags& flags, const std::vector<std::string>& words
 }
 
 Result<void> add_compatibility(InitFlags& flags, const std::vector<std::string>& words) {
-  GODWIT_TRY(const auto pairs, read_pairs(words, {"manufacturer", "model", ".*"}, "--compat"));
+  GODWIT_TRY(const auto pairs, read_pairs(words, {}, "--compat"));
   flags.wish.compatibility.emplace_back(pairs.begin(), pairs.end());
   return {};
 }
@@ -130,9 +130,14 @@ void add_init_command(CLI::App& update, Context& context) {
         ->expected(1, -1)
         ->trigger_on_parse();
   };
-  ordered("--compat", "One compatibility set: manufacturer=Contoso model=Toaster; may be repeated", add_compatibility)
+  ordered("--compat",
+          "One compatibility set: manufacturer=Contoso model=Toaster, or group=motors for parts; may be repeated",
+          add_compatibility)
       ->required();
-  ordered("--step", "handler=microsoft/script:1 properties='{...}' [description=...]; may be repeated", add_step)
+  ordered("--step",
+          "handler=microsoft/script:1 properties='{...}', or another update: updateId.provider=Contoso "
+          "updateId.name=Motor updateId.version=1.0; either with [description=...]; may be repeated",
+          add_step)
       ->required();
   ordered("--file", "path=FILE [downloadHandler=microsoft/delta:1]; belongs to the step before it", add_file);
   ordered("--related-file", "path=FILE properties='{...}'; belongs to the file before it", add_related);

@@ -77,9 +77,7 @@ Result<std::vector<std::pair<std::string, std::string>>> read_pairs(const std::v
     if (equals == std::string::npos || equals == 0)
       return fail(Code::invalid_argument, std::string(flag) + ": '" + word + "' is not key=value");
     const std::string key = word.substr(0, equals);
-    const bool is_allowed = std::any_of(allowed.begin(), allowed.end(), [&key](const std::string& name) {
-      return name == key || (name.ends_with(".*") && key.starts_with(name.substr(0, name.size() - 1)));
-    });
+    const bool is_allowed = allowed.empty() || std::find(allowed.begin(), allowed.end(), key) != allowed.end();
     if (!is_allowed) {
       const auto near = config::nearest(key, allowed);
       return fail(Code::invalid_argument, std::string(flag) + ": unknown key '" + key + "'" +

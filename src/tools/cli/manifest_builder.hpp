@@ -34,7 +34,7 @@ struct ManifestWish {
 [[nodiscard]] Result<manifest::ImportManifest> build_manifest(const ManifestWish& wish, const std::string& created);
 
 /// "handler=microsoft/script:1" "properties={...}" -> pairs. Errors: invalid_argument for a word without '=' or a key
-/// not in `allowed` (a trailing ".*" in `allowed` permits any suffix).
+/// not in `allowed` (empty: any key is).
 [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> read_pairs(
     const std::vector<std::string>& words, const std::vector<std::string>& allowed, std::string_view flag);
 

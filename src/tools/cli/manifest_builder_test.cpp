@@ -76,6 +76,13 @@ TEST(ReadPairs, an_unknown_key_gets_the_nearest_known) {
   EXPECT_NE(pairs.error().message.find("did you mean 'handler'"), std::string::npos) << pairs.error().message;
 }
 
+TEST(ReadPairs, every_key_is_known_where_none_is_named) {
+  const auto pairs = read_pairs({"group=motors", "state=on-line"}, {}, "--compat");
+  ASSERT_TRUE(pairs) << pairs.error().message;
+  EXPECT_EQ(pairs->at(0).first, "group");
+  EXPECT_FALSE(read_pairs({"=motors"}, {}, "--compat"));
+}
+
 TEST(ReadPairs, a_value_may_hold_equals_signs) {
   const auto pairs = read_pairs({"properties={\"arguments\":\"--a=b\"}"}, {"properties"}, "--step");
   ASSERT_TRUE(pairs);
