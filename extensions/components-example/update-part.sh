@@ -43,6 +43,6 @@ case "$action" in
   is-installed) if [ "$(ask version)" = "$criteria" ]; then answer 900 0 ''; else answer 901 0 ''; fi ;;
   download) answer 500 0 '' ;;
   install) act install "$work/firmware.bin" "$criteria"; answer 600 0 '' ;;
-  apply) act apply; answer 700 0 '' ;;
+  apply) act apply "$criteria"; answer 700 0 '' ;;
   *) answer 1 0 '' ;;
 esac

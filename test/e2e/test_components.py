@@ -71,14 +71,18 @@ class Proxy:
 
     # ---- updates ----------------------------------------------------------------------------------------------------------
 
-    def import_child(self, name, version, selector, arguments="--socket --component-prop-val socket", steps=1, says=()):
-        """`says`: (success of the script, what it answers instead)."""
+    def import_child(self, name, version, selector, arguments="--socket --component-prop-val socket", steps=1, says=(), held=""):
+        """`says`: (success of the script, what it answers instead). `held`: after these words of the script it waits, once, and `folder`/held is there."""
         folder = self.scene.folder / "updates" / f"{self.device.id}-{name}-{version}"
         folder.mkdir(parents=True)
         script = (EXAMPLE / "update-part.sh").read_text()
         if says:
             assert f"answer {says[0]} " in script
             script = script.replace(f"answer {says[0]} ", f"answer {says[1]} ")
+        if held:
+            assert f"{held};" in script
+            mark = self.folder / "held"
+            script = script.replace(f"{held};", f"{held}; if [ ! -e {mark} ]; then touch {mark}; sleep 1000; fi;")
         (folder / "update-part.sh").write_text(script)
         (folder / "firmware.bin").write_bytes(f"firmware {name} {version}".encode() * 100)
         step = {"handler": "microsoft/script:1", "files": ["update-part.sh", "firmware.bin"],
@@ -119,6 +123,7 @@ def proxy(scene):
         one.stop()
 
 
+ACTS = {"install": 'install "$work/firmware.bin" "$criteria"', "apply": 'apply "$criteria"'}  # as update-part.sh has them
 MOTORS_AND_CAMERA = {"m-1": "motors", "m-2": "motors", "c-1": "cameras"}
 
 
@@ -215,6 +220,19 @@ def test_a_part_that_goes_off_line_in_the_middle_is_the_only_one_repeated_when_i
     wait_until("the retry ends well", lambda: scene.state(one.device, deployment).get("deviceState") == "Succeeded", 90)
     assert one.versions() == {"m-1": "2.0", "m-2": "2.0", "m-3": "2.0"}
     assert step_results(one.device)[0]["resultDetails"] == "the m-1 (m-1): was in place; the m-2 (m-2): done; the m-3 (m-3): done"
+
+
+@pytest.mark.parametrize("verb", ["install", "apply"])
+def test_the_installer_is_killed_when_a_part_has_done_what_it_was_told(scene, proxy, verb):
+    one = proxy({"m-1": "motors", "m-2": "motors"})
+    motor = one.import_child("motor", "2.0", {"group": "motors"}, held=f"act {ACTS[verb]}")
+    deployment = one.deploy_parent("1.0", motor)
+    wait_until("the first part has done it", (one.folder / "held").exists, 60)
+    one.device.installer.kill()
+    one.device.start_installer()
+    scene.wait_state(one.device, deployment, "Succeeded")
+    assert one.versions() == {"m-1": "2.0", "m-2": "2.0"}
+    assert step_results(one.device)[0]["resultDetails"] == "the m-1 (m-1): done; the m-2 (m-2): done"
 
 
 def test_an_enumerator_that_breaks_fails_the_update_with_its_words(scene, proxy):
