@@ -95,12 +95,20 @@ Result<HollowImage> make_hollow_image(const std::vector<std::string>& layers, st
   return image;
 }
 
+Result<void> ImageStore::load(const Path& archive) const {
+  GODWIT_TRY_VOID(remove_tree(scratch_));
+  GODWIT_TRY_VOID(make_folders(scratch_, 0700));
+  auto loaded = podman_.load(archive, scratch_);
+  if (auto removed = remove_tree(scratch_); loaded && !removed) return removed;
+  return loaded;
+}
+
 /// As many of them as podman has, from the lowest on.
 Result<void> ImageStore::remove_layers(const LoadMark& mark) const {
   for (std::size_t count = mark.layers.size(); count > 0; --count) {
     GODWIT_TRY(const HollowImage image, make_hollow_image(mark.layers, count));
     GODWIT_TRY_VOID(write_file_durably(hollow_, image.archive));
-    const auto loaded = podman_.load(hollow_);
+    const auto loaded = load(hollow_);
     if (loaded) return podman_.remove_image(image.id);
     if (loaded.error().code == Code::cancelled) return loaded;
   }
@@ -121,13 +129,14 @@ Result<void> ImageStore::tidy_up_after(const LoadMark& mark) const {
 Result<void> ImageStore::tidy_up(std::string_view to_come) const {
   for (const LoadMark& mark : marks_.all())
     if (mark.was_cut || mark.image_id != to_come) GODWIT_TRY_VOID(tidy_up_after(mark));
+  GODWIT_TRY_VOID(remove_tree(scratch_));
   return remove_file_durably(hollow_);
 }
 
 Result<void> ImageStore::take_in(const ImageInfo& image, const Path& archive) const {
   GODWIT_TRY_VOID(tidy_up(image.id));
   GODWIT_TRY_VOID(marks_.begin(image));
-  return podman_.load(archive);
+  return load(archive);
 }
 
 Result<void> ImageStore::seal(const std::string& image_id) const {

@@ -18,12 +18,24 @@
 
 namespace godwit::step_container {
 
+/// An image that has the first `count` of `layers` and none of their content.
+struct HollowImage {
+  std::string id{};
+  std::string archive{};  // an OCI image layout (OCI image specification 1.0, image-layout.md) as a tar
+};
+/// Errors: internal.
+[[nodiscard]] Result<HollowImage> make_hollow_image(const std::vector<std::string>& layers, std::size_t count);
+
 /// Blocking, one thread.
 class ImageStore {
  public:
   /// `podman` and `host` outlive this. `state`: the handler's folder on the device; `boot`: as LoadMarks has it.
   ImageStore(const author::Host& host, const Podman& podman, const Path& state, std::string boot)
-      : host_(host), podman_(podman), marks_(state / ".loads", std::move(boot)), hollow_(state / ".hollow.tar") {}
+      : host_(host),
+        podman_(podman),
+        marks_(state / ".loads", std::move(boot)),
+        hollow_(state / ".hollow.tar"),
+        scratch_(state / ".scratch") {}
 
   /// podman has the image, each of its layers as in the archive. Goes on with a load that was killed in this boot.
   /// No container that this step made uses the image. Errors: process_failed, disk_full, cancelled, those of files.
@@ -35,6 +47,7 @@ class ImageStore {
   [[nodiscard]] Result<void> tidy_up(std::string_view to_come = "") const;
 
  private:
+  [[nodiscard]] Result<void> load(const Path& archive) const;
   [[nodiscard]] Result<void> remove_layers(const LoadMark& mark) const;
   [[nodiscard]] Result<void> tidy_up_after(const LoadMark& mark) const;
 
@@ -42,14 +55,7 @@ class ImageStore {
   const Podman& podman_;
   LoadMarks marks_;
   Path hollow_;
+  Path scratch_;  // for podman's copies of an archive: one that is killed leaves them
 };
-
-/// An image that has the first `count` of `layers` and none of their content.
-struct HollowImage {
-  std::string id{};
-  std::string archive{};  // an OCI image layout (OCI image specification 1.0, image-layout.md) as a tar
-};
-/// Errors: internal.
-[[nodiscard]] Result<HollowImage> make_hollow_image(const std::vector<std::string>& layers, std::size_t count);
 
 }  // namespace godwit::step_container

@@ -166,19 +166,15 @@ Result<void> Podman::act(const std::vector<std::string>& words, std::chrono::mil
   return {};
 }
 
-Result<void> Podman::act_with_cancel(const std::vector<std::string>& words) const {
-  std::string output;
-  const author::ChildWatch watch{.on_line =
-                                     [&](std::string_view line) {
-                                       output = std::string(line);
-                                       host_.debug(fmt::format("podman: {}", line));
-                                     },
-                                 .is_cancelled = [&] { return host_.is_cancelled(); }};
-  const std::vector<std::string> all = command(words);
-  GODWIT_TRY(const author::ChildEnd end, author::run_child(all.front(), {all.begin() + 1, all.end()}, {}, "/", watch));
-  if (end.was_cancelled) return fail(Code::cancelled, fmt::format("podman {} was ended by a cancel", words.front()));
-  if (!end.is_success())
-    return tl::unexpected<Error>{trouble(words.front(), author::how_it_ended(end), end.last_output)};
+Result<void> Podman::run_with_cancel(const std::vector<std::string>& command, std::string_view verb,
+                                     const std::vector<std::string>& environment) const {
+  const author::ChildWatch watch{
+      .on_line = [&](std::string_view line) { host_.debug(fmt::format("podman: {}", line)); },
+      .is_cancelled = [&] { return host_.is_cancelled(); }};
+  GODWIT_TRY(const author::ChildEnd end,
+             author::run_child(command.front(), {command.begin() + 1, command.end()}, environment, "/", watch));
+  if (end.was_cancelled) return fail(Code::cancelled, fmt::format("podman {} was ended by a cancel", verb));
+  if (!end.is_success()) return tl::unexpected<Error>{trouble(verb, author::how_it_ended(end), end.last_output)};
   return {};
 }
 
@@ -190,8 +186,15 @@ Result<std::optional<Container>> Podman::container(const std::string& name) cons
   return std::optional<Container>(std::move(found));
 }
 
-Result<void> Podman::load(const Path& archive) const {
-  return act_with_cancel({"load", "--quiet", "--input", archive.string()});
+/// podman 4.3.1 unpacks an archive twice, once where TMPDIR says and before that in /var/tmp, come what may: there, in
+/// a mount namespace of its own, is the scratch folder as well.
+Result<void> Podman::load(const Path& archive, const Path& scratch) const {
+  constexpr const char* kUnshare = "/usr/bin/unshare";
+  constexpr const char* kScript = "mount --bind \"$0\" /var/tmp; exec \"$@\"";
+  std::vector<std::string> words = command({"load", "--quiet", "--input", archive.string()});
+  if (::access(kUnshare, X_OK) == 0)
+    words.insert(words.begin(), {kUnshare, "--mount", "/bin/sh", "-c", kScript, scratch.string()});
+  return run_with_cancel(words, "load", {"TMPDIR=" + scratch.string()});
 }
 
 Result<bool> Podman::has_image(const std::string& id) const {
@@ -206,7 +209,7 @@ Result<void> Podman::create(const std::vector<std::string>& words, const std::st
   std::vector<std::string> all{"create", "--name=" + name,
                                fmt::format("--label={}={}", kWordsLabel, print_words(words))};
   all.insert(all.end(), words.begin() + 1, words.end());
-  return act_with_cancel(all);
+  return run_with_cancel(command(all), "create");
 }
 
 Result<void> Podman::rename(const std::string& id, const std::string& name) const {
@@ -246,6 +249,7 @@ std::vector<RunningContainer> Podman::running_containers() const {
     const auto shown = ask({"container", "inspect", "--format", kIdAndAddresses, id}, kAskTime);
     if (!shown || !shown->ok()) continue;
     auto words = words_between_blanks(shown->output);
+    if (words.empty()) continue;
     words.erase(words.begin());
     found.push_back({.id = id, .addresses = std::move(words)});
   }

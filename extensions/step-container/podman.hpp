@@ -52,9 +52,9 @@ class Podman {
 
   // Errors of all that follow: process_failed (with podman's words), disk_full; cancelled where it says so.
 
-  /// Takes the image out of the archive into podman's store. Ends when the step is
-  /// cancelled.
-  [[nodiscard]] Result<void> load(const Path& archive) const;
+  /// Takes the image out of the archive into podman's store. `scratch`: a folder for its copies on the way, up to twice
+  /// the archive; one that is killed leaves them there. Ends when the step is cancelled.
+  [[nodiscard]] Result<void> load(const Path& archive, const Path& scratch) const;
   [[nodiscard]] Result<bool> has_image(const std::string& id) const;
   /// One that has at most one name, and that no container uses.
   [[nodiscard]] Result<void> remove_image(const std::string& id) const;
@@ -91,7 +91,8 @@ class Podman {
   [[nodiscard]] Result<void> start_once(const std::string& id) const;
   [[nodiscard]] std::vector<RunningContainer> running_containers() const;
   void drop_stale_forwarding(const std::string& id) const;
-  [[nodiscard]] Result<void> act_with_cancel(const std::vector<std::string>& words) const;
+  [[nodiscard]] Result<void> run_with_cancel(const std::vector<std::string>& command, std::string_view verb,
+                                             const std::vector<std::string>& environment = {}) const;
 
   const author::Host& host_;
   Path program_;

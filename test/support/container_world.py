@@ -19,7 +19,7 @@ SETUP = r"""
 set -eu
 ip link set lo up
 umount -l /sys/fs/cgroup; mount -t tmpfs world /sys/fs/cgroup
-for folder in /var/lib/containers /run/containers /run/libpod /run/netns /run/crun /var/lib/cni /var/lib/godwit-container /dev/shm /etc/containers; do
+for folder in /var/lib/containers /run/containers /run/libpod /run/netns /run/crun /var/lib/cni /var/lib/godwit-container /var/tmp /dev/shm /etc/containers; do
   mkdir -p "$folder"; mount -t tmpfs world "$folder"
 done
 cat > /etc/containers/containers.conf <<'CONF'
@@ -108,10 +108,10 @@ class ContainerWorld(NamespaceWorld):
 
     def runs(self, *words) -> int:
         """The process in this world that runs exactly these words, or begins with them; 0: there is none."""
-        wanted, here = "\0".join(map(str, words)), os.readlink(f"/proc/{self.holder.pid}/ns/mnt")
+        wanted, here = "\0".join(map(str, words)), os.readlink(f"/proc/{self.holder.pid}/ns/net")
         for one in Path("/proc").iterdir():
             try:
-                if one.name.isdigit() and (one / "cmdline").read_text(errors="replace").startswith(wanted) and os.readlink(one / "ns/mnt") == here:
+                if one.name.isdigit() and (one / "cmdline").read_text(errors="replace").startswith(wanted) and os.readlink(one / "ns/net") == here:
                     return int(one.name)
             except OSError:
                 continue  # it has ended
