@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build  # noqa: E402
 from boards import X86  # noqa: E402
 
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "e2fsprogs", "iproute2", "kmod", "zstd", "podman", "crun", "netavark", "iptables", "ca-certificates", "swupdate")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "e2fsprogs", "iproute2", "kmod", "zstd", "podman", "crun", "netavark", "iptables", "ca-certificates", "swupdate", "python3")
 DISK_MIB = 3072
 # What a device in a drawer needs no time for.
 MASKED = ("getty.target", "serial-getty@.service", "systemd-logind.service", "systemd-journal-flush.service", "systemd-update-utmp.service", "systemd-pstore.service",

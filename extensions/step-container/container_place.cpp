@@ -79,19 +79,33 @@ Result<Former> ContainerPlace::note_former() const {
 
 Result<void> ContainerPlace::clear() const { return podman_.remove(next_); }
 
+/// podman itself leaves to the system when the files of a container reach the disk.
 Result<void> ContainerPlace::make(const std::vector<std::string>& words) const {
   GODWIT_TRY_VOID(clear());
-  return podman_.create(words, next_);
+  GODWIT_TRY_VOID(podman_.create(words, next_));
+  ::sync();
+  return {};
+}
+
+/// One whose making was cut is known to podman, but its files may be empty, and nothing can be said of it (podman
+/// 4.3.1): it goes.
+Result<std::optional<Container>> ContainerPlace::next() const {
+  auto found = podman_.container(next_);
+  if (found) return found;
+  GODWIT_TRY_VOID(clear());
+  return std::nullopt;
 }
 
 /// podman writes the name of a container down twice, for itself and for its store, and a rename that was cut in between
 /// leaves two names: the one in the store cannot be given again, nor is it shown. A rename to its own name mends it
 /// (podman 4.3.1).
 Result<void> ContainerPlace::agree_on_names() const {
-  for (const std::string& name : {earlier_, name_, next_}) {
+  for (const std::string& name : {earlier_, name_}) {
     GODWIT_TRY(const auto found, podman_.container(name));
     if (found) podman_.rename_to_itself(*found);
   }
+  GODWIT_TRY(const auto found, next());
+  if (found) podman_.rename_to_itself(*found);
   return {};
 }
 
@@ -106,8 +120,8 @@ Result<void> ContainerPlace::try_to_make(const std::vector<std::string>& words) 
 
 /// The former container steps back, the new one has the name. Each of the changes may be done already.
 Result<void> ContainerPlace::take_name(const std::string& token, const Former& former) const {
-  GODWIT_TRY(const auto next, podman_.container(next_));
-  if (!next || next->token != token)
+  GODWIT_TRY(const auto made, next());
+  if (!made || made->token != token)
     return fail(Code::conflict, fmt::format("the container '{}' that this step made is gone", next_));
   GODWIT_TRY(const auto found, current());
   if (found && found->id != former.id)
@@ -117,7 +131,7 @@ Result<void> ContainerPlace::take_name(const std::string& token, const Former& f
     GODWIT_TRY_VOID(podman_.remove(earlier_));
     GODWIT_TRY_VOID(podman_.rename(found->id, earlier_));
   }
-  return podman_.rename(next->id, name_);
+  return podman_.rename(made->id, name_);
 }
 
 Result<void> ContainerPlace::switch_to(const std::vector<std::string>& words, const std::string& token,
@@ -128,7 +142,6 @@ Result<void> ContainerPlace::switch_to(const std::vector<std::string>& words, co
   if (set_aside || (found && found->token == token)) GODWIT_TRY_VOID(agree_on_names());  // it comes again
   if (!found || found->token != token) {
     GODWIT_TRY_VOID(make(words));
-    ::sync();  // podman does not
     GODWIT_TRY_VOID(take_name(token, former));
     GODWIT_TRY(found, current());
     if (!found) return fail(Code::conflict, fmt::format("the container '{}' is gone", name_));
@@ -145,7 +158,8 @@ Result<void> ContainerPlace::switch_to(const std::vector<std::string>& words, co
 
 Result<Container> ContainerPlace::make_in_place(const std::string& printed_words) const {
   GODWIT_TRY(const auto words, parse_words(printed_words));
-  GODWIT_TRY_VOID(podman_.create(words, name_));
+  GODWIT_TRY_VOID(make(words));
+  GODWIT_TRY_VOID(podman_.rename(next_, name_));
   GODWIT_TRY(const auto made, current());
   if (!made) return fail(Code::conflict, fmt::format("the container '{}' is gone", name_));
   return *made;
@@ -183,14 +197,14 @@ Result<void> ContainerPlace::remove_with_image(const Container& container, const
 Result<void> ContainerPlace::switch_back(const std::string& token, const Former& former) const {
   podman_.wait_for_boot();
   GODWIT_TRY_VOID(agree_on_names());
-  GODWIT_TRY(const auto next, podman_.container(next_));
+  GODWIT_TRY(const auto to_come, next());
   GODWIT_TRY(const auto found, current());
   const bool is_switched = found && found->token == token && !is_former(*found, former);
   if (found && !is_switched && !is_former(*found, former))
     return fail(Code::conflict, fmt::format("the container '{}' is another one than when the step began", name_));
   GODWIT_TRY_VOID(write_settled(former.settled));
   if (!former.image_id.empty()) (void)podman_.tag(former.image_id, image_name(name_, "current"));
-  if (next) GODWIT_TRY_VOID(remove_with_image(*next, former));
+  if (to_come) GODWIT_TRY_VOID(remove_with_image(*to_come, former));
   if (is_switched) GODWIT_TRY_VOID(remove_with_image(*found, former));
   if (former.id.empty()) return {};
   GODWIT_TRY(auto earlier, podman_.container(former.id));
@@ -198,7 +212,7 @@ Result<void> ContainerPlace::switch_back(const std::string& token, const Former&
   if (!earlier) {  // an apply that had succeeded removed it
     GODWIT_TRY(earlier, make_in_place(former.words));
   }
-  const bool was_disturbed = next || is_switched || earlier->name != name_;
+  const bool was_disturbed = to_come || is_switched || earlier->name != name_;
   if (earlier->name != name_) GODWIT_TRY_VOID(podman_.rename(earlier->id, name_));
   if (!former.was_running) return {};
   if (earlier->is_running && was_disturbed) GODWIT_TRY_VOID(podman_.stop(earlier->id));  // as in switch_to()

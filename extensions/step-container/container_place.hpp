@@ -59,10 +59,12 @@ class ContainerPlace {
  private:
   [[nodiscard]] std::string settled() const;
   [[nodiscard]] Result<void> write_settled(const std::string& token) const;
+  /// The container to come, on the disk when this returns.
   [[nodiscard]] Result<void> make(const std::vector<std::string>& words) const;
+  [[nodiscard]] Result<std::optional<Container>> next() const;
   [[nodiscard]] Result<void> agree_on_names() const;
   [[nodiscard]] Result<void> take_name(const std::string& token, const Former& former) const;
-  /// From the words of its label, under the name of the place.
+  /// From the words of its label, under the name of the place; there is none of that name.
   [[nodiscard]] Result<Container> make_in_place(const std::string& printed_words) const;
   /// One that podman can start no more is made anew.
   [[nodiscard]] Result<void> start(const Container& container) const;

@@ -207,6 +207,8 @@ Outcome restore(const Host& host, const godwit_step& step, const Order& order, c
   if (!former) return failed(code::restore_failed, former.error().message);
   if (auto back = ContainerPlace(podman, kStateFolder, order.service.name).switch_back(order.token, *former); !back)
     return failed(code::restore_failed, back.error().message);
+  const auto image_id = godwit::read_file(Path(author::str(step.work_dir)) / kImageName, kImageLimit);
+  if (image_id && *image_id != former->image_id) podman.forget_image(*image_id, "");
   if (auto tidy = image_store(host, podman).tidy_up(); !tidy)
     host.info("podman's store is not tidy, the next update tries again: " + tidy.error().message);
   return {result::restore_ok, 0, ""};

@@ -242,6 +242,28 @@ def test_a_load_that_is_cancelled_leaves_no_layers(scene, world, program):
     assert not left_by_loads(world)
 
 
+@pytest.mark.parametrize("end", ["Succeeded", "Canceled"])
+def test_a_container_that_a_power_cut_emptied_while_it_was_made_hinders_nobody(scene, world, program, end):
+    """podman has written down that there is one, and can say nothing of it: a file of its layer was not on the disk yet."""
+    one, two = Image(program, "one"), Image(program, "two")
+    update(scene, world, "1.0.0", oci(one))
+    (world.device.root / "hold").write_text("stop")
+    deployment = send(scene, world, "1.1.0", two)
+    wait_until("the former one steps back", (world.device.root / "held").exists, 60)
+    world.device.installer.kill()
+    made = world.podman("container", "inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", "web.godwit-new")
+    world.run("sh", "-c", f": >{made}/../lower")
+    assert "getting graph driver info" in world.run("sh", "-c", "podman container inspect web.godwit-new 2>&1; true")
+    (world.device.root / "hold").unlink()
+    if end == "Canceled":
+        scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
+    world.device.start_installer()
+    scene.wait_state(world.device, deployment, end)
+    now = two if end == "Succeeded" else one
+    wait_until("it answers", lambda: world.ask(8099) == now.version + "|", 20)
+    wait_until("nothing else is left", lambda: world.containers() == ["web"] and world.images() == {one.id, now.id}, 20)
+
+
 @pytest.mark.parametrize("where", ["idle", "in-the-switch", "in-the-restore"])
 def test_a_rename_that_was_cut_hinders_nobody(scene, world, program, where):
     """podman writes a name down twice. What its store alone has cannot be given again, and no command shows it."""

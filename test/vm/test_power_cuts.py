@@ -17,15 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "images"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import workshop  # noqa: E402
-from handlers import code  # noqa: E402
+from handlers import FAILS_IN_INSTALL, code  # noqa: E402
 from reference import HOSTS  # noqa: E402
 from scene import SANITIZER_ENV  # noqa: E402
 from stack import Service  # noqa: E402
 from workshop_device import WorkshopDevice  # noqa: E402
-from workshop_places import DEB, TOOL, Grove, Harbour, Press, Shelf, say  # noqa: E402
+from workshop_places import DEB, MOTORS, SCRIPT, TOOL, Grove, Harbour, Press, Shelf, Toaster, say  # noqa: E402
 
 pytestmark = pytest.mark.vm
-SCRIPT = "microsoft/script:1"
 END = ("update.ended", "workflow.closed")
 
 
@@ -251,7 +250,7 @@ def test_a_container_has_the_limits_that_its_step_names(device, harbour):
 @pytest.fixture(scope="module")
 def grove(device):
     made = Grove(device)
-    made.version, step = made.step()
+    made.version, step = made.next_step()
     device.ends(device.send(step), "Succeeded")
     made.is_whole(made.version)
     return made
@@ -274,7 +273,7 @@ FILES_CUTS = {
 @rows(FILES_CUTS)
 def test_a_tree_is_whole_after_a_power_cut(device, grove, moment):
     words, after = FILES_CUTS[moment]
-    version, step = grove.step(**ALOUD)
+    version, step = grove.next_step(**ALOUD)
     device.goes_through(step, *words, after=after)
     grove.version = version
     grove.is_whole(version)
@@ -282,7 +281,7 @@ def test_a_tree_is_whole_after_a_power_cut(device, grove, moment):
 
 @rows({"in restore": 0, "while the service restarts": 0})
 def test_the_earlier_tree_comes_back_in_spite_of_a_power_cut(device, grove, moment):
-    _, step = grove.step(**{**ALOUD, "healthCommand": ["/bin/false"], "healthTimeoutSeconds": 1})
+    _, step = grove.next_step(**{**ALOUD, "healthCommand": ["/bin/false"], "healthTimeoutSeconds": 1})
     state = device.goes_through(step, "verb=restore", *(("now: restart",) if moment != "in restore" else ()), after=0 if moment == "in restore" else 0.5, end="Failed")
     assert code(state)[1] == "34000007", json.dumps(state)
     grove.is_whole(grove.version)
@@ -337,13 +336,20 @@ answer() { echo "{\\"resultCode\\":$1,\\"extendedResultCode\\":0}" >"$result"; e
 mkdir -p /opt/notes && cd /opt/notes || exit 1
 case "$action" in
   is-installed) [ "$(readlink current)" = "$criteria" ] && answer 900; answer 901;;
-  install) head -c 8000000 /dev/urandom >"$criteria"; sha256sum "$criteria" >"$criteria.sum"; answer 600;;
+  download) echo 'now: download' >/dev/console; sleep 2; answer 500;;
+  install) head -c 8000000 /dev/urandom >"$criteria"; echo 'now: install' >/dev/console; sleep 2; sha256sum "$criteria" >"$criteria.sum"; answer 600;;
   apply) echo 'now: apply' >/dev/console; sleep 2; ln -sfn "$criteria" current; answer 700;;
-  download) answer 500;;
 esac
 answer 0
 """
-SCRIPT_CUTS = {"in apply": (("now: apply",), 1), "after the end": (END, 0.1)}
+SCRIPT_CUTS = {
+    "in download": (("now: download",), 1),
+    "in install": (("now: install",), 1),
+    "after install": (("verb=install result=600",), 0),
+    "in apply": (("now: apply",), 1),
+    "after apply": (("verb=apply result=700",), 0),
+    "after the end": (END, 0.1),
+}
 
 
 @rows(SCRIPT_CUTS)
@@ -354,24 +360,124 @@ def test_what_a_script_wrote_is_there_after_a_power_cut(device, moment):
     assert device.sh("cd /opt/notes && readlink current && sha256sum -c $(readlink current).sum").split() == [version, f"{version}:", "OK"]
 
 
-# ---- at random ----------------------------------------------------------------------------------------------------------
+# ---- the parts of the device -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("kind", ["packages", "container"])
-def test_random_power_cuts_leave_a_whole_system(device, kind, request):
-    """GODWIT_VM_CUTS cuts (here 6); GODWIT_VM_SEED chooses the moments."""
-    cuts, seed = int(os.environ.get("GODWIT_VM_CUTS", "6")), int(os.environ.get("GODWIT_VM_SEED", "7"))
-    dice = random.Random(f"{kind} {seed}")
-    moments = [dice.uniform(0.5, 16 if kind == "packages" else 30) for _ in range(cuts)]
-    print(f"seed {seed}: " + " ".join(f"{after:.1f}" for after in moments))
-    place = request.getfixturevalue("shelf" if kind == "packages" else "harbour")
-    for number, after in enumerate(moments):
-        version, made = place.build()
-        step = place.step(version) if kind == "packages" else place.step(version, made)
-        deployment = device.send(step)
-        time.sleep(after)
-        print(f"cut {number}: {after:.1f} s after deploying {version}; last words: {re.sub(r'.*: ', '', device.machine.lines[-1])[:120]}")
-        device.cut_now()
-        device.power_on()
-        device.ends(deployment, "Succeeded")
+@pytest.fixture(scope="module")
+def toaster(device):
+    made = Toaster(device)
+    made.version, step = made.next_step()
+    device.ends(device.send(step, parts="motors"), "Succeeded")
+    made.is_whole(made.version)
+    return made
+
+
+PARTS_CUTS = {
+    "as the first part is written": (("now: install /run/parts/m-1",), 0.5),
+    "after the first part was written": (("now: install ended /run/parts/m-1",), 0.5),
+    "as the first part changes": (("now: apply /run/parts/m-1",), 0.5),
+    "after the first part changed": (("now: apply ended /run/parts/m-1",), 0.5),
+    "between two parts": (("now: apply ended /run/parts/m-1", "verb=apply result=700"), 0),
+    "as the second part is written": (("now: install /run/parts/m-2",), 0.5),
+    "after the second part changed": (("now: apply ended /run/parts/m-2",), 0.5),
+    "after the last part changed": (("now: apply ended /run/parts/m-3",), 0.5),
+    "after the end": (END, 0.1),
+}
+
+
+@rows(PARTS_CUTS)
+def test_the_parts_of_a_device_are_whole_after_a_power_cut(device, toaster, moment):
+    words, after = PARTS_CUTS[moment]
+    version, step = toaster.next_step()
+    seen = len(device.machine.lines)
+    device.goes_through(step, *words, after=after, parts="motors")
+    toaster.version = version
+    toaster.is_whole(version)
+    told = [line for line in device.machine.lines[seen:] if "now: install /run/parts/" in line]
+    for number, part in enumerate(MOTORS):  # what was done before the cut is not done again
+        cut_there = f"/run/parts/{part}" in words[-1] and "install" in words[-1]
+        assert len([line for line in told if part in line]) == (2 if cut_there else 1), "\n".join(told)
+    twin = device.service.json("hub", "device-twin", "show", "-d", device.id)
+    details = twin["properties"]["reported"]["deviceUpdate"]["agent"]["lastInstallResult"]["stepResults"]["step_0"]["resultDetails"]
+    assert details == "; ".join(f"the {part} ({part}): done" for part in MOTORS)
+
+
+# ---- several steps ---------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def depot(device, tmp_path_factory):
+    made = Harbour(device, tmp_path_factory.mktemp("depot"), "depot", 8098)
+    made.version, archive = made.build()
+    device.ends(device.send(made.step(made.version, archive)), "Succeeded")
+    made.is_whole(made.version)
+    return made
+
+
+FIRST_DONE = ("verb=apply result=700",)
+TWO_CUTS = {
+    "between the two": (FIRST_DONE, 0),
+    "while podman loads the second": ((*FIRST_DONE, "podman: begins load"), 1.2),
+    "between the renames of the second": ((*FIRST_DONE, "podman: ended rename"), 0),
+    "while podman starts the second": ((*FIRST_DONE, "podman: begins start"), 0.5),
+    "after the second": ((*FIRST_DONE, *FIRST_DONE), 0),
+}
+
+
+def goes_forth(device, places, cut):
+    """One update with a step for each of the places, whose power goes with `cut`."""
+    made = [place.next_step() for place in places]
+    deployment = device.send(*(step for _, step in made))
+    cut()
+    device.power_on()
+    device.ends(deployment, "Succeeded")
+    for place, (version, _) in zip(places, made):
         place.version = version
         place.is_whole(version)
+
+
+@rows(TWO_CUTS)
+def test_two_containers_of_one_update_are_whole_after_a_power_cut(device, harbour, depot, moment):
+    words, after = TWO_CUTS[moment]
+    goes_forth(device, (harbour, depot), lambda: device.cut(*words, after=after))
+
+
+ALL_CUTS = {
+    "in the restore of the files": (("handler=godwit/files:1 verb=restore",), 0),
+    "in the restore of the packages": (("handler=microsoft/apt:1 verb=restore",), 0.7),
+    "between two restores": (("step=1 verb=restore result=1100",), 0),
+    "in the restore of the container": (("handler=godwit/container:1 verb=restore", "podman: begins start"), 0.3),
+    "after the restores": (("step=0 verb=restore result=1100",), 0),
+}
+
+
+@rows(ALL_CUTS)
+def test_what_the_steps_before_did_comes_back_in_spite_of_a_power_cut(device, shelf, harbour, grove, moment):
+    words, after = ALL_CUTS[moment]
+    places = (harbour, shelf, grove)
+    steps = [place.next_step(restoreScope="update")[1] for place in places]
+    fails = (SCRIPT, {"scriptFileName": "fail.sh", "apiVersion": "1.1", "installedCriteria": "x", "restoreScope": "update"}, {"fail.sh": FAILS_IN_INSTALL})
+    deployment = device.send(*steps, fails)
+    device.cut(*words, after=after)
+    device.power_on()
+    device.ends(deployment, "Failed")
+    for place in places:
+        place.is_whole(place.version)
+
+
+# ---- at random ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("names", "longest"), [(["shelf"], 16), (["harbour"], 30), (["harbour", "shelf", "grove"], 50)], ids=["packages", "container", "all"])
+def test_random_power_cuts_leave_a_whole_system(device, names, longest, request):
+    """GODWIT_VM_CUTS cuts (here 6); GODWIT_VM_SEED chooses the moments."""
+    cuts, seed = int(os.environ.get("GODWIT_VM_CUTS", "6")), int(os.environ.get("GODWIT_VM_SEED", "7"))
+    dice = random.Random(f"{names} {seed}")
+    moments = [dice.uniform(0.5, longest) for _ in range(cuts)]
+    print(f"seed {seed}: " + " ".join(f"{after:.1f}" for after in moments))
+    places = [request.getfixturevalue(name) for name in names]
+
+    def cut(number, after):
+        time.sleep(after)
+        print(f"cut {number}: after {after:.1f} s; last words: {re.sub(r'.*: ', '', device.machine.lines[-1])[:120]}")
+        device.cut_now()
+
+    for number, after in enumerate(moments):
+        goes_forth(device, places, lambda number=number, after=after: cut(number, after))

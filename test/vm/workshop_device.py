@@ -118,27 +118,36 @@ class WorkshopDevice(ReferenceDevice):
 
     # ---- updates ------------------------------------------------------------------------------------------------------
 
-    def send(self, *steps: tuple[str, dict, dict[str, bytes]]) -> str:
-        """Imports and deploys an update of these steps: handler, properties, files by name. Gives the deployment."""
-        self.updates += 1
-        version, words = f"{self.updates}.0", []
-        folder = self.folder / f"update-{self.updates}"
+    def bring(self, name: str, version: str, compatible: str, steps, *words: str) -> None:
+        """Imports an update of these steps: handler, properties, files by name."""
+        words = [*words, "--compat", *compatible.split()]
+        folder = self.folder / f"{name}-{version}"
         folder.mkdir()
         for handler, properties, files in steps:
             words += ["--step", f"handler={handler}", "properties=" + json.dumps(properties)]
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
-                words += ["--file", f"path={folder / name}"]
-        self.service.cli("update", "init", "v5", "--update-provider", PROVIDER, "--update-name", self.board.model, "--update-version", version, "--folder", folder,
-                         "--compat", f"manufacturer={PROVIDER}", f"model={self.board.model}", *words)
+            for file, content in files.items():
+                (folder / file).write_bytes(content)
+                words += ["--file", f"path={folder / file}"]
+        self.service.cli("update", "init", "v5", "--update-provider", PROVIDER, "--update-name", name, "--update-version", version, "--folder", folder, *words)
         self.service.cli("update", "import", "--manifest", next(folder.glob("*.importmanifest.json")))
         shutil.rmtree(folder)
+
+    def send(self, *steps: tuple[str, dict, dict[str, bytes]], parts: str = "") -> str:
+        """Imports and deploys an update of these steps, as bring() takes them; for each of the device's parts of the group `parts`, if it is named. Gives the
+        deployment."""
+        self.updates += 1
+        version, model, refers = f"{self.updates}.0", self.board.model, []
+        if parts:
+            child = f"{model}-{parts}"
+            self.bring(child, version, f"group={parts}", steps, "--is-deployable", "false")
+            refers = ["--step", f"updateId.provider={PROVIDER}", f"updateId.name={child}", f"updateId.version={version}"]
+        self.bring(model, version, f"manufacturer={PROVIDER} model={model}", () if parts else steps, *refers)
         self.machine.skip()
         return self.deploy(version)
 
-    def goes_through(self, step: tuple[str, dict, dict[str, bytes]], *moments: str, after: float, end: str = "Succeeded") -> dict:
+    def goes_through(self, step: tuple[str, dict, dict[str, bytes]], *moments: str, after: float, end: str = "Succeeded", parts: str = "") -> dict:
         """An update of this step whose power is cut as cut() says: the end state, which must be `end`."""
-        deployment = self.send(step)
+        deployment = self.send(step, parts=parts)
         self.cut(*moments, after=after)
         self.power_on()
         return self.ends(deployment, end)
