@@ -100,8 +100,8 @@ class Harbour:
         wanted = hashlib.sha256(self.noise[self.base[version] * 4096:]).hexdigest()
         assert device.sh(f'sha256sum <"$(podman mount {name})/noise"; podman unmount {name} >/dev/null').split()[0] == wanted
         assert device.sh("ls -d /var/tmp/oci* /var/tmp/storage* /var/lib/godwit-container/.scratch 2>/dev/null", check=False) == ""
-        running, watched = device.sh("podman ps --quiet | wc -l; ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c /conmon").split()
-        assert running == watched
+        count = "podman ps --quiet | wc -l; ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c /conmon"
+        wait_until("each container has one conmon, and those of the health commands are gone", lambda: len(set(device.sh(count).split())) == 1, 30)
 
 
 def pack_tree(version: str) -> bytes:
