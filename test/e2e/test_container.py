@@ -189,12 +189,7 @@ def test_the_installer_is_killed_while_podman_takes_the_image(scene, world, prog
     kill_installer(world)
     scene.wait_state(world.device, deployment, "Succeeded", timeout=180)
     assert (world.ask(8099), world.containers()) == ("two|", ["web"])
-    assert two.id in world.images() and not left_by_loads(world)
-
-
-def left_by_loads(world):
-    """What podman copies an archive to on the way: whole images, which nobody else would remove."""
-    return world.run("find", "/var/tmp", "/var/lib/godwit-container", "-mindepth", "1", "(", "-path", "/var/tmp/*", "-o", "-name", ".scratch", ")").split()
+    assert two.id in world.images() and not world.copies_left()
 
 
 def layers_of(*images):
@@ -239,7 +234,7 @@ def test_a_load_that_is_cancelled_leaves_no_layers(scene, world, program):
     scene.service.cli("device", "deployment", "cancel", "--group-id", world.device.group, "--deployment-id", deployment)
     scene.wait_state(world.device, deployment, "Canceled", timeout=120)
     wait_until("no layers of it are left", lambda: (world.layers(), world.images()) == (layers_of(one), {one.id}), 30)
-    assert not left_by_loads(world)
+    assert not world.copies_left()
 
 
 @pytest.mark.parametrize("end", ["Succeeded", "Canceled"])

@@ -19,7 +19,7 @@ SETUP = r"""
 set -eu
 ip link set lo up
 umount -l /sys/fs/cgroup; mount -t tmpfs world /sys/fs/cgroup
-for folder in /var/lib/containers /run/containers /run/libpod /run/netns /run/crun /var/lib/cni /var/lib/godwit-container /var/tmp /dev/shm /etc/containers; do
+for folder in /var/lib/containers /run/containers /run/libpod /run/netns /run/crun /var/lib/cni /var/lib/godwit-container /dev/shm /etc/containers; do
   mkdir -p "$folder"; mount -t tmpfs world "$folder"
 done
 cat > /etc/containers/containers.conf <<'CONF'
@@ -95,6 +95,7 @@ class ContainerWorld(NamespaceWorld):
     def __init__(self, device):
         ready = device.folder / "world-ready"
         super().__init__(device, "-m -n", SETUP, ready, ready=ready)
+        self.copies_before = self.copies()
 
     def run(self, *words, check: bool = True) -> str:
         return super().run(*words, check=check).strip()
@@ -123,6 +124,13 @@ class ContainerWorld(NamespaceWorld):
     def running(self) -> dict[str, str]:
         """The ids of the running containers by their names, of one moment."""
         return dict(line.split() for line in self.podman("ps", "--no-trunc", "--format", "{{.Names}} {{.ID}}").splitlines())
+
+    def copies(self) -> set[str]:
+        """What podman copies an archive to on the way: whole images, which nobody else would remove."""
+        return {line for line in self.run("find", "/var/tmp", "/var/lib/godwit-container", "-maxdepth", "1").splitlines() if Path(line).name.startswith(("oci", "storage", ".scratch"))}
+
+    def copies_left(self) -> set[str]:
+        return self.copies() - self.copies_before
 
     def images(self) -> set[str]:
         return {one.removeprefix("sha256:") for one in self.podman("images", "--all", "--quiet", "--no-trunc").split()}
