@@ -60,20 +60,31 @@ def token(tmp_path):
     return folder, env
 
 
+def start_tpm(folder):
+    """A swtpm that answers: its process, and where it is. It takes two ports in a row, and somebody may have the second one: then it ends at once."""
+    for _ in range(10):
+        port = free_port()
+        process = Process("swtpm", ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}/state", "--server", f"type=tcp,port={port}",
+                                    "--ctrl", f"type=tcp,port={port + 1}", "--flags", "not-need-init,startup-clear"], folder / "swtpm.log")
+        process.start()
+        where = f"swtpm:host=127.0.0.1,port={port}"
+        ask = {**os.environ, "TPM2TOOLS_TCTI": where}
+        wait_until("the TPM answers or ends", lambda process=process, ask=ask: not process.running() or
+                   subprocess.run(["tpm2_getcap", "properties-fixed"], capture_output=True, env=ask).returncode == 0, 60)
+        if process.running():
+            return process, where
+    raise AssertionError(process.tail())
+
+
 @pytest.fixture
 def tpm(tmp_path):
     """A TPM of swtpm with a persistent key: (public key, environment, process)."""
     folder = tmp_path / "tpm"
     (folder / "state").mkdir(parents=True)
-    port = free_port()
-    process = Process("swtpm", ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}/state", "--server", f"type=tcp,port={port}",
-                                "--ctrl", f"type=tcp,port={port + 1}", "--flags", "not-need-init,startup-clear"], folder / "swtpm.log")
-    process.start()
-    where = f"swtpm:host=127.0.0.1,port={port}"
+    process, where = start_tpm(folder)
     tools = {"TPM2TOOLS_TCTI": where}
     primary, public, private, key = (folder / name for name in ("primary.ctx", "key.pub", "key.priv", "key.ctx"))
     try:
-        wait_until("the TPM answers", lambda: subprocess.run(["tpm2_getcap", "properties-fixed"], capture_output=True, env={**os.environ, **tools}).returncode == 0, 20)
         run("tpm2_createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", primary, **tools)
         run("tpm2_create", "-Q", "-C", primary, "-G", "ecc256:ecdsa", "-u", public, "-r", private, **tools)
         run("tpm2_flushcontext", "-t", **tools)
